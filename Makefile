@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+#   make                      the tools, in build/
+#   make module KDIR=...      the kernel module, fusecr.ko
+#   make install              the tools, manual pages and completion
+#   make deps                 what building needs, with apt (as root)
+#
+# DESTDIR, PREFIX, CC, CFLAGS and LDFLAGS are those of every Makefile.
+
+VERSION := $(shell cat VERSION)
+
+# make V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+PREFIX ?= /usr
+SBINDIR ?= $(PREFIX)/sbin
+PLUGINDIR ?= $(PREFIX)/lib/criu
+MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+
+BUILD ?= build
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+CC ?= gcc
+CFLAGS ?= -O2 -g
+INSTALL ?= install
+PKG_CONFIG ?= pkg-config
+PROTOC_C ?= protoc-c
+SCDOC ?= scdoc
+
+BUILD_DEPS := gcc libc6-dev pkg-config libmnl-dev libprotobuf-c-dev \
+	protobuf-c-compiler libjson-c-dev libmount-dev scdoc
+
+PACKAGES := libmnl libprotobuf-c json-c mount
+WARNINGS := -Wall -Wextra -Wno-unused-parameter -Wstrict-prototypes \
+	-Wmissing-prototypes -Werror=implicit-function-declaration \
+	-Werror=implicit-int -Werror=int-conversion \
+	-Werror=incompatible-pointer-types -Werror=return-type
+HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
+	-fstack-clash-protection -Wformat -Werror=format-security
+ALL_CPPFLAGS := -D_GNU_SOURCE -DFUSECR_VERSION='"$(VERSION)"' \
+	-DFUSECR_PATH='"$(SBINDIR)/fusecr"' \
+	-Iinclude/uapi -I$(BUILD) -Itools -Itools/lib $(CPPFLAGS)
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) $(HARDENING) $(CFLAGS)
+ALL_LDFLAGS := -Wl,-z,relro -Wl,-z,now $(LDFLAGS)
+PACKAGE_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PACKAGES))
+PACKAGE_LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+
+TOOL_SRC := tools/fusecr.c $(wildcard tools/cmd/*.c tools/lib/*.c tools/surrogate/*.c)
+TOOL_OBJ := $(TOOL_SRC:%.c=$(BUILD)/%.o) $(BUILD)/fusecr.pb-c.o
+PLUGIN_SRC := $(wildcard tools/plugin/*.c)
+PLUGIN_OBJ := $(PLUGIN_SRC:%.c=$(BUILD)/%.o)
+PLUGIN := $(if $(PLUGIN_SRC),$(BUILD)/fusecr_plugin.so)
+MAN_SRC := $(wildcard Documentation/*.scd)
+MAN := $(MAN_SRC:Documentation/%.scd=$(BUILD)/%)
+
+.PHONY: all tools man module module-clean install uninstall deps clean FORCE
+.DELETE_ON_ERROR:
+
+all: tools man
+
+tools: $(BUILD)/fusecr $(PLUGIN)
+
+man: $(MAN)
+
+# --- the tools -------------------------------------------------------------
+
+$(BUILD)/fusecr: $(TOOL_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -pie $(ALL_LDFLAGS) -o $@ $^ $(PACKAGE_LIBS)
+
+# CRIU loads the plugin into itself: a symbol that it lacks, or a library that
+# is not installed, would fail every dump on the host.  So nothing but libc, and
+# a symbol of CRIU's that is not declared weak fails the build.
+$(BUILD)/fusecr_plugin.so: $(PLUGIN_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_CFLAGS) -shared $(ALL_LDFLAGS) -Wl,-z,defs -o $@ $^
+
+$(PLUGIN_OBJ): PIC := -fPIC
+$(TOOL_OBJ): PIC := -fPIE
+$(TOOL_OBJ): INCLUDES = $(PACKAGE_CFLAGS)
+
+# Paths and flags are compiled in: other ones build everything again.
+$(BUILD)/flags: FORCE | $(BUILD)
+	$(file >$@.new,$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS))
+	@cmp -s $@ $@.new && rm $@.new || mv $@.new $@
+
+$(BUILD)/%.o: %.c $(BUILD)/flags | $(BUILD)/fusecr.pb-c.h
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(INCLUDES) $(ALL_CFLAGS) $(PIC) -MMD -MP -c -o $@ $<
+
+$(BUILD)/fusecr.pb-c.o: $(BUILD)/fusecr.pb-c.c
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(INCLUDES) $(ALL_CFLAGS) $(PIC) -c -o $@ $<
+
+$(BUILD)/fusecr.pb-c.c $(BUILD)/fusecr.pb-c.h &: tools/proto/fusecr.proto
+	@mkdir -p $(BUILD)
+	$(call say,PROTOC,$<)
+	$(Q)$(PROTOC_C) --proto_path=tools/proto --c_out=$(BUILD) fusecr.proto
+
+$(BUILD):
+	@mkdir -p $@
+
+$(BUILD)/%: Documentation/%.scd
+	@mkdir -p $(@D)
+	$(call say,SCDOC,$<)
+	$(Q)$(SCDOC) <$< >$@
+
+-include $(TOOL_OBJ:.o=.d) $(PLUGIN_OBJ:.o=.d)
+
+# --- the kernel module -----------------------------------------------------
+
+# With MODULE_OUT=dir the build happens there, on copies: several kernels can
+# be built for at the same time.
+MODULE_DIR := $(abspath $(or $(MODULE_OUT),.))
+MODULE_SRC := Kbuild VERSION include/uapi/linux/fusecr.h $(wildcard kmod/*.[ch])
+
+module:
+ifneq ($(MODULE_DIR),$(CURDIR))
+	$(Q)mkdir -p $(MODULE_DIR)
+	$(Q)cp --parents --preserve=timestamps --update $(MODULE_SRC) $(MODULE_DIR)
+endif
+	$(Q)$(MAKE) -C $(KDIR) M=$(MODULE_DIR) $(if $(W),W=$(W)) modules
+
+module-clean:
+	$(Q)$(MAKE) -C $(KDIR) M=$(MODULE_DIR) clean
+
+# --- installing ------------------------------------------------------------
+
+install: all
+	$(INSTALL) -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(COMPLETIONDIR)
+	$(INSTALL) -m 755 $(BUILD)/fusecr $(DESTDIR)$(SBINDIR)/fusecr
+	$(if $(PLUGIN),$(INSTALL) -m 755 $(PLUGIN) $(DESTDIR)$(PLUGINDIR)/)
+	$(foreach page,$(MAN),$(INSTALL) -D -m 644 $(page) \
+		$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)) &&) :
+	$(INSTALL) -m 644 tools/completion/fusecr $(DESTDIR)$(COMPLETIONDIR)/fusecr
+
+uninstall:
+	$(RM) $(DESTDIR)$(SBINDIR)/fusecr $(DESTDIR)$(PLUGINDIR)/fusecr_plugin.so \
+		$(DESTDIR)$(COMPLETIONDIR)/fusecr
+	$(RM) $(foreach page,$(MAN),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+
+deps:
+	apt-get install -y --no-install-recommends $(BUILD_DEPS)
+
+clean:
+	$(RM) -r $(BUILD)
+	test ! -d $(KDIR) || $(MAKE) -C $(KDIR) M=$(CURDIR) clean

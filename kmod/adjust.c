@@ -1,0 +1,530 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Settings of a connection, its inodes and open files, and their undoing. */
+
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/pid_namespace.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+
+#include "adjust.h"
+#include "conn.h"
+#include "defer.h"
+#include "inode.h"
+#include "layout.h"
+
+#define SET_CONN_ALL	(FUSECR_SET_NEXT_UNIQUE | FUSECR_SET_NEXT_KH |	\
+			 FUSECR_SET_NO | FUSECR_SET_ATTR_VERSION |	\
+			 FUSECR_SET_PID_NS)
+#define SET_FILE_ALL	(FUSECR_SET_FH | FUSECR_SET_KH |		\
+			 FUSECR_SET_OPEN_FLAGS | FUSECR_SET_READDIR_POS)
+/* FOPEN_PASSTHROUGH is of 6.9; the number is the protocol's. */
+#define OPEN_FLAGS_FIXED	(FOPEN_DIRECT_IO | 1 << 7)
+
+/* A counter, before and right after it was set. */
+struct counter {
+	u64 old;
+	u64 new;
+};
+
+struct undo_conn {
+	struct fuse_conn *fc;
+	u32 mask;
+	u32 no_changed;
+	u32 no_old;
+	struct counter unique;
+	struct counter kh;
+	struct counter attr_version;
+	/* The one that is not in use: first the old one. */
+	struct pid_namespace *pid_ns;
+};
+
+struct undo_inode {
+	struct inode *inode;
+	struct counter nlookup;
+};
+
+/* What ff->readdir remembers of the directory's page cache. */
+struct readdir_state {
+	loff_t pos;
+	loff_t cache_off;
+	u64 version;
+};
+
+struct undo_file {
+	struct fuse_conn *fc;
+	struct file *file;
+	u32 mask;
+	u32 open_flags;
+	u64 fh;
+	u64 kh;
+	struct readdir_state readdir;
+};
+
+struct undo {
+	struct list_head entry;		/* newest first */
+	void (*back)(struct undo *undo);
+	void (*drop)(struct undo *undo);
+	union {
+		struct undo_conn conn;
+		struct undo_inode inode;
+		struct undo_file file;
+	};
+};
+
+static struct undo *undo_alloc(void (*back)(struct undo *undo),
+			       void (*drop)(struct undo *undo))
+{
+	struct undo *undo = kzalloc(sizeof(*undo), GFP_KERNEL_ACCOUNT);
+
+	if (undo) {
+		undo->back = back;
+		undo->drop = drop;
+	}
+	return undo;
+}
+
+void fusecr_undo_forget(struct list_head *list)
+{
+	struct undo *undo, *next;
+
+	list_for_each_entry_safe(undo, next, list, entry) {
+		list_del(&undo->entry);
+		undo->drop(undo);
+		kfree(undo);
+	}
+}
+
+void fusecr_undo_all(struct list_head *list)
+{
+	struct undo *undo;
+
+	list_for_each_entry(undo, list, entry)
+		undo->back(undo);
+	fusecr_undo_forget(list);
+}
+
+/* The task, counted, by its id in the caller's pid namespace, or NULL. */
+static struct task_struct *task_get(s32 nr)
+{
+	struct pid *pid = find_get_pid(nr);
+	struct task_struct *task = get_pid_task(pid, PIDTYPE_PID);
+
+	put_pid(pid);
+	return task;
+}
+
+/* --- the connection ------------------------------------------------------ */
+
+/*
+ * Numbers that were given out since are in use: none is given out twice, and
+ * no counter falls behind what was stamped with it.  Beyond c->old, not at it,
+ * so that the setting before this one, whose c->new it may be, sees it as well.
+ * By two: that is the step of unique ids.
+ */
+static u64 counter_back(const struct counter *c, u64 now)
+{
+	return now == c->new ? c->old : max(c->old + 2, now);
+}
+
+static void atomic_counter_set(atomic64_t *v, u64 to, struct counter *c)
+{
+	c->new = to;
+	c->old = atomic64_xchg(v, to);
+}
+
+static void atomic_counter_back(atomic64_t *v, const struct counter *c)
+{
+	s64 now = atomic64_read(v);
+
+	while (!atomic64_try_cmpxchg(v, &now, counter_back(c, now)))
+		;
+}
+
+/*
+ * fuse reads fc->pid_ns without a lock, and not under RCU, to fill in the pid
+ * of a request (fuse_get_req(), fuse_force_creds()).  It does not sleep
+ * between reading the pointer and using it, but can be preempted; once every
+ * task has slept or been in user space, nobody has the old pointer.
+ */
+static void pid_ns_put(void *ns)
+{
+	synchronize_rcu_tasks();
+	put_pid_ns(ns);
+}
+
+static struct pid_namespace *pid_ns_of(s32 pid)
+{
+	struct task_struct *task = task_get(pid);
+	struct pid_namespace *ns = NULL;
+
+	if (!task)
+		return NULL;
+	rcu_read_lock();
+	/* A task that has ended has no pid, hence no namespace. */
+	ns = task_active_pid_ns(task);
+	if (ns)
+		get_pid_ns(ns);
+	rcu_read_unlock();
+	put_task_struct(task);
+	return ns;
+}
+
+static void conn_back(struct undo *undo)
+{
+	struct undo_conn *u = &undo->conn;
+	struct fuse_iqueue *fiq = fl_conn_iqueue(u->fc);
+	u64 *unique = fl_iq_reqctr(fiq);
+
+	if (u->mask & FUSECR_SET_NEXT_UNIQUE) {
+		spin_lock(fl_iq_lock(fiq));
+		*unique = counter_back(&u->unique, *unique);
+		spin_unlock(fl_iq_lock(fiq));
+	}
+	if (u->mask & FUSECR_SET_NEXT_KH)
+		atomic_counter_back(fl_conn_khctr(u->fc), &u->kh);
+	if (u->mask & FUSECR_SET_ATTR_VERSION)
+		atomic_counter_back(fl_conn_attr_version(u->fc),
+				    &u->attr_version);
+	/* What fuse has learned meanwhile stays. */
+	if (u->mask & FUSECR_SET_NO)
+		fl_conn_set_no(u->fc, (fl_conn_no(u->fc) & ~u->no_changed) |
+				      (u->no_old & u->no_changed));
+	if (u->mask & FUSECR_SET_PID_NS)
+		u->pid_ns = xchg(fl_conn_pid_ns(u->fc), u->pid_ns);
+}
+
+static void conn_drop(struct undo *undo)
+{
+	if (undo->conn.pid_ns)
+		fusecr_defer(pid_ns_put, undo->conn.pid_ns);
+}
+
+static int set_conn_check(const struct fusecr_set_conn *in)
+{
+	if (in->mask & ~SET_CONN_ALL || in->reserved)
+		return -EINVAL;
+	/* FUSE_REQ_ID_STEP, fs/fuse/dev.c: odd numbers are INTERRUPTs. */
+	if (in->mask & FUSECR_SET_NEXT_UNIQUE && in->next_unique % 2)
+		return -EINVAL;
+	if (in->mask & FUSECR_SET_NO &&
+	    in->no & ~(fl_conn_no_known() | FUSECR_NO_SYNCFS))
+		return -EINVAL;
+	return 0;
+}
+
+int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
+		    struct list_head *list)
+{
+	struct fuse_iqueue *fiq = fl_conn_iqueue(conn->fc);
+	struct undo *undo;
+	struct undo_conn *u;
+	int err;
+
+	err = set_conn_check(in);
+	if (err)
+		return err;
+	undo = undo_alloc(conn_back, conn_drop);
+	if (!undo)
+		return -ENOMEM;
+	u = &undo->conn;
+	u->fc = conn->fc;
+	u->mask = in->mask;
+
+	if (in->mask & FUSECR_SET_PID_NS) {
+		u->pid_ns = pid_ns_of(in->pid);
+		if (!u->pid_ns) {
+			kfree(undo);
+			return -ESRCH;
+		}
+		u->pid_ns = xchg(fl_conn_pid_ns(conn->fc), u->pid_ns);
+	}
+	if (in->mask & FUSECR_SET_NEXT_UNIQUE) {
+		u->unique.new = in->next_unique;
+		spin_lock(fl_iq_lock(fiq));
+		u->unique.old = *fl_iq_reqctr(fiq);
+		*fl_iq_reqctr(fiq) = in->next_unique;
+		spin_unlock(fl_iq_lock(fiq));
+	}
+	if (in->mask & FUSECR_SET_NEXT_KH)
+		atomic_counter_set(fl_conn_khctr(conn->fc), in->next_kh,
+				   &u->kh);
+	if (in->mask & FUSECR_SET_ATTR_VERSION)
+		atomic_counter_set(fl_conn_attr_version(conn->fc),
+				   in->attr_version, &u->attr_version);
+	if (in->mask & FUSECR_SET_NO) {
+		u->no_old = fl_conn_no(conn->fc);
+		fl_conn_set_no(conn->fc, in->no);
+		u->no_changed = u->no_old ^ fl_conn_no(conn->fc);
+	}
+	list_add(&undo->entry, list);
+	return 0;
+}
+
+/* --- an inode ------------------------------------------------------------ */
+
+/* By the difference: lookups that came since were given by the daemon. */
+static void inode_back(struct undo *undo)
+{
+	struct fuse_inode *fi = fl_inode(undo->inode.inode);
+
+	spin_lock(fl_inode_lock(fi));
+	*fl_inode_nlookup(fi) += undo->inode.nlookup.old -
+				 undo->inode.nlookup.new;
+	spin_unlock(fl_inode_lock(fi));
+}
+
+static void inode_drop(struct undo *undo)
+{
+	fusecr_inode_put(undo->inode.inode);
+}
+
+int fusecr_set_inode(struct fusecr_conn *conn,
+		     const struct fusecr_set_inode *in, struct list_head *list)
+{
+	struct undo *undo = undo_alloc(inode_back, inode_drop);
+	struct undo_inode *u;
+	struct fuse_inode *fi;
+
+	if (!undo)
+		return -ENOMEM;
+	u = &undo->inode;
+	/* Kept: an inode that goes sends its FORGET. */
+	u->inode = fusecr_inode_find(conn->sb, in->nodeid);
+	if (!u->inode) {
+		kfree(undo);
+		return -ENOENT;
+	}
+	fi = fl_inode(u->inode);
+	u->nlookup.new = in->nlookup;
+	spin_lock(fl_inode_lock(fi));
+	u->nlookup.old = *fl_inode_nlookup(fi);
+	*fl_inode_nlookup(fi) = in->nlookup;
+	spin_unlock(fl_inode_lock(fi));
+	list_add(&undo->entry, list);
+	return 0;
+}
+
+/* --- an open file -------------------------------------------------------- */
+
+struct fd_search {
+	unsigned int fd;
+	struct file *file;
+};
+
+/* Called under files->file_lock. */
+static int fd_match(const void *p, struct file *file, unsigned int fd)
+{
+	struct fd_search *search = (void *)p;
+
+	if (fd == search->fd)
+		search->file = get_file(file);
+	/* The first is the one, or there is none. */
+	return 1;
+}
+
+static struct file *file_by_fd(struct task_struct *task, u64 number)
+{
+	struct fd_search search = { .fd = number };
+
+	if (number > INT_MAX)
+		return NULL;
+	/* Keeps task->files.  No lookup by number is exported. */
+	task_lock(task);
+	if (task->files)
+		iterate_fd(task->files, search.fd, fd_match, &search);
+	task_unlock(task);
+	return search.file;
+}
+
+static struct file *file_by_address(struct task_struct *task, u64 address)
+{
+	struct mm_struct *mm = get_task_mm(task);
+	struct vm_area_struct *vma;
+	struct file *file = NULL;
+
+	if (!mm)
+		return NULL;
+	if (mmap_read_lock_killable(mm))
+		goto out;
+	vma = find_vma(mm, address);
+	if (vma && vma->vm_start <= address && vma->vm_file)
+		file = get_file(vma->vm_file);
+	mmap_read_unlock(mm);
+out:
+	/* The task may have ended: what it had mapped is closed elsewhere. */
+	mmput_async(mm);
+	return file;
+}
+
+static struct file *file_find(struct fusecr_conn *conn,
+			      const struct fusecr_set_file *in)
+{
+	struct task_struct *task;
+	struct fuse_file *ff;
+	struct file *file;
+
+	if (in->use != FUSECR_FILE_FD && in->use != FUSECR_FILE_MAP)
+		return ERR_PTR(-EINVAL);
+	task = task_get(in->pid);
+	if (!task)
+		return ERR_PTR(-ESRCH);
+	if (in->use == FUSECR_FILE_FD)
+		file = file_by_fd(task, in->number);
+	else
+		file = file_by_address(task, in->number);
+	put_task_struct(task);
+	if (!file)
+		return ERR_PTR(-EBADF);
+
+	ff = fl_file(file);
+	if (!ff || *fl_mount_conn(*fl_file_mount(ff)) != conn->fc) {
+		fput(file);
+		return ERR_PTR(-EBADF);
+	}
+	if (*fl_file_nodeid(ff) != in->nodeid) {
+		fput(file);
+		return ERR_PTR(-ESTALE);
+	}
+	return file;
+}
+
+static void readdir_get(struct fuse_file *ff, struct readdir_state *state)
+{
+	state->pos = *fl_file_readdir_pos(ff);
+	state->cache_off = *fl_file_readdir_cache_off(ff);
+	state->version = *fl_file_readdir_version(ff);
+}
+
+static void readdir_set(struct fuse_file *ff, const struct readdir_state *state)
+{
+	WRITE_ONCE(*fl_file_readdir_pos(ff), state->pos);
+	WRITE_ONCE(*fl_file_readdir_cache_off(ff), state->cache_off);
+	WRITE_ONCE(*fl_file_readdir_version(ff), state->version);
+}
+
+/*
+ * fc->polled_files is sorted by kh (fuse_find_polled_node(), fs/fuse/file.c),
+ * so kh stays as it is in a file that is on it.
+ */
+static int kh_set(struct fuse_conn *fc, struct fuse_file *ff, u64 kh)
+{
+	int err = 0;
+
+	spin_lock(fl_conn_lock(fc));
+	if (RB_EMPTY_NODE(fl_file_polled_node(ff)))
+		*fl_file_kh(ff) = kh;
+	else
+		err = -EBUSY;
+	spin_unlock(fl_conn_lock(fc));
+	return err;
+}
+
+static void file_back(struct undo *undo)
+{
+	struct undo_file *u = &undo->file;
+	struct fuse_file *ff = fl_file(u->file);
+
+	if (u->mask & FUSECR_SET_FH)
+		WRITE_ONCE(*fl_file_fh(ff), u->fh);
+	if (u->mask & FUSECR_SET_OPEN_FLAGS)
+		WRITE_ONCE(*fl_file_open_flags(ff), u->open_flags);
+	if (u->mask & FUSECR_SET_READDIR_POS)
+		readdir_set(ff, &u->readdir);
+	/* Polled in the meantime: the daemon has been told the new one. */
+	if (u->mask & FUSECR_SET_KH)
+		kh_set(u->fc, ff, u->kh);
+}
+
+/* If everyone else has closed it, it is released now, as at any last close. */
+static void file_drop(struct undo *undo)
+{
+	fput(undo->file.file);
+}
+
+static int set_file_check(const struct fusecr_set_file *in,
+			  const struct file *file)
+{
+	u32 open_flags = *fl_file_open_flags(fl_file(file));
+
+	if (in->mask & ~SET_FILE_ALL)
+		return -EINVAL;
+	if (in->mask & FUSECR_SET_OPEN_FLAGS &&
+	    (in->open_flags ^ open_flags) & OPEN_FLAGS_FIXED)
+		return -EINVAL;
+	if (in->mask & FUSECR_SET_READDIR_POS &&
+	    (in->readdir_pos < 0 || !S_ISDIR(file_inode(file)->i_mode)))
+		return -EINVAL;
+	return 0;
+}
+
+static int file_apply(struct fuse_conn *fc, struct file *file,
+		      const struct fusecr_set_file *in, struct undo_file *u)
+{
+	/*
+	 * In this state the position says nothing of the page cache, which is
+	 * searched from the start at the next use: no version is this one
+	 * (fuse_readdir_cached(), fs/fuse/readdir.c).
+	 */
+	struct readdir_state readdir = {
+		.pos = in->readdir_pos,
+		.version = U64_MAX,
+	};
+	struct fuse_file *ff = fl_file(file);
+	int err;
+
+	u->fc = fc;
+	u->file = file;
+	u->mask = in->mask;
+	u->fh = *fl_file_fh(ff);
+	u->kh = *fl_file_kh(ff);
+	u->open_flags = *fl_file_open_flags(ff);
+	readdir_get(ff, &u->readdir);
+
+	/* The only one that can fail comes first. */
+	if (in->mask & FUSECR_SET_KH) {
+		err = kh_set(fc, ff, in->kh);
+		if (err)
+			return err;
+	}
+	if (in->mask & FUSECR_SET_FH)
+		WRITE_ONCE(*fl_file_fh(ff), in->fh);
+	if (in->mask & FUSECR_SET_OPEN_FLAGS)
+		WRITE_ONCE(*fl_file_open_flags(ff), in->open_flags);
+	if (in->mask & FUSECR_SET_READDIR_POS)
+		readdir_set(ff, &readdir);
+	return 0;
+}
+
+int fusecr_set_file(struct fusecr_conn *conn, const struct fusecr_set_file *in,
+		    struct list_head *list)
+{
+	struct undo *undo;
+	struct file *file;
+	int err;
+
+	file = file_find(conn, in);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	err = set_file_check(in, file);
+	if (err)
+		goto err_file;
+	err = -ENOMEM;
+	undo = undo_alloc(file_back, file_drop);
+	if (!undo)
+		goto err_file;
+	err = file_apply(conn->fc, file, in, &undo->file);
+	if (err)
+		goto err_undo;
+	list_add(&undo->entry, list);
+	return 0;
+
+err_undo:
+	kfree(undo);
+err_file:
+	fput(file);
+	return err;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Settings of a connection, its inodes and open files, and their undoing. */
+#ifndef FUSECR_ADJUST_H
+#define FUSECR_ADJUST_H
+
+#include <linux/list.h>
+#include <linux/fusecr.h>
+
+struct fusecr_conn;
+
+/*
+ * Each of these checks everything first, and then does all of it or nothing.
+ * What was done is put on @undo, which holds references of its own to inodes
+ * and files, but lives no longer than @conn.  May sleep.  Errors as in
+ * include/uapi/linux/fusecr.h, and -ENOMEM.
+ */
+int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
+		    struct list_head *undo);
+int fusecr_set_inode(struct fusecr_conn *conn,
+		     const struct fusecr_set_inode *in, struct list_head *undo);
+int fusecr_set_file(struct fusecr_conn *conn, const struct fusecr_set_file *in,
+		    struct list_head *undo);
+
+/* Both empty @undo: the newest setting goes first, or all are kept. */
+void fusecr_undo_all(struct list_head *undo);
+void fusecr_undo_forget(struct list_head *undo);
+
+#endif /* FUSECR_ADJUST_H */

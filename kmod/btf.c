@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Find structures, members and enumerators by name in BTF, see btf.h. */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/bitmap.h>
+#include <linux/btf.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "btf.h"
+
+#define SIZE_LIMIT	(64 << 20)	/* vmlinux has some 5 MiB */
+#define DEPTH_LIMIT	8		/* anonymous structures in each other */
+#define CHAIN_LIMIT	32		/* typedefs and qualifiers in a row */
+#define NAME_LIMIT	64		/* a component of a path */
+
+/* One file. */
+struct part {
+	void *data;
+	size_t len;
+	const char *strs;	/* ends with a NUL */
+	u32 str_len;
+	const void *types;
+	u32 type_len;
+};
+
+struct fusecr_btf {
+	struct part part[2];	/* base, split */
+	unsigned int nparts;
+	u32 ntypes;		/* ids are 1 ... ntypes */
+	u32 base_types;		/* those up to here are in part[0] */
+	u32 *start;		/* [id]: where in its part's types */
+};
+
+static int read_all(struct file *file, void *data, size_t len)
+{
+	loff_t pos = 0;
+
+	while (pos < len) {
+		ssize_t n = kernel_read(file, data + pos, len - pos, &pos);
+
+		if (n < 0)
+			return n;
+		if (!n)
+			return -EIO;
+	}
+	return 0;
+}
+
+static int read_part(struct part *part, const char *path)
+{
+	struct file *file = filp_open(path, O_RDONLY, 0);
+	loff_t size;
+	int err;
+
+	if (IS_ERR(file)) {
+		pr_err("cannot open %s: %ld\n", path, PTR_ERR(file));
+		return PTR_ERR(file);
+	}
+	/* Somebody's mount namespace may show anything under that name. */
+	err = -EINVAL;
+	size = i_size_read(file_inode(file));
+	if (file_inode(file)->i_sb->s_magic != SYSFS_MAGIC ||
+	    size < sizeof(struct btf_header) || size > SIZE_LIMIT)
+		goto out;
+	err = -ENOMEM;
+	part->data = kvmalloc(size, GFP_KERNEL);
+	if (!part->data)
+		goto out;
+	part->len = size;
+	err = read_all(file, part->data, size);
+out:
+	if (err)
+		pr_err("cannot read BTF from %s: %d\n", path, err);
+	fput(file);
+	return err;
+}
+
+/* Is [off, off + len) within what follows the header? */
+static bool section_fits(const struct part *part, u32 hdr_len, u32 off, u32 len)
+{
+	return off <= part->len - hdr_len && len <= part->len - hdr_len - off;
+}
+
+static int check_header(struct part *part)
+{
+	const struct btf_header *hdr = part->data;
+
+	if (hdr->magic != BTF_MAGIC || hdr->version != BTF_VERSION ||
+	    hdr->hdr_len < sizeof(*hdr) || hdr->hdr_len > part->len ||
+	    !IS_ALIGNED(hdr->hdr_len, 4) || !IS_ALIGNED(hdr->type_off, 4) ||
+	    !section_fits(part, hdr->hdr_len, hdr->type_off, hdr->type_len) ||
+	    !section_fits(part, hdr->hdr_len, hdr->str_off, hdr->str_len))
+		return -EINVAL;
+	part->types = part->data + hdr->hdr_len + hdr->type_off;
+	part->type_len = hdr->type_len;
+	part->strs = part->data + hdr->hdr_len + hdr->str_off;
+	part->str_len = hdr->str_len;
+	if (part->str_len && part->strs[part->str_len - 1])
+		return -EINVAL;
+	return 0;
+}
+
+/* Bytes that a type takes; 0 for a kind that is not known. */
+static u32 type_bytes(const struct btf_type *t)
+{
+	u32 vlen = btf_type_vlen(t);
+
+	switch (BTF_INFO_KIND(t->info)) {
+	case BTF_KIND_INT:
+	case BTF_KIND_VAR:
+	case BTF_KIND_DECL_TAG:
+		return sizeof(*t) + sizeof(u32);
+	case BTF_KIND_ARRAY:
+		return sizeof(*t) + sizeof(struct btf_array);
+	case BTF_KIND_STRUCT:
+	case BTF_KIND_UNION:
+		return sizeof(*t) + vlen * sizeof(struct btf_member);
+	case BTF_KIND_ENUM:
+		return sizeof(*t) + vlen * sizeof(struct btf_enum);
+	case BTF_KIND_ENUM64:
+		return sizeof(*t) + vlen * sizeof(struct btf_enum64);
+	case BTF_KIND_FUNC_PROTO:
+		return sizeof(*t) + vlen * sizeof(struct btf_param);
+	case BTF_KIND_DATASEC:
+		return sizeof(*t) + vlen * sizeof(struct btf_var_secinfo);
+	case BTF_KIND_PTR:
+	case BTF_KIND_FWD:
+	case BTF_KIND_TYPEDEF:
+	case BTF_KIND_VOLATILE:
+	case BTF_KIND_CONST:
+	case BTF_KIND_RESTRICT:
+	case BTF_KIND_FUNC:
+	case BTF_KIND_FLOAT:
+	case BTF_KIND_TYPE_TAG:
+		return sizeof(*t);
+	}
+	return 0;
+}
+
+/*
+ * Notes where each type of a part starts, so that a type that has an id is
+ * known to lie within its part with all that belongs to it.
+ */
+static int index_part(struct fusecr_btf *btf, const struct part *part,
+		      u32 limit)
+{
+	u32 pos = 0;
+
+	while (pos < part->type_len) {
+		const struct btf_type *t = part->types + pos;
+		u32 left = part->type_len - pos, bytes;
+
+		if (left < sizeof(*t))
+			return -EINVAL;
+		bytes = type_bytes(t);
+		if (!bytes || bytes > left || btf->ntypes == limit)
+			return -EINVAL;
+		btf->start[++btf->ntypes] = pos;
+		pos += bytes;
+	}
+	return 0;
+}
+
+static int index_types(struct fusecr_btf *btf)
+{
+	u32 limit = 0;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < btf->nparts; i++)
+		limit += btf->part[i].type_len / sizeof(struct btf_type);
+	btf->start = kvmalloc_array(limit + 1, sizeof(*btf->start), GFP_KERNEL);
+	if (!btf->start)
+		return -ENOMEM;
+	for (i = 0; i < btf->nparts; i++) {
+		err = index_part(btf, &btf->part[i], limit);
+		if (err)
+			return err;
+		if (!i)
+			btf->base_types = btf->ntypes;
+	}
+	return 0;
+}
+
+struct fusecr_btf *fusecr_btf_load(const char *base, const char *split)
+{
+	const char *paths[] = { base, split };
+	struct fusecr_btf *btf;
+	int err;
+
+	btf = kzalloc(sizeof(*btf), GFP_KERNEL);
+	if (!btf)
+		return ERR_PTR(-ENOMEM);
+	while (btf->nparts < ARRAY_SIZE(paths) && paths[btf->nparts]) {
+		struct part *part = &btf->part[btf->nparts];
+
+		err = read_part(part, paths[btf->nparts++]);
+		if (err)
+			goto err_free;
+		err = check_header(part);
+		if (err)
+			goto err_format;
+	}
+	err = index_types(btf);
+	if (!err)
+		return btf;
+err_format:
+	pr_err("cannot understand the BTF in %s%s%s: %d\n", base,
+	       split ? " and " : "", split ?: "", err);
+err_free:
+	fusecr_btf_free(btf);
+	return ERR_PTR(err);
+}
+
+void fusecr_btf_free(struct fusecr_btf *btf)
+{
+	unsigned int i;
+
+	if (!btf)
+		return;
+	for (i = 0; i < btf->nparts; i++)
+		kvfree(btf->part[i].data);
+	kvfree(btf->start);
+	kfree(btf);
+}
+
+/* NULL for void and for an id that there is not. */
+static const struct btf_type *type_at(const struct fusecr_btf *btf, u32 id)
+{
+	if (!id || id > btf->ntypes)
+		return NULL;
+	return btf->part[id > btf->base_types].types + btf->start[id];
+}
+
+/* The strings of a split BTF go on where those of the base end. */
+static const char *name_at(const struct fusecr_btf *btf, u32 off)
+{
+	unsigned int i;
+
+	for (i = 0; i < btf->nparts; i++) {
+		if (off < btf->part[i].str_len)
+			return btf->part[i].strs + off;
+		off -= btf->part[i].str_len;
+	}
+	return "";
+}
+
+/* The type without typedefs and qualifiers. */
+static const struct btf_type *strip(const struct fusecr_btf *btf, u32 id)
+{
+	unsigned int i;
+
+	for (i = 0; i < CHAIN_LIMIT; i++) {
+		const struct btf_type *t = type_at(btf, id);
+
+		if (!t)
+			return NULL;
+		switch (BTF_INFO_KIND(t->info)) {
+		case BTF_KIND_TYPEDEF:
+		case BTF_KIND_VOLATILE:
+		case BTF_KIND_CONST:
+		case BTF_KIND_RESTRICT:
+		case BTF_KIND_TYPE_TAG:
+			id = t->type;
+			break;
+		default:
+			return t;
+		}
+	}
+	return NULL;
+}
+
+static u32 size_of(const struct fusecr_btf *btf, const struct btf_type *t)
+{
+	const struct btf_array *array;
+	const struct btf_type *elem;
+	u32 size;
+
+	if (!t)
+		return 0;
+	switch (BTF_INFO_KIND(t->info)) {
+	case BTF_KIND_INT:
+	case BTF_KIND_STRUCT:
+	case BTF_KIND_UNION:
+	case BTF_KIND_ENUM:
+	case BTF_KIND_ENUM64:
+		return t->size;
+	case BTF_KIND_PTR:
+		return sizeof(void *);
+	case BTF_KIND_ARRAY:
+		array = (const void *)(t + 1);
+		elem = strip(btf, array->type);
+		/* No array of arrays among what is asked for. */
+		if (!elem || BTF_INFO_KIND(elem->info) == BTF_KIND_ARRAY ||
+		    check_mul_overflow(size_of(btf, elem), array->nelems,
+				       &size))
+			return 0;
+		return size;
+	}
+	return 0;
+}
+
+u32 fusecr_btf_size(const struct fusecr_btf *btf, u32 type)
+{
+	return size_of(btf, strip(btf, type));
+}
+
+static void scan_struct(const struct fusecr_btf *btf, u32 id, const char *name,
+			struct fusecr_btf_struct *structs, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		if (!strcmp(structs[i].name, name))
+			structs[i].type = id;
+}
+
+static void scan_enum(const struct fusecr_btf *btf, const struct btf_type *t,
+		      const unsigned long *initials,
+		      struct fusecr_btf_enumerator *enums, unsigned int n)
+{
+	const struct btf_enum *e = (const void *)(t + 1);
+	const char *of = name_at(btf, t->name_off);
+	unsigned int i, j;
+
+	for (i = 0; i < btf_type_vlen(t); i++) {
+		const char *name = name_at(btf, e[i].name_off);
+
+		if (!test_bit((u8)name[0], initials))
+			continue;
+		for (j = 0; j < n; j++) {
+			if (strcmp(enums[j].name, name) ||
+			    (enums[j].of && strcmp(enums[j].of, of)))
+				continue;
+			enums[j].value = e[i].val;
+			enums[j].found = true;
+		}
+	}
+}
+
+void fusecr_btf_scan(const struct fusecr_btf *btf,
+		     struct fusecr_btf_struct *structs, unsigned int nstructs,
+		     struct fusecr_btf_enumerator *enums, unsigned int nenums)
+{
+	/* Most names fall by their first letter. */
+	DECLARE_BITMAP(struct_initials, 256) = {};
+	DECLARE_BITMAP(enum_initials, 256) = {};
+	unsigned int i;
+	u32 id;
+
+	for (i = 0; i < nstructs; i++)
+		__set_bit((u8)structs[i].name[0], struct_initials);
+	for (i = 0; i < nenums; i++)
+		__set_bit((u8)enums[i].name[0], enum_initials);
+
+	for (id = 1; id <= btf->ntypes; id++) {
+		const struct btf_type *t = type_at(btf, id);
+		const char *name;
+
+		switch (BTF_INFO_KIND(t->info)) {
+		case BTF_KIND_STRUCT:
+			name = name_at(btf, t->name_off);
+			if (test_bit((u8)name[0], struct_initials))
+				scan_struct(btf, id, name, structs, nstructs);
+			break;
+		case BTF_KIND_ENUM:
+			scan_enum(btf, t, enum_initials, enums, nenums);
+			break;
+		}
+	}
+}
+
+static bool is_aggregate(const struct btf_type *t)
+{
+	return t && (BTF_INFO_KIND(t->info) == BTF_KIND_STRUCT ||
+		     BTF_INFO_KIND(t->info) == BTF_KIND_UNION);
+}
+
+/*
+ * Finds @name in @t and in its anonymous members.  @found gets the position
+ * relative to @t; returns the member's type, or 0.
+ */
+static u32 find_member(const struct fusecr_btf *btf, const struct btf_type *t,
+		       const char *name, unsigned int depth,
+		       struct fusecr_btf_member *found)
+{
+	const struct btf_member *m = (const void *)(t + 1);
+	bool bitfields = BTF_INFO_KFLAG(t->info);
+	unsigned int i;
+
+	for (i = 0; i < btf_type_vlen(t); i++, m++) {
+		u32 off = bitfields ? BTF_MEMBER_BIT_OFFSET(m->offset) :
+				      m->offset;
+		const char *own = name_at(btf, m->name_off);
+		const struct btf_type *inner;
+		u32 type;
+
+		if (!strcmp(own, name)) {
+			found->bit_off = off;
+			found->bit_size = bitfields ?
+				BTF_MEMBER_BITFIELD_SIZE(m->offset) : 0;
+			return m->type;
+		}
+		if (*own || !depth)
+			continue;
+		inner = strip(btf, m->type);
+		if (!is_aggregate(inner))
+			continue;
+		type = find_member(btf, inner, name, depth - 1, found);
+		if (type) {
+			found->bit_off += off;
+			return type;
+		}
+	}
+	return 0;
+}
+
+/* Copies the first component and returns what follows it, or NULL. */
+static const char *next_component(const char *path, char *name)
+{
+	size_t len = strcspn(path, ".-");
+
+	if (!len || len >= NAME_LIMIT)
+		return NULL;
+	memcpy(name, path, len);
+	name[len] = '\0';
+	return path + len;
+}
+
+int fusecr_btf_member(const struct fusecr_btf *btf, u32 type, const char *path,
+		      struct fusecr_btf_member *member)
+{
+	const struct btf_type *t = strip(btf, type);
+	char name[NAME_LIMIT];
+
+	memset(member, 0, sizeof(*member));
+	for (;;) {
+		struct fusecr_btf_member found;
+		const struct btf_type *inner;
+		u32 id;
+
+		if (!is_aggregate(t))
+			return -EINVAL;
+		path = next_component(path, name);
+		if (!path)
+			return -EINVAL;
+		id = find_member(btf, t, name, DEPTH_LIMIT, &found);
+		if (!id)
+			return -ENOENT;
+		member->bit_off += found.bit_off;
+		member->bit_size = found.bit_size;
+		inner = strip(btf, id);
+		if (!inner)
+			return -EINVAL;
+		if (!*path) {
+			member->kind = BTF_INFO_KIND(inner->info);
+			member->size = size_of(btf, inner);
+			return 0;
+		}
+		if (*path == '-') {
+			if (path[1] != '>' || member->deref ||
+			    BTF_INFO_KIND(inner->info) != BTF_KIND_PTR)
+				return -EINVAL;
+			member->deref = true;
+			member->ptr_off = member->bit_off / 8;
+			member->bit_off = 0;
+			inner = strip(btf, inner->type);
+			path++;
+		}
+		path++;
+		t = inner;
+	}
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The only version checks.  fuse's own structures are layout.c's. */
+#ifndef FUSECR_COMPAT_H
+#define FUSECR_COMPAT_H
+
+#include <linux/fs.h>
+#include <linux/fuse.h>
+#include <linux/netlink.h>
+#include <linux/version.h>
+#include <net/genetlink.h>
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+#include <linux/filelock.h>	/* 5970e15dbcfe, "filelock: move file locking
+				 * definitions to separate header file" */
+#endif
+
+/* FUSE_INIT flags that older headers lack; the numbers are ABI. */
+#ifndef FUSE_CREATE_SUPP_GROUP
+#define FUSE_CREATE_SUPP_GROUP		(1ULL << 34)	/* 6.3 */
+#endif
+#ifndef FUSE_DIRECT_IO_ALLOW_MMAP
+#define FUSE_DIRECT_IO_ALLOW_MMAP	(1ULL << 36)	/* 6.6 */
+#endif
+#ifndef FUSE_PASSTHROUGH
+#define FUSE_PASSTHROUGH		(1ULL << 37)	/* 6.9 */
+#endif
+
+/* A refusal with numbers in it, 6.2 (51c352bdbcd2); before, @text alone. */
+#ifdef NL_SET_ERR_MSG_FMT
+#define fusecr_refuse(extack, text, fmt, ...) \
+	NL_SET_ERR_MSG_FMT(extack, KBUILD_MODNAME ": " text fmt, ##__VA_ARGS__)
+#else
+#define fusecr_refuse(extack, text, fmt, ...) \
+	NL_SET_ERR_MSG(extack, KBUILD_MODNAME ": " text)
+#endif
+
+/* f0d2da8df4f4^..: 6.7 gave dumps a genl_info. */
+static inline struct nlattr **compat_dump_attrs(struct netlink_callback *cb)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	return genl_info_dump(cb)->attrs;
+#else
+	return (struct nlattr **)genl_dumpit_info(cb)->attrs;
+#endif
+}
+
+/* 20b0b53acad7, 6.2: pre_doit gets the split op. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+#define compat_genl_op genl_split_ops
+#else
+#define compat_genl_op genl_ops
+#endif
+
+/* 6.6 (ctime) and 6.7 (the others) hid the times behind accessors. */
+static inline struct timespec64 compat_atime(const struct inode *inode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	return inode_get_atime(inode);
+#else
+	return inode->i_atime;
+#endif
+}
+
+static inline struct timespec64 compat_mtime(const struct inode *inode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	return inode_get_mtime(inode);
+#else
+	return inode->i_mtime;
+#endif
+}
+
+static inline struct timespec64 compat_ctime(const struct inode *inode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+	return inode_get_ctime(inode);
+#else
+	return inode->i_ctime;
+#endif
+}
+
+/*
+ * What a file was opened as: the mapping of a passthrough file is that of its
+ * backing file.  def3ae83da02, 6.7: "fs: store real path instead of fake path
+ * in backing file f_path".
+ */
+static inline const struct path *compat_user_path(const struct file *file)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	return file_user_path((struct file *)file);
+#else
+	return &file->f_path;
+#endif
+}
+
+#endif /* FUSECR_COMPAT_H */

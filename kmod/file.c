@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Open files, mappings and directories of FUSE mounts that tasks use. */
+
+#include <linux/dcache.h>
+#include <linux/fusecr.h>
+#include <linux/kdev_t.h>
+#include <linux/rbtree.h>
+#include <linux/sched/task.h>
+
+#include "compat.h"
+#include "conn.h"
+#include "file.h"
+#include "layout.h"
+#include "netlink.h"
+
+/* What is looked at of a task, in this order. */
+enum stage {
+	FDS,
+	MAPS,
+	CWD,
+	ROOT,
+	END,
+};
+
+struct visit {
+	struct fusecr_file_cursor *cursor;
+	const struct fusecr_msg *msg;
+	u32 pid;
+};
+
+/* One use of a file or directory. */
+struct use {
+	enum fusecr_file_use use;
+	const struct path *path;
+	const struct file *file;	/* NULL for a directory in use */
+	u64 number;
+	u64 end;
+};
+
+static u32 flags_of(const struct use *use, const struct fuse_file *ff)
+{
+	const struct file *file = use->file;
+	u32 flags = 0;
+
+	if (d_unlinked(use->path->dentry))
+		flags |= FUSECR_FF_UNLINKED;
+	if (file && file->f_mode & FMODE_PATH)
+		flags |= FUSECR_FF_PATH;
+	if (ff) {
+		if (fl_bit(ff, FL_FILE_FLOCK))
+			flags |= FUSECR_FF_FLOCK;
+		if (!RB_EMPTY_NODE(fl_file_polled_node(ff)))
+			flags |= FUSECR_FF_POLLED;
+		if (!list_empty(fl_file_write_entry(ff)))
+			flags |= FUSECR_FF_WRITE_ENTRY;
+		if (fl_has(FL_FILE_PASSTHROUGH) && *fl_file_passthrough(ff))
+			flags |= FUSECR_FF_PASSTHROUGH;
+	} else if (file && file_inode(file) != d_inode(use->path->dentry)) {
+		/* The mapping of a passthrough file is of what is behind it. */
+		flags |= FUSECR_FF_PASSTHROUGH;
+	} else if (file && !(file->f_mode & FMODE_PATH)) {
+		flags |= FUSECR_FF_FOREIGN;
+	}
+	return flags;
+}
+
+static int put_fuse_file(struct sk_buff *skb, const struct fuse_file *ff,
+			 bool dir)
+{
+	if (fusecr_put_u64(skb, FUSECR_FILE_FH, *fl_file_fh(ff)) ||
+	    fusecr_put_u64(skb, FUSECR_FILE_KH, *fl_file_kh(ff)) ||
+	    nla_put_u32(skb, FUSECR_FILE_OPEN_FLAGS, *fl_file_open_flags(ff)))
+		return -EMSGSIZE;
+	if (fl_has(FL_FILE_IOMODE) &&
+	    nla_put_u32(skb, FUSECR_FILE_IOMODE, *fl_file_iomode(ff)))
+		return -EMSGSIZE;
+	if (!dir)
+		return 0;
+	if (nla_put_s64(skb, FUSECR_FILE_READDIR_POS, *fl_file_readdir_pos(ff),
+			FUSECR_FILE_PAD) ||
+	    nla_put_s64(skb, FUSECR_FILE_READDIR_CACHE_OFF,
+			*fl_file_readdir_cache_off(ff), FUSECR_FILE_PAD) ||
+	    fusecr_put_u64(skb, FUSECR_FILE_READDIR_VERSION,
+			   *fl_file_readdir_version(ff)))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int put_file(struct sk_buff *skb, const struct file *file,
+		    const struct fuse_file *ff, bool dir)
+{
+	if (fusecr_put_u64(skb, FUSECR_FILE_COOKIE, fusecr_cookie(file)) ||
+	    nla_put_u32(skb, FUSECR_FILE_FILE_FLAGS, file->f_flags) ||
+	    nla_put_s64(skb, FUSECR_FILE_POS, READ_ONCE(file->f_pos),
+			FUSECR_FILE_PAD))
+		return -EMSGSIZE;
+	return ff ? put_fuse_file(skb, ff, dir) : 0;
+}
+
+static int put_path(struct sk_buff *skb, const struct path *path, char *buf)
+{
+	char *name = dentry_path_raw(path->dentry, buf, PATH_MAX);
+	int mnt_id;
+
+	/* No user can name a path that long either: do without. */
+	if (!IS_ERR(name) &&
+	    nla_put(skb, FUSECR_FILE_PATH, strlen(name), name))
+		return -EMSGSIZE;
+	if (fl_mnt_id(path->mnt, &mnt_id) &&
+	    nla_put_u32(skb, FUSECR_FILE_MNT_ID, mnt_id))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int fill(const struct visit *visit, const struct use *use)
+{
+	const struct inode *inode = d_inode(use->path->dentry);
+	const struct fuse_conn *fc = fl_sb_conn(use->path->dentry->d_sb);
+	const struct fuse_file *ff = use->file ? fl_file(use->file) : NULL;
+	struct sk_buff *skb = visit->msg->skb;
+	struct nlattr *nest;
+	void *hdr;
+	int err = -EMSGSIZE;
+
+	if (!inode)
+		return 0;
+	if (visit->cursor->conn_id &&
+	    (!fc || fusecr_conn_id(fc) != visit->cursor->conn_id))
+		return 0;
+	hdr = fusecr_msg_begin(visit->msg, FUSECR_A_FILE, &nest);
+	if (!hdr)
+		return err;
+	if (fusecr_put_u64(skb, FUSECR_FILE_CONN_ID,
+			   fc ? fusecr_conn_id(fc) : 0) ||
+	    nla_put_u32(skb, FUSECR_FILE_CONN_DEV,
+			new_encode_dev(inode->i_sb->s_dev)) ||
+	    nla_put_string(skb, FUSECR_FILE_FSTYPE,
+			   inode->i_sb->s_type->name) ||
+	    nla_put_u32(skb, FUSECR_FILE_PID, visit->pid) ||
+	    nla_put_u32(skb, FUSECR_FILE_USE, use->use) ||
+	    fusecr_put_u64(skb, FUSECR_FILE_NUMBER, use->number) ||
+	    (use->end && fusecr_put_u64(skb, FUSECR_FILE_END, use->end)) ||
+	    fusecr_put_u64(skb, FUSECR_FILE_NODEID,
+			   *fl_inode_nodeid(fl_inode(inode))) ||
+	    nla_put_u32(skb, FUSECR_FILE_MODE, inode->i_mode) ||
+	    nla_put_u32(skb, FUSECR_FILE_FLAGS, flags_of(use, ff)))
+		goto out;
+	err = use->file ? put_file(skb, use->file, ff, S_ISDIR(inode->i_mode)) :
+			  0;
+	err = err ?: put_path(skb, use->path, visit->cursor->path);
+out:
+	return fusecr_msg_end(visit->msg, hdr, nest, err);
+}
+
+/* Says that this task's mappings may be more than was told. */
+static int fill_incomplete(const struct visit *visit)
+{
+	struct nlattr *nest;
+	void *hdr = fusecr_msg_begin(visit->msg, FUSECR_A_FILE, &nest);
+	int err = 0;
+
+	if (!hdr)
+		return -EMSGSIZE;
+	if (nla_put_u32(visit->msg->skb, FUSECR_FILE_PID, visit->pid) ||
+	    nla_put_u32(visit->msg->skb, FUSECR_FILE_USE,
+			FUSECR_FILE_INCOMPLETE))
+		err = -EMSGSIZE;
+	return fusecr_msg_end(visit->msg, hdr, nest, err);
+}
+
+/* The path of a file that is on a FUSE mount, or NULL. */
+static const struct path *fuse_path(const struct file *file)
+{
+	const struct path *path;
+
+	if (fl_is_fuse_sb(file_inode(file)->i_sb))
+		return &file->f_path;
+	path = compat_user_path(file);
+	return fl_is_fuse_sb(path->dentry->d_sb) ? path : NULL;
+}
+
+/* Caller holds the locks of the descriptor table. */
+static int visit_fd(void *arg, struct file *file, unsigned int fd)
+{
+	const struct use use = {
+		.use = FUSECR_FILE_FD,
+		.path = fuse_path(file),
+		.file = file,
+		.number = fd,
+	};
+
+	return use.path ? fill(arg, &use) : 0;
+}
+
+/* Caller holds task_lock() and mmap_lock. */
+static int visit_vma(void *arg, struct file *file, unsigned long start,
+		     unsigned long end)
+{
+	const struct use use = {
+		.use = FUSECR_FILE_MAP,
+		.path = fuse_path(file),
+		.file = file,
+		.number = start,
+		.end = end,
+	};
+
+	return use.path ? fill(arg, &use) : 0;
+}
+
+/* Caller holds task_lock() and fs->lock. */
+static int visit_cwd(void *arg, const struct path *path)
+{
+	const struct use use = { .use = FUSECR_FILE_CWD, .path = path };
+
+	return fl_is_fuse_sb(path->dentry->d_sb) ? fill(arg, &use) : 0;
+}
+
+/* Caller holds task_lock() and fs->lock. */
+static int visit_root(void *arg, const struct path *path)
+{
+	const struct use use = { .use = FUSECR_FILE_ROOT, .path = path };
+
+	return fl_is_fuse_sb(path->dentry->d_sb) ? fill(arg, &use) : 0;
+}
+
+static int visit_task(struct visit *visit, struct task_struct *task)
+{
+	struct fusecr_file_cursor *cursor = visit->cursor;
+	int err = 0;
+
+	for (; !err && cursor->stage < END; cursor->stage += !err) {
+		switch (cursor->stage) {
+		case FDS:
+			err = fusecr_task_files(task, &cursor->fd, visit_fd,
+						visit);
+			break;
+		case MAPS:
+			err = fusecr_task_maps(task, &cursor->addr, visit_vma,
+					       visit);
+			if (err == -EBUSY)
+				err = fill_incomplete(visit);
+			break;
+		case CWD:
+			err = fusecr_task_cwd(task, visit_cwd, visit);
+			break;
+		case ROOT:
+			err = fusecr_task_root(task, visit_root, visit);
+			break;
+		}
+	}
+	return err;
+}
+
+int fusecr_file_walk(struct fusecr_file_cursor *cursor,
+		     const struct fusecr_msg *msg)
+{
+	struct task_struct *task;
+
+	while ((task = fusecr_task_get(&cursor->task))) {
+		struct visit visit = {
+			.cursor = cursor,
+			.msg = msg,
+			.pid = task_tgid_nr(task),
+		};
+		int err;
+
+		if (cursor->at != cursor->task.tid) {
+			cursor->at = cursor->task.tid;
+			cursor->stage = FDS;
+			cursor->fd = 0;
+			cursor->addr = 0;
+		}
+		err = visit_task(&visit, task);
+		put_task_struct(task);
+		if (err)
+			return err;
+		cursor->task.tid++;
+	}
+	return 0;
+}

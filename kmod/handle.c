@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Changes: the device /dev/fusecr, each open of which is a handle.
+ *
+ * A handle owns at most one connection.  Whatever way its last descriptor
+ * goes, handle_release() puts back what was not committed; so a crash of the
+ * one who holds it leaves nothing behind.
+ */
+
+#include <linux/capability.h>
+#include <linux/compat.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/fusecr.h>
+
+#include "adjust.h"
+#include "admit.h"
+#include "conn.h"
+#include "handle.h"
+#include "input.h"
+#include "layout.h"
+
+struct handle {
+	struct mutex lock;		/* of all but entry, fc and rcu */
+	struct fusecr_conn *conn;	/* NULL until ATTACH */
+	struct list_head undo;
+	struct fusecr_forgets forgets;
+	struct fusecr_admit *admit;
+	/* on owners from ATTACH on */
+	struct list_head entry;
+	const struct fuse_conn *fc;
+	struct rcu_head rcu;
+};
+
+/* Of attached handles.  Written under owners_lock, read under RCU. */
+static LIST_HEAD(owners);
+static DEFINE_MUTEX(owners_lock);
+
+bool fusecr_handle_owns(const struct fuse_conn *fc)
+{
+	struct handle *handle;
+	bool found = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(handle, &owners, entry)
+		if (handle->fc == fc)
+			found = true;
+	rcu_read_unlock();
+	return found;
+}
+
+static int own(struct handle *handle, const struct fuse_conn *fc)
+{
+	int err = -EBUSY;
+
+	mutex_lock(&owners_lock);
+	if (!fusecr_handle_owns(fc)) {
+		handle->fc = fc;
+		list_add_rcu(&handle->entry, &owners);
+		err = 0;
+	}
+	mutex_unlock(&owners_lock);
+	return err;
+}
+
+static void disown(struct handle *handle)
+{
+	mutex_lock(&owners_lock);
+	list_del_rcu(&handle->entry);
+	mutex_unlock(&owners_lock);
+}
+
+static int attach(struct handle *handle, void *arg)
+{
+	const struct fusecr_attach *in = arg;
+	struct fusecr_conn *conn;
+	int err;
+
+	if (handle->conn)
+		return -EBUSY;
+	conn = fusecr_conn_get(in->conn_id);
+	if (IS_ERR(conn))
+		return PTR_ERR(conn);
+	err = own(handle, conn->fc);
+	if (err) {
+		fusecr_conn_put(conn);
+		return err;
+	}
+	handle->conn = conn;
+	return 0;
+}
+
+static int set_conn(struct handle *handle, void *arg)
+{
+	return fusecr_set_conn(handle->conn, arg, &handle->undo);
+}
+
+static int set_inode(struct handle *handle, void *arg)
+{
+	return fusecr_set_inode(handle->conn, arg, &handle->undo);
+}
+
+static int set_file(struct handle *handle, void *arg)
+{
+	return fusecr_set_file(handle->conn, arg, &handle->undo);
+}
+
+static int forget(struct handle *handle, void *arg)
+{
+	const struct fusecr_forget *in = arg;
+
+	/* The root has no lookups that could be forgotten. */
+	if (in->nodeid == 0 || in->nodeid == FUSE_ROOT_ID || !in->nlookup)
+		return -EINVAL;
+	return fusecr_forgets_add(&handle->forgets, in->nodeid, in->nlookup);
+}
+
+static int admit(struct handle *handle, unsigned long on)
+{
+	struct fusecr_admit *new = NULL;
+
+	if (on > 1)
+		return -EINVAL;
+	if (on == !!handle->admit)
+		return 0;
+	if (on) {
+		new = fusecr_admit_start(handle->conn->fc);
+		if (IS_ERR(new))
+			return PTR_ERR(new);
+	}
+	fusecr_admit_stop(handle->admit);
+	handle->admit = new;
+	return 0;
+}
+
+static int requeue(struct handle *handle, void *arg)
+{
+	struct fusecr_requeue *inout = arg;
+
+	return fusecr_requeue(handle->conn->fc, inout->fd, inout->unique,
+			      &inout->count);
+}
+
+/* Nothing is kept unless all of it can be. */
+static int commit(struct handle *handle)
+{
+	int err = fusecr_forgets_queue(&handle->forgets, handle->conn->fc);
+
+	if (!err)
+		fusecr_undo_forget(&handle->undo);
+	return err;
+}
+
+static const struct operation {
+	unsigned int cmd;
+	int (*call)(struct handle *handle, void *arg);
+} operations[] = {
+	{ FUSECR_IOC_ATTACH, attach },
+	{ FUSECR_IOC_SET_CONN, set_conn },
+	{ FUSECR_IOC_SET_INODE, set_inode },
+	{ FUSECR_IOC_SET_FILE, set_file },
+	{ FUSECR_IOC_FORGET, forget },
+	{ FUSECR_IOC_REQUEUE, requeue },
+};
+
+/* Room for any argument. */
+union argument {
+	struct fusecr_attach attach;
+	struct fusecr_set_conn set_conn;
+	struct fusecr_set_inode set_inode;
+	struct fusecr_set_file set_file;
+	struct fusecr_forget forget;
+	struct fusecr_requeue requeue;
+};
+
+/* Caller holds handle->lock. */
+static int dispatch(struct handle *handle, unsigned int cmd, unsigned long arg)
+{
+	const struct operation *op = NULL;
+	union argument argument;
+	unsigned int i;
+	int err;
+
+	lockdep_assert_held(&handle->lock);
+
+	if (!handle->conn && cmd != FUSECR_IOC_ATTACH)
+		return -ENOTCONN;
+	if (cmd == FUSECR_IOC_ADMIT)
+		return admit(handle, arg);
+	if (cmd == FUSECR_IOC_COMMIT)
+		return commit(handle);
+	for (i = 0; i < ARRAY_SIZE(operations); i++)
+		if (operations[i].cmd == cmd)
+			op = &operations[i];
+	if (!op)
+		return -ENOTTY;
+	if (copy_from_user(&argument, (void __user *)arg, _IOC_SIZE(cmd)))
+		return -EFAULT;
+	err = op->call(handle, &argument);
+	if (!err && _IOC_DIR(cmd) & _IOC_READ &&
+	    copy_to_user((void __user *)arg, &argument, _IOC_SIZE(cmd)))
+		return -EFAULT;
+	return err;
+}
+
+/* Asked on each call: the descriptor may have been passed on. */
+static bool permitted(void)
+{
+	return capable(CAP_CHECKPOINT_RESTORE) || capable(CAP_SYS_ADMIN);
+}
+
+static long handle_ioctl(struct file *file, unsigned int cmd,
+			 unsigned long arg)
+{
+	struct handle *handle = file->private_data;
+	int err;
+
+	if (!permitted())
+		return -EPERM;
+	if (mutex_lock_killable(&handle->lock))
+		return -EINTR;
+	err = dispatch(handle, cmd, arg);
+	mutex_unlock(&handle->lock);
+	return err;
+}
+
+static int handle_open(struct inode *inode, struct file *file)
+{
+	struct handle *handle;
+
+	if (!permitted())
+		return -EPERM;
+	handle = kzalloc(sizeof(*handle), GFP_KERNEL_ACCOUNT);
+	if (!handle)
+		return -ENOMEM;
+	mutex_init(&handle->lock);
+	INIT_LIST_HEAD(&handle->undo);
+	file->private_data = handle;
+	return nonseekable_open(inode, file);
+}
+
+static int handle_release(struct inode *inode, struct file *file)
+{
+	struct handle *handle = file->private_data;
+
+	fusecr_undo_all(&handle->undo);
+	fusecr_forgets_free(&handle->forgets);
+	fusecr_admit_stop(handle->admit);
+	if (handle->conn) {
+		disown(handle);
+		fusecr_conn_put(handle->conn);
+	}
+	kfree_rcu(handle, rcu);
+	return 0;
+}
+
+static const struct file_operations handle_operations = {
+	.owner		= THIS_MODULE,
+	.open		= handle_open,
+	.release	= handle_release,
+	.unlocked_ioctl	= handle_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.llseek		= noop_llseek,
+};
+
+static struct miscdevice device = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "fusecr",
+	.fops	= &handle_operations,
+	.mode	= 0600,
+};
+
+int fusecr_handle_init(void)
+{
+	fusecr_admit_init();
+	return misc_register(&device);
+}
+
+void fusecr_handle_exit(void)
+{
+	misc_deregister(&device);
+	/* Probes and handles are freed after a grace period. */
+	rcu_barrier();
+}

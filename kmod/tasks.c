@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * All tasks and what they hold open.
+ *
+ * Nothing is referenced but the task: the last reference to a file, a mapping
+ * or a directory of a FUSE mount may turn into a message to its daemon and a
+ * wait for the answer, and with a reference of ours it could be us who drops
+ * it.  So callers look at things under the locks that keep them in place.
+ */
+
+#include <linux/delay.h>
+#include <linux/fdtable.h>
+#include <linux/fs_struct.h>
+#include <linux/idr.h>
+#include <linux/mm.h>
+#include <linux/mmap_lock.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+
+#include "tasks.h"
+
+/* What is visited before the locks are let go. */
+#define BATCH		512
+
+/* How often, and how long, to wait for somebody's mmap_lock. */
+#define MMAP_TRIES	3
+#define MMAP_WAIT_US	200
+
+struct task_struct *fusecr_task_get(struct fusecr_task_cursor *cursor)
+{
+	struct task_struct *task = NULL;
+	struct pid *pid;
+
+	rcu_read_lock();
+	while ((pid = idr_get_next(&init_pid_ns.idr, &cursor->tid))) {
+		task = pid_task(pid, PIDTYPE_PID);
+		if (task && (!cursor->tgid ||
+			     task_tgid_nr(task) == cursor->tgid)) {
+			get_task_struct(task);
+			break;
+		}
+		task = NULL;
+		cursor->tid++;
+	}
+	rcu_read_unlock();
+	return task;
+}
+
+/*
+ * Is @task the first thread of its group with this value of @member?  Threads
+ * nearly always share all three; the leader may have exited before the others.
+ */
+#define is_first(task, member)						\
+({									\
+	struct task_struct *_t, *_task = (task);			\
+	void *_mine = READ_ONCE(_task->member);				\
+	bool _first = _mine;						\
+									\
+	rcu_read_lock();						\
+	for_each_thread(_task, _t) {					\
+		if (_t == _task)					\
+			break;						\
+		if (READ_ONCE(_t->member) == _mine) {			\
+			_first = false;					\
+			break;						\
+		}							\
+	}								\
+	rcu_read_unlock();						\
+	_first;								\
+})
+
+struct fd_walk {
+	fusecr_fd_fn fn;
+	void *arg;
+	unsigned int fd;
+	unsigned int left;
+};
+
+static int visit_fd(const void *arg, struct file *file, unsigned int fd)
+{
+	struct fd_walk *walk = (void *)arg;
+
+	walk->fd = fd;
+	if (!walk->left--)
+		return -EAGAIN;
+	return walk->fn(walk->arg, file, fd);
+}
+
+int fusecr_task_files(struct task_struct *task, unsigned int *fd,
+		      fusecr_fd_fn fn, void *arg)
+{
+	struct fd_walk walk = { .fn = fn, .arg = arg, .fd = *fd };
+	int err;
+
+	if (!is_first(task, files))
+		return 0;
+	do {
+		walk.left = BATCH;
+		task_lock(task);
+		err = iterate_fd(task->files, walk.fd, visit_fd, &walk);
+		task_unlock(task);
+		cond_resched();
+	} while (err == -EAGAIN);
+	*fd = walk.fd;
+	return err;
+}
+
+/* Caller holds task_lock(), which keeps the mm, and mmap_lock for reading. */
+static int visit_vmas(struct mm_struct *mm, unsigned long *addr,
+		      fusecr_vma_fn fn, void *arg)
+{
+	VMA_ITERATOR(vmi, mm, *addr);
+	unsigned int left = BATCH;
+	struct vm_area_struct *vma;
+	int err;
+
+	mmap_assert_locked(mm);
+	for_each_vma(vmi, vma) {
+		*addr = vma->vm_start;
+		if (!left--)
+			return -EAGAIN;
+		if (!vma->vm_file)
+			continue;
+		err = fn(arg, vma->vm_file, vma->vm_start, vma->vm_end);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int fusecr_task_maps(struct task_struct *task, unsigned long *addr,
+		     fusecr_vma_fn fn, void *arg)
+{
+	unsigned int tries = MMAP_TRIES;
+	int err;
+
+	if (task->flags & PF_KTHREAD || !is_first(task, mm))
+		return 0;
+	do {
+		struct mm_struct *mm;
+
+		err = 0;
+		task_lock(task);
+		mm = task->mm;
+		if (mm && mmap_read_trylock(mm)) {
+			err = visit_vmas(mm, addr, fn, arg);
+			mmap_read_unlock(mm);
+		} else if (mm) {
+			err = -EBUSY;
+		}
+		task_unlock(task);
+		cond_resched();
+		if (err == -EBUSY && --tries)
+			usleep_range(MMAP_WAIT_US, 2 * MMAP_WAIT_US);
+	} while (err == -EAGAIN || (err == -EBUSY && tries));
+	return err;
+}
+
+static int visit_fs(struct task_struct *task, bool root, fusecr_fs_fn fn,
+		    void *arg)
+{
+	int err = 0;
+
+	if (!is_first(task, fs))
+		return 0;
+	task_lock(task);
+	if (task->fs) {
+		spin_lock(&task->fs->lock);
+		err = fn(arg, root ? &task->fs->root : &task->fs->pwd);
+		spin_unlock(&task->fs->lock);
+	}
+	task_unlock(task);
+	return err;
+}
+
+int fusecr_task_cwd(struct task_struct *task, fusecr_fs_fn fn, void *arg)
+{
+	return visit_fs(task, false, fn, arg);
+}
+
+int fusecr_task_root(struct task_struct *task, fusecr_fs_fn fn, void *arg)
+{
+	return visit_fs(task, true, fn, arg);
+}
