@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/* fusecr checkpoint: a whole process tree through criu dump. */
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cmd.h"
+#include "criu.h"
+#include "proc.h"
+
+static const char help[] =
+	"usage: fusecr checkpoint --pid PID -D DIR [--leave-running] [-j] [-- CRIU OPTION...]\n\n"
+	"Dumps the process tree of PID, with its FUSE daemons, through criu dump.\n"
+	"What cannot be carried is named before anything is touched.\n\n"
+	"  -t, --pid PID         the root of the tree\n"
+	"  -D, --images-dir DIR  where to write the images; made if it is not there\n"
+	"  -R, --leave-running   let the tree go on; otherwise it ends\n"
+	"  -j, --json            print JSON\n"
+	"  -h, --help            print this\n\n"
+	"The rest goes to criu: --tcp-established for sshfs, --shell-job on a terminal.\n";
+
+static bool alive(pid_t pid)
+{
+	char state = proc_state(pid);
+
+	return state && state != 'Z' && state != 'X';
+}
+
+static int tell(pid_t pid, const char *dir, int status, bool json)
+{
+	bool runs = alive(pid);
+	struct json_object *top;
+
+	if (json) {
+		top = json_object_new_object();
+		json_object_object_add(top, "pid", json_object_new_int(pid));
+		json_object_object_add(top, "directory", json_object_new_string(dir));
+		json_object_object_add(top, "done", json_object_new_boolean(!status));
+		json_object_object_add(top, "tree_runs", json_object_new_boolean(runs));
+		print_json(top);
+	} else if (!status) {
+		printf("process %d and its tree: checkpoint in %s, %s\n", pid, dir,
+		       runs ? "the tree goes on" : "the tree has ended");
+	}
+	if (status)
+		say_error("process %d was not checkpointed; %s", pid,
+			  runs ? "the tree goes on" : "the tree is gone");
+	return status;
+}
+
+static int run(pid_t pid, const char *dir, bool leave, char **more, bool json)
+{
+	char number[16], doing[64];
+	struct criu_run run = { .dir = dir, .log = "dump.log", .doing = doing };
+	const char *own[] = { "dump", "-t", number, "-D", dir, "-v4", "-o", run.log };
+	bool fits = true;
+	int status;
+
+	snprintf(number, sizeof(number), "%d", pid);
+	snprintf(doing, sizeof(doing), "checkpointing process %d", pid);
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		fits = fits && criu_arg(&run, own[i]);
+	if (leave)
+		fits = fits && criu_arg(&run, "--leave-running");
+	for (; *more; more++)
+		fits = fits && criu_arg(&run, *more);
+	if (!fits) {
+		say_error("too many options for criu");
+		return CMD_USAGE;
+	}
+	status = tell(pid, dir, criu_run(&run), json);
+	criu_run_end(&run);
+	return status;
+}
+
+int cmd_checkpoint(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "pid", required_argument, NULL, 't' },
+		{ "images-dir", required_argument, NULL, 'D' },
+		{ "leave-running", no_argument, NULL, 'R' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	bool json = false, leave = false;
+	const char *dir = NULL;
+	pid_t pid = 0;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+t:D:Rjh", options, NULL)) != -1) {
+		switch (c) {
+		case 't':
+			if (!parse_pid(optarg, &pid))
+				return usage_error(argv, "%s is not a process id", optarg);
+			break;
+		case 'D':
+			dir = optarg;
+			break;
+		case 'R':
+			leave = true;
+			break;
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return CMD_DONE;
+		default:
+			return usage_error(argv, NULL);
+		}
+	}
+	if (!pid || !dir)
+		return usage_error(argv, "--pid and -D are needed");
+	if (optind < argc && strcmp(argv[optind - 1], "--"))
+		return usage_error(argv, "options for criu follow \"--\"");
+	if (!alive(pid)) {
+		say_error("there is no process %d", pid);
+		return CMD_FAILED;
+	}
+	if (mkdir(dir, 0700) && errno != EEXIST) {
+		say_error("cannot make the directory %s: %s", dir, strerror(errno));
+		return CMD_FAILED;
+	}
+	return run(pid, dir, leave, argv + optind, json);
+}

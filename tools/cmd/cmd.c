@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What the verbs share. */
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "cleanup.h"
+#include "cmd.h"
+
+static void say(const char *prefix, const char *fmt, va_list ap)
+{
+	/* What people have asked for comes before what we have to say of it. */
+	fflush(stdout);
+	fputs(prefix, stderr);
+	vfprintf(stderr, fmt, ap);
+	fputc('\n', stderr);
+}
+
+void say_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("fusecr: ", fmt, ap);
+	va_end(ap);
+}
+
+void say_warning(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say("fusecr: warning: ", fmt, ap);
+	va_end(ap);
+}
+
+int usage_error(char **argv, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (fmt) {
+		va_start(ap, fmt);
+		fprintf(stderr, "%s: ", argv[0]);
+		vfprintf(stderr, fmt, ap);
+		fputc('\n', stderr);
+		va_end(ap);
+	}
+	fprintf(stderr, "Try '%s --help'.\n", argv[0]);
+	return CMD_USAGE;
+}
+
+bool wants_colour(FILE *f)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fileno(f)) && !(no && *no) && term && strcmp(term, "dumb");
+}
+
+void print_json(struct json_object *obj)
+{
+	puts(json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PRETTY |
+					    JSON_C_TO_STRING_SPACED |
+					    JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(obj);
+}
+
+bool parse_pid(const char *s, pid_t *pid)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(s, &end, 10);
+	if (errno || end == s || *end || n <= 0 || n > INT_MAX)
+		return false;
+	*pid = n;
+	return true;
+}
+
+char *task_comm(char *buf, size_t len, pid_t pid)
+{
+	FILE *f cleanup(fclose_auto) = NULL;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "re");
+	if (!f || !fgets(buf, len, f))
+		snprintf(buf, len, "?");
+	buf[strcspn(buf, "\n")] = 0;
+	return buf;
+}
+
+int open_netlink(struct nl **nl)
+{
+	int ret = nl_open(nl);
+
+	if (ret == -ENOENT)
+		say_error("the kernel module is not loaded: modprobe fusecr, or see 'fusecr check'");
+	else if (ret < 0)
+		say_error("cannot ask the kernel: %s", strerror(-ret));
+	return ret;
+}
+
+const char *netlink_reason(const struct nl *nl, int err)
+{
+	if (*nl_error(nl))
+		return nl_error(nl);
+	if (err == -EPERM)
+		return "this needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN: run it as root";
+	return strerror(-err);
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "cmd.h"
+#include "criu.h"
+
+extern char **environ;
+
+/* Lines that 3.17.1 and 4.x print in every run (criu/tun.c, criu/util.c). */
+static const char * const harmless[] = { "criu/tun.c", "criu/util.c", "Dumping FAILED", "Restoring FAILED" };
+#define LOG_LINES_SHOWN	5
+
+bool criu_arg(struct criu_run *run, const char *arg)
+{
+	if (!run->count)
+		run->args[run->count++] = "criu";
+	if (run->count + 2 > CRIU_ARGS_MAX)
+		return false;
+	run->args[run->count++] = arg;
+	run->args[run->count] = NULL;
+	return true;
+}
+
+/* Reads what the plugin says until all that could write are gone. */
+static void read_reasons(struct criu_run *run, int fd)
+{
+	bool show = isatty(STDERR_FILENO);
+	struct timespec start, now;
+	size_t len = 0;
+	char *grown;
+	ssize_t n = 1;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	while (n > 0 || (n < 0 && errno == EINTR)) {
+		struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+		if (!poll(&pfd, 1, 200)) {
+			clock_gettime(CLOCK_MONOTONIC, &now);
+			if (show)
+				fprintf(stderr, "\r%s ... %ld s", run->doing, now.tv_sec - start.tv_sec);
+			continue;
+		}
+		grown = realloc(run->reasons, len + 4097);
+		if (!grown)
+			break;
+		run->reasons = grown;
+		n = read(fd, grown + len, 4096);
+		len += n > 0 ? n : 0;
+		grown[len] = '\0';
+	}
+	if (show)
+		fprintf(stderr, "\r\033[K");
+	while (len && run->reasons[len - 1] == '\n')
+		run->reasons[--len] = '\0';
+	if (!len) {
+		free(run->reasons);
+		run->reasons = NULL;
+	}
+}
+
+static bool is_harmless(const char *line)
+{
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(*harmless); i++)
+		if (strstr(line, harmless[i]))
+			return true;
+	return false;
+}
+
+/* The first errors of criu's log: what follows them is usually their echo. */
+static void tell_log(const struct criu_run *run)
+{
+	FILE *f cleanup(fclose_auto) = NULL;
+	char path[4096], line[1024];
+	int shown = 0;
+
+	snprintf(path, sizeof(path), "%s/%s", run->dir, run->log);
+	f = fopen(path, "re");
+	while (f && shown < LOG_LINES_SHOWN && fgets(line, sizeof(line), f)) {
+		const char *error = strstr(line, "Error (");
+
+		if (!error || is_harmless(line))
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		say_error("criu: %s", error);
+		shown++;
+	}
+	if (!shown)
+		say_error("criu ended with status %d", WIFEXITED(run->status) ?
+			  WEXITSTATUS(run->status) : 128 + WTERMSIG(run->status));
+	say_error("the whole log is in %s", path);
+}
+
+static void tell_reasons(char *text)
+{
+	char *save, *line;
+
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		say_error("%s", line);
+}
+
+int criu_run(struct criu_run *run)
+{
+	int pipes[2], err;
+	char number[16];
+	pid_t pid;
+
+	if (pipe2(pipes, O_CLOEXEC)) {
+		say_error("pipe: %s", strerror(errno));
+		return CMD_FAILED;
+	}
+	/* The write end is for criu and the plugin in it, through the environment. */
+	fcntl(pipes[1], F_SETFD, 0);
+	snprintf(number, sizeof(number), "%d", pipes[1]);
+	setenv("FUSECR_REPORT_FD", number, 1);
+	err = posix_spawnp(&pid, "criu", NULL, NULL, (char **)run->args, environ);
+	close(pipes[1]);
+	if (err) {
+		close(pipes[0]);
+		say_error("criu cannot be started: %s; install the package criu", strerror(err));
+		return CMD_FAILED;
+	}
+	read_reasons(run, pipes[0]);
+	close(pipes[0]);
+	while (waitpid(pid, &run->status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(run->status) && !WEXITSTATUS(run->status) && !run->reasons)
+		return CMD_DONE;
+	if (run->reasons)
+		tell_reasons(run->reasons);
+	else
+		tell_log(run);
+	return CMD_FAILED;
+}
+
+void criu_run_end(struct criu_run *run)
+{
+	free(run->reasons);
+	run->reasons = NULL;
+}

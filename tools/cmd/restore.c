@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+/* fusecr restore: a whole process tree through criu restore. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "criu.h"
+
+#define PIDFILE	"fusecr-restored.pid"
+
+static const char help[] =
+	"usage: fusecr restore -D DIR [-j] [-- CRIU OPTION...]\n\n"
+	"Restores the process tree of a checkpoint, with its FUSE daemons and mounts,\n"
+	"through criu restore. The tree goes on by itself (criu's --restore-detached).\n\n"
+	"  -D, --images-dir DIR  the images of fusecr checkpoint or criu dump\n"
+	"  -j, --json            print JSON\n"
+	"  -h, --help            print this\n\n"
+	"The rest goes to criu: --tcp-established for sshfs, --shell-job on a terminal.\n";
+
+static int read_pid(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	int pid = 0;
+
+	if (f) {
+		if (fscanf(f, "%d", &pid) != 1)
+			pid = 0;
+		fclose(f);
+	}
+	return pid;
+}
+
+static int tell(int pid, const char *dir, int status, bool json)
+{
+	struct json_object *top;
+
+	if (json) {
+		top = json_object_new_object();
+		json_object_object_add(top, "directory", json_object_new_string(dir));
+		json_object_object_add(top, "done", json_object_new_boolean(!status));
+		if (pid)
+			json_object_object_add(top, "pid", json_object_new_int(pid));
+		print_json(top);
+	} else if (!status) {
+		printf("process %d and its tree: restored from %s\n", pid, dir);
+	}
+	if (status)
+		say_error("nothing was restored from %s; what had been made is undone", dir);
+	return status;
+}
+
+static int run(const char *dir, char **more, bool json)
+{
+	char doing[512], pidfile[4096];
+	struct criu_run run = { .dir = dir, .log = "restore.log", .doing = doing };
+	const char *own[] = {
+		"restore", "-D", dir, "-d", "--pidfile", pidfile, "-v4", "-o", run.log,
+	};
+	bool fits = true;
+	char *whole;
+	int status;
+
+	/* criu resolves a relative path from its work directory. */
+	whole = realpath(dir, NULL);
+	if (!whole) {
+		say_error("cannot open the directory %s: %s", dir, strerror(errno));
+		return CMD_FAILED;
+	}
+	snprintf(pidfile, sizeof(pidfile), "%s/" PIDFILE, whole);
+	free(whole);
+	unlink(pidfile);
+	snprintf(doing, sizeof(doing), "restoring from %.400s", dir);
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		fits = fits && criu_arg(&run, own[i]);
+	for (; *more; more++)
+		fits = fits && criu_arg(&run, *more);
+	if (!fits) {
+		say_error("too many options for criu");
+		return CMD_USAGE;
+	}
+	status = criu_run(&run);
+	status = tell(read_pid(pidfile), dir, status, json);
+	unlink(pidfile);
+	criu_run_end(&run);
+	return status;
+}
+
+int cmd_restore(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "images-dir", required_argument, NULL, 'D' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	const char *dir = NULL;
+	bool json = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+D:jh", options, NULL)) != -1) {
+		switch (c) {
+		case 'D':
+			dir = optarg;
+			break;
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return CMD_DONE;
+		default:
+			return usage_error(argv, NULL);
+		}
+	}
+	if (!dir)
+		return usage_error(argv, "-D is needed");
+	if (optind < argc && strcmp(argv[optind - 1], "--"))
+		return usage_error(argv, "options for criu follow \"--\"");
+	return run(dir, argv + optind, json);
+}

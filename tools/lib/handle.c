@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The change handle: one ioctl a function. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "handle.h"
+
+static int call(int fd, unsigned long request, const void *arg)
+{
+	return ioctl(fd, request, arg) < 0 ? -errno : 0;
+}
+
+int handle_open(uint64_t conn_id)
+{
+	struct fusecr_attach attach = { .conn_id = conn_id };
+	int fd, ret;
+
+	fd = open(FUSECR_DEVICE, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = call(fd, FUSECR_IOC_ATTACH, &attach);
+	if (ret < 0) {
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+int handle_set_conn(int fd, const struct fusecr_set_conn *set)
+{
+	return call(fd, FUSECR_IOC_SET_CONN, set);
+}
+
+int handle_set_inode(int fd, uint64_t nodeid, uint64_t nlookup)
+{
+	struct fusecr_set_inode set = { .nodeid = nodeid, .nlookup = nlookup };
+
+	return call(fd, FUSECR_IOC_SET_INODE, &set);
+}
+
+int handle_set_file(int fd, const struct fusecr_set_file *set)
+{
+	return call(fd, FUSECR_IOC_SET_FILE, set);
+}
+
+int handle_forget(int fd, uint64_t nodeid, uint64_t nlookup)
+{
+	struct fusecr_forget forget = { .nodeid = nodeid, .nlookup = nlookup };
+
+	return call(fd, FUSECR_IOC_FORGET, &forget);
+}
+
+int handle_admit(int fd, bool on)
+{
+	return ioctl(fd, FUSECR_IOC_ADMIT, (unsigned long)on) < 0 ? -errno : 0;
+}
+
+int handle_requeue(int fd, int devfd, uint64_t unique)
+{
+	struct fusecr_requeue requeue = { .fd = devfd, .unique = unique };
+	int ret = call(fd, FUSECR_IOC_REQUEUE, &requeue);
+
+	return ret < 0 ? ret : (int)requeue.count;
+}
+
+int handle_commit(int fd)
+{
+	return call(fd, FUSECR_IOC_COMMIT, NULL);
+}

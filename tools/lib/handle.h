@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The change handle of fusecr.ko (include/uapi/linux/fusecr.h). */
+#ifndef FUSECR_HANDLE_H
+#define FUSECR_HANDLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <linux/fusecr.h>
+
+/* All return 0 (open: a descriptor) or -errno. */
+int handle_open(uint64_t conn_id);
+int handle_set_conn(int fd, const struct fusecr_set_conn *set);
+int handle_set_inode(int fd, uint64_t nodeid, uint64_t nlookup);
+int handle_set_file(int fd, const struct fusecr_set_file *set);
+int handle_forget(int fd, uint64_t nodeid, uint64_t nlookup);
+int handle_admit(int fd, bool on);
+/* How many went back, or -errno.  unique 0: all of devfd's. */
+int handle_requeue(int fd, int devfd, uint64_t unique);
+int handle_commit(int fd);
+
+#endif

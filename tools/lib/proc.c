@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proc.h"
+#include "tree.h"
+
+static FILE *open_status(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return fopen(path, "re");
+}
+
+/* Copies what follows "field:" and blanks. */
+static bool status_value(pid_t pid, const char *field, char *value, size_t size)
+{
+	size_t len = strlen(field);
+	FILE *f = open_status(pid);
+	char line[512];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, field, len) || line[len] != ':')
+			continue;
+		snprintf(value, size, "%s", line + len + 1 + strspn(line + len + 1, " \t"));
+		found = true;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+long proc_status(pid_t pid, const char *field)
+{
+	char value[512];
+
+	return status_value(pid, field, value, sizeof(value)) ? atol(value) : -1;
+}
+
+char proc_state(pid_t pid)
+{
+	char value[512];
+
+	return status_value(pid, "State", value, sizeof(value)) ? value[0] : 0;
+}
+
+uint64_t proc_ns(pid_t pid, const char *name)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, name);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+uint64_t proc_own_ns(const char *name)
+{
+	return proc_ns(getpid(), name);
+}
+
+bool proc_descends(pid_t pid, pid_t ancestor)
+{
+	/* A thread's Tgid leads to its process; pids do not form cycles for long. */
+	for (int depth = 0; pid > 1 && depth < 128; depth++) {
+		pid = proc_status(pid, "Tgid");
+		if (pid == ancestor)
+			return true;
+		pid = proc_status(pid, "PPid");
+	}
+	return false;
+}
+
+static ssize_t read_exe(pid_t pid, char *buf, size_t size)
+{
+	char path[64];
+
+	/* Not stat(): the program may lie on the mount that nobody serves now. */
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	return readlink(path, buf, size);
+}
+
+bool proc_same_exe(pid_t a, pid_t b)
+{
+	char ea[4096], eb[4096];
+	ssize_t na = read_exe(a, ea, sizeof(ea)), nb = read_exe(b, eb, sizeof(eb));
+
+	return na > 0 && na == nb && !memcmp(ea, eb, na);
+}
+
+static bool has_dev_fuse(pid_t pid)
+{
+	char path[64], target[32];
+	struct dirent *de;
+	bool found = false;
+	ssize_t n;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	while (dir && !found && (de = readdir(dir))) {
+		n = readlinkat(dirfd(dir), de->d_name, target, sizeof(target) - 1);
+		if (n <= 0)
+			continue;
+		target[n] = '\0';
+		found = !strcmp(target, "/dev/fuse") || !strcmp(target, "/dev/cuse");
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+pid_t proc_tree_has_dev_fuse(pid_t root)
+{
+	struct tree tree = { 0 };
+	pid_t pid = 0;
+
+	if (tree_read(&tree, root))
+		return 0;
+	for (size_t i = 0; !pid && i < tree.count; i++)
+		if (has_dev_fuse(tree.tasks[i].pid))
+			pid = tree.tasks[i].pid;
+	tree_free(&tree);
+	return pid;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Single questions to /proc.  None of them makes the kernel ask a FUSE daemon. */
+#ifndef FUSECR_PROC_H
+#define FUSECR_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The first number of a line of /proc/PID/status ("TracerPid"), or -1. */
+long proc_status(pid_t pid, const char *field);
+/* The state letter of a task, 0 when there is no such task. */
+char proc_state(pid_t pid);
+/* Inode number of a namespace ("mnt", "pid", ...) of a task or of the caller; 0: unknown. */
+uint64_t proc_ns(pid_t pid, const char *name);
+uint64_t proc_own_ns(const char *name);
+/* Whether the thread or process is ancestor or one of its descendants. */
+bool proc_descends(pid_t pid, pid_t ancestor);
+/* Whether both run a program of the same path. */
+bool proc_same_exe(pid_t a, pid_t b);
+/* A process of the tree that holds /dev/fuse or /dev/cuse, or 0. */
+pid_t proc_tree_has_dev_fuse(pid_t root);
+
+#endif

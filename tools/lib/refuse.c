@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <linux/fuse.h>
+#include <linux/fusecr.h>
+
+#include "mounts.h"
+#include "names.h"
+#include "proc.h"
+#include "refuse.h"
+
+#define INIT_USER_NS	0xEFFFFFFDU	/* include/linux/proc_ns.h, PROC_USER_INIT_INO */
+#define INIT_PASSTHROUGH (1ULL << 37)	/* FUSE_PASSTHROUGH, Linux 6.9 */
+#define OLDEST_MINOR	12		/* older daemons use shorter structures */
+
+/* "connection 0:45 (sshfs)": what all sentences begin with. */
+static const char *conn_label(const FuseConnEntry *c)
+{
+	static char buf[160];
+
+	snprintf(buf, sizeof(buf), "connection %u:%u (%s)", major(c->dev), minor(c->dev),
+		 c->subtype && *c->subtype ? c->subtype : c->fstype);
+	return buf;
+}
+
+static void task_label(char *buf, size_t len, uint32_t pid)
+{
+	char path[64], comm[32] = "?";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
+	f = fopen(path, "re");
+	if (f) {
+		if (fgets(comm, sizeof(comm), f))
+			comm[strcspn(comm, "\n")] = '\0';
+		fclose(f);
+	}
+	snprintf(buf, len, "%u (%s)", pid, comm);
+}
+
+void refuse_conn(struct report *r, const struct snapshot *snap, const FuseConnEntry *c)
+{
+	const char *label = conn_label(c);
+
+	if (!(c->state & FUSECR_CONN_INITIALIZED))
+		report_add(r, "%s: its daemon has not answered INIT yet; try again", label);
+	if (!(c->state & FUSECR_CONN_CONNECTED) || (c->state & (FUSECR_CONN_ABORTED | FUSECR_CONN_ERROR)))
+		report_add(r, "%s: it is aborted or its daemon is dead; unmount it", label);
+	if ((c->state & FUSECR_CONN_HELD) && !snap->o.surrogate)
+		report_add(r, "%s: another checkpoint holds it", label);
+	if (strcmp(c->fstype, "fuse"))
+		report_add(r, "%s: file system type %s is not carried", label, c->fstype);
+	if (c->minor < OLDEST_MINOR)
+		report_add(r, "%s: protocol 7.%u is too old, 7.%u is the oldest", label,
+			   c->minor, OLDEST_MINOR);
+	if (c->user_ns != INIT_USER_NS)
+		report_add(r, "%s: mounted from inside a user namespace", label);
+	if (snap->own_pid_ns && !c->tree_pid_ns && c->pid_ns != proc_own_ns("pid"))
+		report_add(r, "%s: mounted from a pid namespace that is neither the tree's nor ours", label);
+	if (c->has_dax && c->dax)
+		report_add(r, "%s: DAX is in use", label);
+	if (c->has_uring && c->uring)
+		report_add(r, "%s: io_uring queues are in use", label);
+	if (c->has_submounts && c->submounts)
+		report_add(r, "%s: the daemon has submounts of its own", label);
+	if (c->flags & INIT_PASSTHROUGH)
+		report_add(r, "%s: passthrough is negotiated, and its backing files are not carried", label);
+}
+
+void refuse_dev(struct report *r, const struct snapshot *snap, const FuseDevEntry *dev)
+{
+	char task[64];
+
+	task_label(task, sizeof(task), dev->pid);
+	if (dev->has_cuse && dev->cuse)
+		report_add(r, "process %s fd %u: a CUSE device", task, dev->fd);
+	else if (!tree_find(&snap->tree, dev->pid))
+		report_add(r, "process %s fd %u: outside the tree, but holds the /dev/fuse of connection %u:%u; dump a tree that contains it",
+			   task, dev->fd, major(dev->conn_dev),
+			   minor(dev->conn_dev));
+	else
+		report_add(r, "process %s fd %u: the connection behind this /dev/fuse is unmounted or aborted",
+			   task, dev->fd);
+}
+
+/* The pids in a request are the thread's in the connection's pid namespace. */
+static bool from_tree(const struct snapshot *snap, uint32_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	if (!pid)
+		return false;
+	if (snap->own_pid_ns)
+		return true;	/* only tasks of that namespace have a number in it */
+	for (size_t i = 0; i < snap->tree.count; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%u", snap->tree.tasks[i].pid, pid);
+		if (!stat(path, &st))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * While the tree stands, requests of others wait in the queue and are no
+ * obstacle: the surrogate or, later, the daemon answers them.
+ */
+static bool waits_unread(const struct snapshot *snap, const FuseRequestEntry *req)
+{
+	if (req->state != FUSECR_REQ_PENDING || from_tree(snap, req->pid))
+		return false;
+	switch (req->opcode) {
+	case FUSE_RELEASE:
+	case FUSE_RELEASEDIR:
+	case FUSE_WRITE:
+	case FUSE_FLUSH:
+		return false;	/* without a pid, and possibly of a file of the tree */
+	default:
+		return true;
+	}
+}
+
+void refuse_request(struct report *r, const struct snapshot *snap,
+		    const FuseConnEntry *c, const FuseRequestEntry *req)
+{
+	if (req->state == FUSECR_REQ_FORGET || waits_unread(snap, req))
+		return;
+	report_add(r, "%s: request in flight: %s, unique %lu, node %lu, pid %u, %s; let it finish, or end that process",
+		   conn_label(c), opcode_name(req->opcode), (unsigned long)req->unique,
+		   (unsigned long)req->nodeid, req->pid, req_state_name(req->state));
+}
+
+void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry *i)
+{
+	char what[320];
+
+	if (i->n_name)
+		snprintf(what, sizeof(what), "node %lu (%.*s)", (unsigned long)i->nodeid,
+			 (int)i->name[0]->name.len, i->name[0]->name.data);
+	else
+		snprintf(what, sizeof(what), "node %lu", (unsigned long)i->nodeid);
+	if (i->flags & FUSECR_INODE_BAD)
+		report_add(r, "%s: %s is stale in the kernel", conn_label(c), what);
+	if (i->flags & FUSECR_INODE_UNLINKED)
+		report_add(r, "%s: %s is deleted but still in use", conn_label(c), what);
+	if (i->flags & FUSECR_INODE_LOCKED)
+		report_add(r, "%s: %s has file locks or leases", conn_label(c), what);
+	if (i->flags & FUSECR_INODE_WATCHED)
+		report_add(r, "%s: %s is watched by inotify or fanotify", conn_label(c), what);
+	if (i->flags & FUSECR_INODE_DAX)
+		report_add(r, "%s: %s uses DAX", conn_label(c), what);
+	if (i->flags & FUSECR_INODE_PASSTHROUGH)
+		report_add(r, "%s: %s has a passthrough backing file", conn_label(c), what);
+	if (i->dirty_pages || i->writeback_pages)
+		report_add(r, "%s: %s has %u dirty pages and %u under write-back; sync it and try again",
+			   conn_label(c), what, i->dirty_pages, i->writeback_pages);
+}
+
+static void file_label(char *buf, size_t len, const FuseFileEntry *f)
+{
+	char task[64];
+
+	task_label(task, sizeof(task), f->pid);
+	if (f->use == FUSECR_FILE_FD)
+		snprintf(buf, len, "process %s fd %lu (%.*s)", task, (unsigned long)f->number,
+			 (int)f->path.len, f->path.data ? (const char *)f->path.data : "");
+	else
+		snprintf(buf, len, "process %s %s (%.*s)", task, file_use_name(f->use),
+			 (int)f->path.len, f->path.data ? (const char *)f->path.data : "");
+}
+
+void refuse_virtiofs(struct report *r, const FuseFileEntry *f)
+{
+	char what[320];
+
+	file_label(what, sizeof(what), f);
+	report_add(r, "%s: on virtiofs, which is not carried", what);
+}
+
+void refuse_file(struct report *r, const struct snapshot *snap,
+		 const FuseConnEntry *c, const FuseFileEntry *f)
+{
+	const char *label = conn_label(c);
+	char what[320];
+
+	file_label(what, sizeof(what), f);
+	if (f->use == FUSECR_FILE_INCOMPLETE) {
+		if (tree_find(&snap->tree, f->pid))
+			report_add(r, "%s: the mappings of %s could not be read now; try again", label, what);
+		return;
+	}
+	if (!tree_find(&snap->tree, f->pid)) {
+		report_add(r, "%s: %s is outside the tree but uses the mount", label, what);
+		return;
+	}
+	if (f->use == FUSECR_FILE_MAP)
+		report_add(r, "%s: %s is a memory mapping of a file on the mount", label, what);
+	if (f->flags & FUSECR_FF_UNLINKED)
+		report_add(r, "%s: %s is deleted", label, what);
+	if (f->flags & FUSECR_FF_FLOCK)
+		report_add(r, "%s: %s may hold a flock that only the daemon knows", label, what);
+	if (f->flags & FUSECR_FF_POLLED)
+		report_add(r, "%s: %s waits for a poll notification of the daemon", label, what);
+	if (f->flags & FUSECR_FF_PASSTHROUGH)
+		report_add(r, "%s: %s uses passthrough", label, what);
+	if (f->use == FUSECR_FILE_FD && (f->flags & FUSECR_FF_FOREIGN))
+		report_add(r, "%s: %s is a FIFO, socket or device on the mount", label, what);
+	/* Such locks leave no trace in the kernel: fs/fuse/file.c, fuse_file_lock(). */
+	if (f->use == FUSECR_FILE_FD && S_ISREG(f->mode) && !(f->flags & FUSECR_FF_PATH) &&
+	    !(c->no & FUSECR_NO_LOCK))
+		report_add(r, "%s: %s: the daemon keeps POSIX locks itself (FUSE_POSIX_LOCKS), and whether this file is locked cannot be seen",
+			   label, what);
+}
+
+/* Fuse decides on these in open, so the answer to OPEN has to be right. */
+#define DECIDED_IN_OPEN (FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_NONSEEKABLE)
+
+static int by_node(const void *a, const void *b)
+{
+	const FuseFileEntry *fa = *(const FuseFileEntry **)a, *fb = *(const FuseFileEntry **)b;
+
+	return (fa->nodeid > fb->nodeid) - (fa->nodeid < fb->nodeid);
+}
+
+void refuse_files(struct report *r, const struct snapshot_conn *sc)
+{
+	const FuseFileEntry **files = calloc(sc->files.count ?: 1, sizeof(*files));
+	size_t count = 0;
+
+	for (size_t i = 0; files && i < sc->files.count; i++) {
+		const FuseFileEntry *f = (const FuseFileEntry *)sc->files.items[i];
+
+		if (f->has_fh)
+			files[count++] = f;
+	}
+	if (files)
+		qsort(files, count, sizeof(*files), by_node);
+	for (size_t i = 1; i < count; i++) {
+		const FuseFileEntry *a = files[i - 1], *b = files[i];
+
+		if (a->nodeid == b->nodeid && ((a->open_flags ^ b->open_flags) & DECIDED_IN_OPEN))
+			report_add(r, "%s: node %lu is open twice with different FOPEN flags (%#x, %#x)",
+				   conn_label(sc->conn), (unsigned long)a->nodeid,
+				   a->open_flags, b->open_flags);
+	}
+	free(files);
+}
+
+struct elsewhere {
+	struct report *r;
+	const struct snapshot *snap;
+	const struct snapshot_conn *sc;
+	pid_t pid;
+};
+
+/* "shared:7 master:3": the number after the tag, or -1. */
+static int peer_group(const char *fields, const char *tag)
+{
+	const char *p = fields ? strstr(fields, tag) : NULL;
+
+	return p ? atoi(p + strlen(tag)) : -1;
+}
+
+/* A copy that our unmount and mount propagate to is no obstacle. */
+static bool follows_ours(const struct elsewhere *e, const FuseMountEntry *m)
+{
+	int shared = peer_group(m->propagation, "shared:");
+	int master = peer_group(m->propagation, "master:");
+
+	for (size_t i = 0; i < e->sc->mounts.count; i++) {
+		const FuseMountEntry *own = (const FuseMountEntry *)e->sc->mounts.items[i];
+		int group = peer_group(own->propagation, "shared:");
+
+		if (group >= 0 && (group == shared || group == master))
+			return true;
+	}
+	return false;
+}
+
+static int mounted_elsewhere(const FuseMountEntry *m, const char *fstype, const char *source, void *arg)
+{
+	struct elsewhere *e = arg;
+	char task[64];
+
+	(void)fstype;
+	(void)source;
+	if (follows_ours(e, m))
+		return 0;
+	task_label(task, sizeof(task), e->pid);
+	report_add(e->r, "%s: also mounted in %s mount namespace of process %s, at %.*s",
+		   conn_label(e->sc->conn),
+		   tree_find(&e->snap->tree, e->pid) ? "the nested" : "another", task,
+		   (int)m->mountpoint.len, m->mountpoint.data);
+	return 0;
+}
+
+void refuse_mounts(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
+{
+	uint64_t tree_ns = snap->tree.tasks[0].mnt_ns, *seen = NULL, *grown;
+	struct elsewhere e = { .r = r, .snap = snap, .sc = sc };
+	size_t count = 0, i;
+	struct dirent *de;
+	DIR *proc;
+
+	if (!sc->mounts.count)
+		report_add(r, "%s: not mounted in the mount namespace of the tree's root", conn_label(sc->conn));
+	proc = opendir("/proc");
+	while (proc && (de = readdir(proc))) {
+		uint64_t ns;
+
+		e.pid = atoi(de->d_name);
+		ns = e.pid > 0 ? proc_ns(e.pid, "mnt") : 0;
+		if (!ns || ns == tree_ns)
+			continue;
+		for (i = 0; i < count && seen[i] != ns; i++)
+			;
+		if (i < count)
+			continue;
+		grown = reallocarray(seen, count + 1, sizeof(*seen));
+		if (!grown)
+			break;
+		seen = grown;
+		seen[count++] = ns;
+		mounts_of(e.pid, sc->conn->dev, mounted_elsewhere, &e);
+	}
+	if (proc)
+		closedir(proc);
+	free(seen);
+}

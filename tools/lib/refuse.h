@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a checkpoint does not carry, by name.  Each check looks at one object
+ * and adds a sentence to the report for each thing that would be lost.
+ */
+#ifndef FUSECR_REFUSE_H
+#define FUSECR_REFUSE_H
+
+#include "snapshot.h"
+
+void refuse_conn(struct report *r, const struct snapshot *snap, const FuseConnEntry *conn);
+void refuse_dev(struct report *r, const struct snapshot *snap, const FuseDevEntry *dev);
+void refuse_request(struct report *r, const struct snapshot *snap,
+		    const FuseConnEntry *conn, const FuseRequestEntry *req);
+void refuse_inode(struct report *r, const FuseConnEntry *conn, const FuseInodeEntry *inode);
+void refuse_file(struct report *r, const struct snapshot *snap,
+		 const FuseConnEntry *conn, const FuseFileEntry *file);
+void refuse_virtiofs(struct report *r, const FuseFileEntry *file);
+/* Opens of one node that answers to OPEN could not tell apart. */
+void refuse_files(struct report *r, const struct snapshot_conn *sc);
+/* The connection mounted where a checkpoint of this tree does not reach. */
+void refuse_mounts(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc);
+
+#endif

@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <linux/fusecr.h>
+
+#include "image.h"
+#include "mounts.h"
+#include "proc.h"
+#include "refuse.h"
+#include "snapshot.h"
+
+int message_list_add(struct message_list *list, const ProtobufCMessage *msg)
+{
+	ProtobufCMessage **items, *copy;
+	size_t size = protobuf_c_message_get_packed_size(msg);
+	uint8_t *buf = malloc(size ?: 1);
+
+	if (!buf)
+		return -ENOMEM;
+	protobuf_c_message_pack(msg, buf);
+	copy = protobuf_c_message_unpack(msg->descriptor, NULL, size, buf);
+	free(buf);
+	if (!copy)
+		return -ENOMEM;
+	/* Grow by doubling: trees with 100,000 open files exist. */
+	if (!(list->count & (list->count - 1))) {
+		items = reallocarray(list->items, list->count ? list->count * 2 : 1,
+				     sizeof(*items));
+		if (!items) {
+			protobuf_c_message_free_unpacked(copy, NULL);
+			return -ENOMEM;
+		}
+		list->items = items;
+	}
+	list->items[list->count++] = copy;
+	return 0;
+}
+
+void message_list_free(struct message_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		protobuf_c_message_free_unpacked(list->items[i], NULL);
+	free(list->items);
+	list->items = NULL;
+	list->count = 0;
+}
+
+static void conn_free(struct snapshot_conn *sc)
+{
+	if (sc->conn)
+		fuse_conn_entry__free_unpacked(sc->conn, NULL);
+	message_list_free(&sc->devs);
+	message_list_free(&sc->files);
+	message_list_free(&sc->mounts);
+}
+
+void snapshot_free(struct snapshot *snap)
+{
+	if (!snap)
+		return;
+	for (size_t i = 0; i < snap->count; i++)
+		conn_free(&snap->conns[i]);
+	free(snap->conns);
+	tree_free(&snap->tree);
+	free(snap);
+}
+
+static struct snapshot_conn *conn_get(struct snapshot *snap, uint64_t id)
+{
+	struct snapshot_conn *conns;
+
+	for (size_t i = 0; i < snap->count; i++)
+		if (snap->conns[i].conn->id == id)
+			return &snap->conns[i];
+	conns = reallocarray(snap->conns, snap->count + 1, sizeof(*conns));
+	if (!conns)
+		return NULL;
+	snap->conns = conns;
+	memset(&conns[snap->count], 0, sizeof(*conns));
+	conns[snap->count].id = snap->count + 1;
+	conns[snap->count].conn = malloc(sizeof(FuseConnEntry));
+	if (!conns[snap->count].conn)
+		return NULL;
+	fuse_conn_entry__init(conns[snap->count].conn);
+	conns[snap->count].conn->id = id;
+	return &conns[snap->count++];
+}
+
+struct find {
+	struct snapshot *snap;
+	struct report *r;
+};
+
+static int find_dev(const FuseDevEntry *dev, void *arg)
+{
+	struct find *f = arg;
+	const struct task *task = tree_find(&f->snap->tree, dev->pid);
+
+	if (!task)
+		return 0;
+	if ((dev->has_cuse && dev->cuse) || (dev->conn_id && !dev->connected))
+		refuse_dev(f->r, f->snap, dev);
+	if (!dev->conn_id)
+		return 0;
+	return conn_get(f->snap, dev->conn_id) ? 0 : -ENOMEM;
+}
+
+static int find_file(const FuseFileEntry *file, void *arg)
+{
+	struct find *f = arg;
+
+	if (!tree_find(&f->snap->tree, file->pid))
+		return 0;
+	if (!strcmp(file->fstype, "virtiofs"))
+		refuse_virtiofs(f->r, file);
+	if (!file->conn_id || f->snap->o.scope != SNAPSHOT_USED)
+		return 0;
+	return conn_get(f->snap, file->conn_id) ? 0 : -ENOMEM;
+}
+
+/* Whoever holds the tree still, or stands in for its daemon, has its files in hand too. */
+static bool stands_in(const struct snapshot *snap, uint32_t pid)
+{
+	return (snap->o.tracer && pid == (uint32_t)snap->o.tracer) ||
+	       (snap->o.surrogate && pid == (uint32_t)snap->o.surrogate);
+}
+
+/* Devices of the connections found; those of the tree are kept, others refused. */
+static int add_dev(const FuseDevEntry *dev, void *arg)
+{
+	struct find *f = arg;
+	const struct task *task = tree_find(&f->snap->tree, dev->pid);
+	FuseDevEntry copy = *dev;
+
+	if (stands_in(f->snap, dev->pid))
+		return 0;
+	if (!task) {
+		refuse_dev(f->r, f->snap, dev);
+		return 0;
+	}
+	copy.has_vpid = 1;
+	copy.vpid = task->vpid;
+	return message_list_add(&conn_get(f->snap, dev->conn_id)->devs, &copy.base);
+}
+
+struct add_mount {
+	struct snapshot_conn *sc;
+	struct snapshot *snap;
+};
+
+static int set_conn(const FuseConnEntry *e, void *arg)
+{
+	struct snapshot_conn *sc = arg;
+	struct message_list copy = { 0 };
+	int err = message_list_add(&copy, &e->base);
+
+	if (err)
+		return err;
+	fuse_conn_entry__free_unpacked(sc->conn, NULL);
+	sc->conn = (FuseConnEntry *)copy.items[0];
+	free(copy.items);
+	return 0;
+}
+
+static int add_mount(const FuseMountEntry *e, const char *fstype, const char *source, void *arg)
+{
+	struct add_mount *a = arg;
+	FuseMountEntry copy = *e;
+	char key[64];
+
+	(void)fstype;
+	/* mountinfo's source is what the daemon named; sb->s_id is not. */
+	if (source && *source) {
+		free(a->sc->conn->source);
+		a->sc->conn->source = strdup(source);
+		if (!a->sc->conn->source)
+			return -ENOMEM;
+	}
+	if (a->snap->own_mnt_ns) {
+		snprintf(key, sizeof(key), "fusecr-%u-%zu", a->sc->id, a->sc->mounts.count);
+		copy.ext_key = key;
+	}
+	return message_list_add(&a->sc->mounts, &copy.base);
+}
+
+static int read_conn(struct snapshot *snap, struct snapshot_conn *sc, struct report *r)
+{
+	struct add_mount am = { sc, snap };
+	struct find f = { snap, r };
+	uint64_t id = sc->conn->id;
+	int err;
+
+	err = nl_conn(snap->nl, id, set_conn, sc);
+	if (err) {
+		report_add(r, "connection %#lx of the tree has no mount any more (%s): end its daemon",
+			   (unsigned long)id, *nl_error(snap->nl) ? nl_error(snap->nl) : strerror(-err));
+		return 0;
+	}
+	sc->conn->has_tree_pid_ns = 1;
+	sc->conn->tree_pid_ns = sc->conn->pid_ns == snap->tree.tasks[0].pid_ns;
+	sc->conn->has_known_flags = 1;
+	sc->conn->known_flags = snap->known_flags;
+	err = nl_devs(snap->nl, id, 0, add_dev, &f);
+	if (err)
+		return err;
+	/* In the host's namespace the root task may be chrooted; the caller is not. */
+	err = mounts_of(snap->own_mnt_ns ? snap->o.root : getpid(), sc->conn->dev, add_mount, &am);
+	if (err)
+		return err;
+	refuse_mounts(r, snap, sc);
+	return 0;
+}
+
+static int find_conns(struct snapshot *snap, struct report *r)
+{
+	struct find f = { snap, r };
+	struct nl_info info;
+	int err;
+
+	err = nl_get_info(snap->nl, &info);
+	if (err)
+		return err;
+	snap->known_flags = info.known_flags;
+	for (size_t i = 0; i < snap->tree.count; i++) {
+		pid_t pid = snap->tree.tasks[i].pid;
+
+		err = nl_devs(snap->nl, 0, pid, find_dev, &f);
+		if (!err)
+			err = nl_files(snap->nl, 0, pid, find_file, &f);
+		if (err && err != -ESRCH)
+			return err;
+	}
+	return 0;
+}
+
+int snapshot_find(struct snapshot **ret, struct nl *nl,
+		  const struct snapshot_options *o, struct report *r)
+{
+	struct snapshot *snap = calloc(1, sizeof(*snap));
+	int err;
+
+	*ret = NULL;
+	if (!snap)
+		return -ENOMEM;
+	snap->nl = nl;
+	snap->o = *o;
+	err = tree_read(&snap->tree, o->root);
+	if (err)
+		goto fail;
+	snap->own_mnt_ns = snap->tree.tasks[0].mnt_ns != proc_own_ns("mnt");
+	snap->own_pid_ns = snap->tree.tasks[0].pid_ns != proc_own_ns("pid");
+	err = find_conns(snap, r);
+	for (size_t i = 0; !err && i < snap->count; i++)
+		err = read_conn(snap, &snap->conns[i], r);
+	if (err)
+		goto fail;
+	*ret = snap;
+	return 0;
+fail:
+	snapshot_free(snap);
+	return err;
+}
+
+/* One connection's walk: what is read is checked, kept or written. */
+struct collect {
+	struct snapshot *snap;
+	struct snapshot_conn *sc;
+	struct report *r;
+	struct image *img;	/* NULL when only looking */
+};
+
+static int collect_write(struct collect *c, const ProtobufCMessage *msg)
+{
+	return c->img ? image_write(c->img, msg) : 0;
+}
+
+static int collect_request(const FuseRequestEntry *req, void *arg)
+{
+	struct collect *c = arg;
+
+	refuse_request(c->r, c->snap, c->sc->conn, req);
+	return collect_write(c, &req->base);
+}
+
+static int collect_inode(const FuseInodeEntry *inode, void *arg)
+{
+	struct collect *c = arg;
+
+	refuse_inode(c->r, c->sc->conn, inode);
+	return collect_write(c, &inode->base);
+}
+
+static int collect_file(const FuseFileEntry *file, void *arg)
+{
+	struct collect *c = arg;
+	const struct task *task = tree_find(&c->snap->tree, file->pid);
+	FuseFileEntry copy = *file;
+	int err;
+
+	if (stands_in(c->snap, file->pid))
+		return 0;
+	refuse_file(c->r, c->snap, c->sc->conn, file);
+	if (!task)
+		return 0;
+	copy.has_vpid = 1;
+	copy.vpid = task->vpid;
+	err = message_list_add(&c->sc->files, &copy.base);
+	return err ?: collect_write(c, &copy.base);
+}
+
+/* Runs one walk with its image open around it. */
+static int collect_kind(struct collect *c, int dirfd, enum image_kind kind)
+{
+	uint64_t id = c->sc->conn->id;
+	int err = 0, close_err;
+
+	c->img = NULL;
+	if (dirfd >= 0)
+		err = image_create(&c->img, dirfd, kind, c->sc->id);
+	if (err)
+		return err;
+	switch (kind) {
+	case IMAGE_REQUEST:
+		err = nl_requests(c->snap->nl, id, collect_request, c);
+		break;
+	case IMAGE_INODE:
+		err = nl_inodes(c->snap->nl, id, collect_inode, c);
+		break;
+	case IMAGE_FILE:
+		err = nl_files(c->snap->nl, id, 0, collect_file, c);
+		break;
+	case IMAGE_CONN:
+		err = collect_write(c, &c->sc->conn->base);
+		break;
+	case IMAGE_MOUNT:
+		for (size_t i = 0; !err && i < c->sc->mounts.count; i++)
+			err = collect_write(c, c->sc->mounts.items[i]);
+		break;
+	default:
+		err = -EINVAL;
+	}
+	close_err = image_close(c->img);
+	return err ?: close_err;
+}
+
+static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dirfd,
+			struct report *r)
+{
+	static const enum image_kind kinds[] = {
+		IMAGE_CONN, IMAGE_REQUEST, IMAGE_INODE, IMAGE_FILE, IMAGE_MOUNT,
+	};
+	struct collect c = { .snap = snap, .sc = sc, .r = r };
+	int err;
+
+	message_list_free(&sc->files);
+	refuse_conn(r, snap, sc->conn);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		err = collect_kind(&c, dirfd, kinds[i]);
+		if (err)
+			return err;
+	}
+	refuse_files(r, sc);
+	return 0;
+}
+
+int snapshot_collect(struct snapshot *snap, int dirfd, struct report *r)
+{
+	for (size_t i = 0; i < snap->count; i++) {
+		int err = collect_conn(snap, &snap->conns[i], dirfd, r);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int write_devs(struct snapshot_conn *sc, int dirfd)
+{
+	struct image *img;
+	int err, close_err;
+
+	err = image_create(&img, dirfd, IMAGE_DEV, sc->id);
+	if (err)
+		return err;
+	for (size_t i = 0; !err && i < sc->devs.count; i++)
+		err = image_write(img, sc->devs.items[i]);
+	close_err = image_close(img);
+	return err ?: close_err;
+}
+
+int snapshot_finish(struct snapshot *snap, int dirfd)
+{
+	FusecrInventoryEntry inv = FUSECR_INVENTORY_ENTRY__INIT;
+	struct utsname uts;
+	struct image *img;
+	int err, close_err;
+
+	for (size_t i = 0; i < snap->count; i++) {
+		err = write_devs(&snap->conns[i], dirfd);
+		if (err)
+			return err;
+	}
+	uname(&uts);
+	inv.version = IMAGE_VERSION;
+	inv.fusecr_version = FUSECR_VERSION;
+	inv.kernel = uts.release;
+	inv.root_pid = snap->o.root;
+	inv.conns = snap->count;
+	inv.root_vpid = snap->tree.tasks[0].vpid;
+	inv.own_mnt_ns = snap->own_mnt_ns;
+	inv.own_pid_ns = snap->own_pid_ns;
+	inv.frozen = snap->o.tracer != 0;
+	err = image_create(&img, dirfd, IMAGE_INVENTORY, 0);
+	if (err)
+		return err;
+	err = image_write(img, &inv.base);
+	close_err = image_close(img);
+	return err ?: close_err;
+}
+
+int snapshot_write(struct nl *nl, const struct snapshot_options *o, struct report *r)
+{
+	struct snapshot *snap;
+	int err;
+
+	err = snapshot_find(&snap, nl, o, r);
+	if (err)
+		return err;
+	err = snapshot_collect(snap, o->dirfd, r);
+	if (!err)
+		err = snapshot_finish(snap, o->dirfd);
+	snapshot_free(snap);
+	return err;
+}

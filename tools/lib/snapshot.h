@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The state of every FUSE connection of a process tree, asked of the kernel
+ * module and written as images.  No daemon is needed or touched.
+ */
+#ifndef FUSECR_SNAPSHOT_H
+#define FUSECR_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "fusecr.pb-c.h"
+#include "nl.h"
+#include "report.h"
+#include "tree.h"
+
+/* A list of image messages that owns them. */
+struct message_list {
+	ProtobufCMessage **items;
+	size_t count;
+};
+
+struct snapshot_conn {
+	uint32_t id;			/* in the images' names, from 1 */
+	FuseConnEntry *conn;
+	struct message_list devs;	/* FuseDevEntry, of the tree's tasks only */
+	struct message_list files;	/* FuseFileEntry, likewise */
+	struct message_list mounts;	/* FuseMountEntry, in the tree's namespace */
+};
+
+enum snapshot_scope {
+	SNAPSHOT_USED,		/* connections that the tree serves or uses */
+	SNAPSHOT_SERVED,	/* only those whose daemon is in the tree */
+};
+
+struct snapshot_options {
+	pid_t root;
+	int dirfd;			/* for snapshot_write */
+	enum snapshot_scope scope;
+	pid_t tracer;			/* who holds the tree still, 0: it runs */
+	pid_t surrogate;		/* whose own devices are not the daemon's, or 0 */
+};
+
+struct snapshot {
+	struct nl *nl;
+	struct snapshot_options o;
+	struct tree tree;
+	struct snapshot_conn *conns;
+	size_t count;
+	uint64_t known_flags;
+	bool own_mnt_ns, own_pid_ns;	/* the tree's differ from the caller's */
+};
+
+/*
+ * Finds the tree's connections and reads what identifies them: connection,
+ * devices, mounts.  0 or -errno; the report gains a line for each failure that
+ * has an object.  snapshot_free() takes NULL and half-made ones.
+ */
+int snapshot_find(struct snapshot **snap, struct nl *nl,
+		  const struct snapshot_options *o, struct report *r);
+void snapshot_free(struct snapshot *snap);
+
+/*
+ * Reads requests, inodes and files of each connection, adds to the report what
+ * a checkpoint could not carry, and writes the images into dirfd (-1: only
+ * looks).  Memory does not grow with the number of inodes.
+ */
+int snapshot_collect(struct snapshot *snap, int dirfd, struct report *r);
+/* Writes devices and, last, the inventory: only now is the image set complete. */
+int snapshot_finish(struct snapshot *snap, int dirfd);
+
+/* All of the above in one go, for a tree that need not stand still. */
+int snapshot_write(struct nl *nl, const struct snapshot_options *o, struct report *r);
+
+int message_list_add(struct message_list *list, const ProtobufCMessage *msg);
+void message_list_free(struct message_list *list);
+
+#endif

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * CRIU's side: starts the surrogate, declares the mounts external, hands
+ * /dev/fuse over.  It knows nothing of FUSE and never fails a dump or a restore
+ * that has no FUSE in it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "criu.h"
+#include "surrogate/control.h"
+
+#define NAME		"fusecr_plugin"
+#define INVENTORY	"fusecr-inventory-0.img"
+#define MISC_MAJOR	10
+#define FUSE_MINOR	229	/* include/linux/miscdevice.h */
+#define CUSE_MINOR	203
+
+#define say(level, fmt, ...) do {						\
+	if (print_on_level)							\
+		print_on_level(level, NAME ": " fmt "\n", ##__VA_ARGS__);	\
+} while (0)
+#define error(fmt, ...) say(CRIU_LOG_ERROR, fmt, ##__VA_ARGS__)
+#define info(fmt, ...) say(CRIU_LOG_INFO, fmt, ##__VA_ARGS__)
+
+static int control = -1;	/* to the surrogate; -1: it has nothing to do */
+static bool resumed;
+
+/* For "fusecr checkpoint" and "fusecr restore": why it failed, word for word. */
+static void report(const char *text)
+{
+	const char *fd = getenv("FUSECR_REPORT_FD");
+
+	if (fd)
+		dprintf(atoi(fd), "%s\n", text);
+}
+
+/* What the surrogate objects to, a line each. */
+static void refuse(char *text)
+{
+	char *save, *line;
+
+	report(text);
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		error("%s", line);
+}
+
+static void stop(void)
+{
+	close(control);
+	control = -1;
+}
+
+/*
+ * The surrogate's descriptors are 3 (control), 4 (image directory) and 5 (the
+ * one that restored tasks inherit, or none); all of CRIU's own are closed.
+ */
+static void run_surrogate(const char *what, int sock, int extra, pid_t criu, int number)
+{
+	int keep[] = { sock, criu_get_image_dir(), extra };
+	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	char pid[16], last[16];
+	sigset_t none;
+	int null;
+
+	for (int i = 0; i < 3; i++)
+		if (keep[i] >= 0)
+			keep[i] = fcntl(keep[i], F_DUPFD, 100);
+	null = open("/dev/null", O_RDWR);
+	for (int i = 0; i < 3; i++) {
+		dup2(null, i);
+		if (keep[i] >= 0)
+			dup2(keep[i], 3 + i);
+	}
+	close_range(extra >= 0 ? 6 : 5, ~0U, 0);
+	for (int sig = 1; sig < NSIG; sig++)
+		sigaction(sig, &dfl, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	snprintf(pid, sizeof(pid), "%d", criu);
+	snprintf(last, sizeof(last), "%d", number);
+	execl(FUSECR_PATH, "fusecr", "surrogate", what, "3", "4", pid, last, (char *)NULL);
+	_exit(127);
+}
+
+/* As a grandchild, so that CRIU's waits for any child never meet it. */
+static int start(const char *what, int extra, int number)
+{
+	pid_t criu = getpid(), child;
+	int socks[2], status;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks)) {
+		error("socketpair: %s", strerror(errno));
+		return -1;
+	}
+	child = fork();
+	if (child == 0) {
+		setsid();
+		if (fork() == 0)
+			run_surrogate(what, socks[1], extra, criu, number);
+		_exit(0);
+	}
+	close(socks[1]);
+	/* ECHILD: CRIU as a service may let the kernel reap. */
+	if (child < 0 || (waitpid(child, &status, 0) < 0 && errno != ECHILD)) {
+		error("fork: %s", strerror(errno));
+		close(socks[0]);
+		return -1;
+	}
+	control = socks[0];
+	return 0;
+}
+
+/* Waits for the answer; mounts that come before it are declared external. */
+static int await(bool *none)
+{
+	struct control_msg m;
+	int fd;
+
+	*none = false;
+	for (;;) {
+		if (control_recv(control, &m, &fd) <= 0) {
+			error("the surrogate (" FUSECR_PATH ") ended without an answer");
+			report("the surrogate (" FUSECR_PATH ") ended without an answer");
+			return -1;
+		}
+		switch (m.type) {
+		case CONTROL_EXTERNAL:
+			info("external: %s", m.text);
+			if (!add_external || add_external(m.text)) {
+				error("CRIU does not take the external mount %s", m.text);
+				return -1;
+			}
+			break;
+		case CONTROL_DONE:
+			return 0;
+		case CONTROL_NONE:
+			*none = true;
+			return 0;
+		default:
+			refuse(m.text);
+			return -1;
+		}
+	}
+}
+
+static int ask(uint32_t type, int value, int fd, bool *none)
+{
+	struct control_msg m = { .type = type, .value = value, .fd = fd };
+
+	if (control_send(control, &m, -1)) {
+		error("the surrogate does not listen: %s", strerror(errno));
+		return -1;
+	}
+	return await(none);
+}
+
+static int init_dump(void)
+{
+	bool none;
+
+	if (!&root_item || !root_item || !criu_get_image_dir)
+		return 0;	/* a CRIU that we do not know: do no harm */
+	if (start("dump", -1, root_item->pid->real) || await(&none)) {
+		if (control >= 0)
+			stop();
+		return -1;
+	}
+	if (none) {
+		stop();
+		return 0;
+	}
+	if (add_inventory_plugin && add_inventory_plugin(NAME))
+		return -1;
+	return 0;
+}
+
+static int init_restore(void)
+{
+	int socks[2], ret;
+	bool none;
+
+	if (!criu_get_image_dir || faccessat(criu_get_image_dir(), INVENTORY, F_OK, 0))
+		return 0;	/* no FUSE in these images */
+	if (check_and_remove_inventory_plugin)
+		check_and_remove_inventory_plugin(NAME, strlen(NAME));
+	if (!inherit_fd_add || !inherit_fd_lookup_id) {
+		error("this CRIU cannot hand descriptors to restored tasks");
+		return -1;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks)) {
+		error("socketpair: %s", strerror(errno));
+		return -1;
+	}
+	ret = start("restore", socks[1], 5);
+	close(socks[1]);
+	if (ret || await(&none) || inherit_fd_add(socks[0], CONTROL_INHERIT)) {
+		close(socks[0]);
+		if (control >= 0)
+			stop();
+		return -1;
+	}
+	return 0;
+}
+
+static int fusecr_init(int stage)
+{
+	switch (stage) {
+	case CRIU_STAGE_DUMP:
+		return init_dump();
+	case CRIU_STAGE_RESTORE:
+		return init_restore();
+	default:
+		return 0;	/* a pre-dump looks at memory only */
+	}
+}
+
+static void fusecr_exit(int stage, int ret)
+{
+	bool none;
+
+	(void)stage;
+	if (control < 0)
+		return;
+	ask(CONTROL_END, ret, -1, &none);
+	stop();
+}
+
+static int dump_file(int fd, int id)
+{
+	struct stat st;
+	bool none;
+	int ret;
+
+	if (control < 0 || fstat(fd, &st) || !S_ISCHR(st.st_mode) ||
+	    major(st.st_rdev) != MISC_MAJOR ||
+	    (minor(st.st_rdev) != FUSE_MINOR && minor(st.st_rdev) != CUSE_MINOR))
+		return -ENOTSUP;
+	ret = ask(CONTROL_DEVICE, id, fd, &none);
+	return ret ?: none ? -ENOTSUP : 0;
+}
+
+/* Runs in the restored task: only what it inherited reaches the surrogate. */
+static int restore_file(int id)
+{
+	struct control_msg m = { .type = CONTROL_FETCH, .value = id };
+	int inherited, socks[2], fd = -1;
+
+	inherited = inherit_fd_lookup_id ? inherit_fd_lookup_id(CONTROL_INHERIT) : -1;
+	if (inherited < 0)
+		return -ENOTSUP;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks)) {
+		error("socketpair: %s", strerror(errno));
+		close(inherited);
+		return -1;
+	}
+	if (!control_send(inherited, &m, socks[1])) {
+		close(socks[1]);
+		if (control_recv(socks[0], &m, &fd) <= 0 || m.type != CONTROL_DONE)
+			error("the surrogate has no /dev/fuse with id %#x", id);
+	} else {
+		close(socks[1]);
+		error("the surrogate does not listen: %s", strerror(errno));
+	}
+	close(socks[0]);
+	close(inherited);	/* or it would collide with the task's own */
+	return fd;
+}
+
+static void kill_tree(pid_t pid)
+{
+	char path[64];
+	FILE *f;
+	int child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	f = fopen(path, "re");
+	while (f && fscanf(f, "%d", &child) == 1)
+		kill_tree(child);
+	if (f)
+		fclose(f);
+	kill(pid, SIGKILL);
+}
+
+/*
+ * Called for each task, the root first, when all stand complete.  CRIU ignores
+ * failures here, and a tree with wrong handles must not run.
+ */
+static int resume(int pid)
+{
+	struct control_msg m;
+	bool none;
+	int fd;
+
+	if (control < 0 || resumed)
+		return -ENOTSUP;
+	resumed = true;
+	if (ask(CONTROL_RESUME, pid, -1, &none)) {
+		error("the restored tree is killed, because its FUSE mounts are not right");
+		kill_tree(pid);
+	} else {
+		/* The surrogate leaves: nothing more to tell it. */
+		while (control_recv(control, &m, &fd) > 0)
+			;
+	}
+	stop();
+	return 0;
+}
+
+struct criu_plugin_desc CR_PLUGIN_DESC = {
+	.name = NAME,
+	.init = fusecr_init,
+	.exit = fusecr_exit,
+	.version = CRIU_PLUGIN_VERSION,
+	.max_hooks = CRIU_MAX_HOOKS,
+	.hooks = {
+		[CRIU_HOOK_DUMP_EXT_FILE] = dump_file,
+		[CRIU_HOOK_RESTORE_EXT_FILE] = restore_file,
+		[CRIU_HOOK_RESUME_DEVICES_LATE] = resume,
+	},
+};

@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/fuse.h>
+#include <linux/fusecr.h>
+
+#include "control.h"
+#include "dump.h"
+#include "handle.h"
+#include "image.h"
+#include "proc.h"
+#include "refuse.h"
+#include "settle.h"
+
+/* How long what speaks against a dump may take to go away by itself. */
+#define PREPARE_TRIES	20
+#define PREPARE_PAUSE_MS 50
+/* How long CRIU's own closes may take to arrive. */
+#define CLOSE_TIMEOUT_MS 2000
+/* From sending a request to sleeping on it is a few instructions. */
+#define WAITER_TRIES	100
+
+static void pause_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+/* Keeps the lines of a that b has too. */
+static void report_intersect(struct report *a, const struct report *b)
+{
+	struct report kept = { 0 };
+
+	for (size_t i = 0; i < a->count; i++)
+		for (size_t k = 0; k < b->count; k++)
+			if (!strcmp(a->lines[i], b->lines[k]))
+				report_add(&kept, "%s", a->lines[i]);
+	report_clear(a);
+	*a = kept;
+}
+
+static int look(struct dump *d, struct snapshot_options *o, int dirfd, struct report *r)
+{
+	int err;
+
+	snapshot_free(d->snap);
+	d->snap = NULL;
+	err = snapshot_find(&d->snap, d->nl, o, r);
+	if (!err && d->snap->count)
+		err = snapshot_collect(d->snap, dirfd, r);
+	return err;
+}
+
+/*
+ * The tree still runs: requests come and go, pages get dirty and clean.  Only
+ * what stays is a reason to refuse; the frozen look is the one that counts.
+ */
+static int prepare_look(struct dump *d)
+{
+	struct snapshot_options o = { .root = d->s->root, .scope = SNAPSHOT_SERVED };
+	struct report *stays = &d->s->report;
+	int err = look(d, &o, -1, stays);
+
+	for (int i = 0; !err && stays->count && i < PREPARE_TRIES; i++) {
+		struct report again = { 0 };
+
+		pause_ms(PREPARE_PAUSE_MS);
+		err = look(d, &o, -1, &again);
+		report_intersect(stays, &again);
+		report_clear(&again);
+	}
+	return err;
+}
+
+struct asker {
+	const struct served *sv;
+	uint64_t unique;	/* 0: any that nobody has read yet */
+	bool found, waits, is_criu;
+};
+
+static int find_asker(const FuseRequestEntry *req, void *arg)
+{
+	struct asker *a = arg;
+	uint32_t pid = req->has_waiter ? req->waiter : a->sv->same_pid_ns ? req->pid : 0;
+
+	if (a->unique ? req->unique != a->unique : req->state != FUSECR_REQ_PENDING)
+		return 0;
+	a->found = true;
+	a->waits = pid != 0;
+	a->is_criu = pid && proc_descends(pid, a->sv->criu);
+	return a->is_criu || a->unique;
+}
+
+/*
+ * A request that CRIU itself makes: it makes none before the whole tree stands.
+ * The tasks' own states do not tell, because CRIU runs code of its own in them.
+ */
+static bool criu_asks(const struct dump *d)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		struct asker a = { .sv = &d->served[i] };
+
+		nl_requests(d->nl, d->served[i].conn_id, find_asker, &a);
+		if (a.is_criu)
+			return true;
+	}
+	return false;
+}
+
+/* From outside the connection's pid namespace the pid is 0: look who waits. */
+static bool from_criu(uint32_t pid, uint64_t unique, void *arg)
+{
+	struct served *sv = arg;
+
+	if (sv->same_pid_ns)
+		return pid && proc_descends(pid, sv->criu);
+	if (pid)
+		return false;
+	for (int tries = 0; tries < WAITER_TRIES; tries++) {
+		struct asker a = { .sv = sv, .unique = unique };
+
+		nl_requests(sv->nl, sv->conn_id, find_asker, &a);
+		if (!a.found || a.waits)
+			return a.is_criu;
+		pause_ms(1);	/* sent, but not asleep yet */
+	}
+	return false;
+}
+
+static int clone_device(struct served *sv, const struct snapshot_conn *sc)
+{
+	const FuseDevEntry *dev = (const FuseDevEntry *)sc->devs.items[0];
+	int pidfd, theirs, err = 0;
+	uint32_t fd32;
+
+	pidfd = pidfd_open(dev->pid, 0);
+	if (pidfd < 0)
+		return -errno;
+	/* A device, not a file on the mount: closing this duplicate sends nothing. */
+	theirs = pidfd_getfd(pidfd, dev->fd, 0);
+	err = theirs < 0 ? -errno : 0;
+	close(pidfd);
+	if (err)
+		return err;
+	sv->devfd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	fd32 = theirs;
+	if (sv->devfd < 0 || ioctl(sv->devfd, FUSE_DEV_IOC_CLONE, &fd32) < 0)
+		err = -errno;
+	close(theirs);
+	return err;
+}
+
+static int take_conn(struct dump *d, struct served *sv, const struct snapshot_conn *sc)
+{
+	int err;
+
+	sv->devfd = sv->handle = -1;
+	sv->conn_id = sc->conn->id;
+	sv->id = sc->id;
+	sv->dev = sc->conn->dev;
+	sv->criu = d->s->criu;
+	sv->nl = d->nl;
+	sv->same_pid_ns = sc->conn->pid_ns == proc_own_ns("pid");
+	err = engine_init(&sv->engine, ENGINE_DUMP, sc->conn->max_write);
+	if (err)
+		return err;
+	sv->engine.ours = from_criu;
+	sv->engine.arg = sv;
+	err = handle_open(sv->conn_id);
+	if (err < 0)
+		return err;
+	sv->handle = err;
+	if (!sc->conn->allow_other) {
+		err = handle_admit(sv->handle, true);
+		if (err)
+			return err;
+	}
+	return clone_device(sv, sc);
+}
+
+static int take_all(struct dump *d)
+{
+	d->served = calloc(d->snap->count, sizeof(*d->served));
+	if (!d->served)
+		return -ENOMEM;
+	for (size_t i = 0; i < d->snap->count; i++) {
+		struct snapshot_conn *sc = &d->snap->conns[i];
+		int err;
+
+		d->count++;
+		err = take_conn(d, &d->served[i], sc);
+		if (err) {
+			report_add(&d->s->report, "connection %u:%u: the surrogate cannot stand in for its daemon: %s",
+				   major(sc->conn->dev), minor(sc->conn->dev), strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+/* CRIU is told of each mount in a mount namespace that it is going to dump. */
+static void tell_mounts(struct dump *d)
+{
+	for (size_t i = 0; i < d->snap->count; i++) {
+		struct message_list *mounts = &d->snap->conns[i].mounts;
+
+		for (size_t k = 0; k < mounts->count; k++) {
+			const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[k];
+			struct control_msg msg = { .type = CONTROL_EXTERNAL };
+
+			if (!m->ext_key)
+				continue;
+			snprintf(msg.text, sizeof(msg.text), "mnt[%.*s]:%s",
+				 (int)m->mountpoint.len, m->mountpoint.data, m->ext_key);
+			control_send(d->s->control, &msg, -1);
+		}
+	}
+}
+
+static bool same_conns(const struct dump *d)
+{
+	if (d->snap->count != d->count)
+		return false;
+	for (size_t i = 0; i < d->count; i++)
+		if (d->snap->conns[i].conn->id != d->served[i].conn_id)
+			return false;
+	return true;
+}
+
+/*
+ * Every task stands still: now the kernel's half is what the daemon's memory
+ * in CRIU's images believes.  Nothing has been answered yet.
+ */
+static void freeze(struct dump *d)
+{
+	struct snapshot_options o = {
+		.root = d->s->root, .scope = SNAPSHOT_SERVED,
+		.tracer = d->s->criu, .surrogate = getpid(),
+	};
+	struct report *r = &d->s->report;
+	int err = look(d, &o, d->s->dirfd, r);
+
+	d->frozen = true;
+	if (!err && !same_conns(d))
+		report_add(r, "the tree mounted or unmounted a FUSE file system meanwhile; try again");
+	for (size_t i = 0; !err && i < d->count; i++) {
+		err = model_load(&d->served[i].model, d->s->dirfd, d->served[i].id);
+		d->served[i].engine.model = d->served[i].model;
+	}
+	if (err)
+		report_add(r, "the state of the FUSE connections could not be saved: %s",
+			   *image_error() ? image_error() : strerror(-err));
+	d->failed = r->count > 0;
+	surrogate_log("the tree stands still, %zu connections saved, %zu objections", d->count, r->count);
+}
+
+static int dev_of_fd(const FuseDevEntry *dev, void *arg)
+{
+	FuseDevEntry *found = arg;
+
+	if (dev->fd == found->fd) {
+		found->cookie = dev->cookie;
+		found->conn_id = dev->conn_id;
+		found->conn_dev = dev->conn_dev;
+		found->file_flags = dev->file_flags;
+		return 1;
+	}
+	return 0;
+}
+
+/* Gives all entries of the device CRIU's id; true when none lacks one any more. */
+static bool name_device(struct dump *d, uint64_t cookie, uint32_t criu_id)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < d->snap->count; i++) {
+		struct message_list *devs = &d->snap->conns[i].devs;
+
+		for (size_t k = 0; k < devs->count; k++) {
+			FuseDevEntry *dev = (FuseDevEntry *)devs->items[k];
+
+			if (dev->cookie == cookie) {
+				dev->has_criu_id = 1;
+				dev->criu_id = criu_id;
+			}
+			all = all && dev->has_criu_id;
+		}
+	}
+	return all;
+}
+
+/* CRIU came upon a /dev/fuse of the tree: then the whole tree stands. */
+static void on_device(struct dump *d, uint32_t criu_id, int fd)
+{
+	FuseDevEntry found = FUSE_DEV_ENTRY__INIT;
+	int err;
+
+	if (!d->frozen)
+		freeze(d);
+	found.fd = fd;
+	err = nl_devs(d->nl, 0, d->s->criu, dev_of_fd, &found);
+	if (err <= 0) {
+		surrogate_none(d->s);
+		return;
+	}
+	if (!found.conn_id)
+		report_add(&d->s->report, "a /dev/fuse that is open but not mounted");
+	else if (name_device(d, found.cookie, criu_id) && !d->s->report.count) {
+		/* The last one: CRIU can still fail the dump if this fails. */
+		err = snapshot_finish(d->snap, d->s->dirfd);
+		if (err < 0)
+			report_add(&d->s->report, "the images could not be completed: %s",
+				   *image_error() ? image_error() : strerror(-err));
+		else
+			d->complete = true;
+	}
+	if (d->s->report.count)
+		surrogate_fail(d->s, "-");
+	else
+		surrogate_done(d->s);
+}
+
+static int serve_ready(struct dump *d, const struct pollfd *pfd)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		struct served *sv = &d->served[i];
+
+		if (!pfd[i].revents)
+			continue;
+		while (engine_serve(&sv->engine, sv->devfd) > 0)
+			;
+	}
+	return 0;
+}
+
+static void poll_set(struct dump *d, struct pollfd *pfd)
+{
+	for (size_t i = 0; i < d->count; i++)
+		pfd[i] = (struct pollfd){ .fd = d->served[i].devfd, .events = POLLIN };
+}
+
+/* Until every file that CRIU opened on the mounts is closed, or for a while. */
+static void await_closes(struct dump *d, struct pollfd *pfd)
+{
+	for (int ms = 0; ms < CLOSE_TIMEOUT_MS; ms += 10) {
+		bool open = false;
+
+		for (size_t i = 0; i < d->count; i++)
+			open |= d->served[i].engine.opens != d->served[i].engine.releases;
+		if (!open)
+			return;
+		poll_set(d, pfd);
+		if (poll(pfd, d->count, 10) > 0)
+			serve_ready(d, pfd);
+	}
+	surrogate_log("CRIU still has files open on the mounts");
+}
+
+/* Back to what the daemon believes, while the tree still stands. */
+static void step_aside(struct dump *d)
+{
+	struct report r = { 0 };
+	char *text;
+
+	for (size_t i = 0; i < d->count; i++) {
+		struct served *sv = &d->served[i];
+		int err = 0;
+
+		if (sv->model)
+			err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, &r);
+		if (!err)
+			err = handle_commit(sv->handle);
+		if (err)
+			report_add(&r, "lookup counts of connection %u:%u could not be put back: %s",
+				   major(sv->dev), minor(sv->dev), strerror(-err));
+		if (sv->engine.held) {
+			err = handle_requeue(sv->handle, sv->devfd, 0);
+			surrogate_log("%zu requests left for the daemon, %d put back", sv->engine.held, err);
+		}
+		close(sv->handle);
+		sv->handle = -1;
+	}
+	text = report_text(&r);
+	if (text && *text)
+		surrogate_log("%s", text);
+	free(text);
+	report_clear(&r);
+}
+
+static void on_end(struct dump *d, struct pollfd *pfd, int result)
+{
+	surrogate_log("CRIU is done: %d", result);
+	if (d->frozen)
+		await_closes(d, pfd);
+	step_aside(d);
+	if (result || !d->complete)
+		image_remove_all(d->s->dirfd);
+}
+
+/* Serves until the plugin ends it, or is no more; its result. */
+static void stand_in(struct dump *d)
+{
+	struct pollfd *pfd = calloc(d->count + 1, sizeof(*pfd));
+	struct control_msg msg = { .type = CONTROL_END, .value = -1 };
+	int fd, n;
+
+	while (pfd) {
+		poll_set(d, pfd);
+		pfd[d->count] = (struct pollfd){ .fd = d->s->control, .events = POLLIN };
+		n = poll(pfd, d->count + 1, -1);
+		if (n < 0 && errno != EINTR)
+			break;
+		if (pfd[d->count].revents) {
+			if (control_recv(d->s->control, &msg, &fd) <= 0) {
+				msg.type = CONTROL_END;
+				msg.value = -1;
+			}
+			if (msg.type == CONTROL_END)
+				break;
+			on_device(d, msg.value, msg.fd);
+			continue;
+		}
+		/* A request while the daemon can still answer it is the daemon's. */
+		if (!d->frozen && criu_asks(d))
+			freeze(d);
+		if (d->frozen)
+			serve_ready(d, pfd);
+		else
+			pause_ms(1);
+	}
+	on_end(d, pfd, msg.value);
+	surrogate_done(d->s);
+	free(pfd);
+}
+
+static void dump_free(struct dump *d)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		struct served *sv = &d->served[i];
+
+		if (sv->devfd >= 0)
+			close(sv->devfd);
+		if (sv->handle >= 0)
+			close(sv->handle);
+		engine_free(&sv->engine);
+		model_free(sv->model);
+	}
+	free(d->served);
+	snapshot_free(d->snap);
+	nl_close(d->nl);
+	report_clear(&d->s->report);
+}
+
+/* The module is not loaded: then the tree must not need it. */
+static int without_module(struct dump *d)
+{
+	pid_t pid = proc_tree_has_dev_fuse(d->s->root);
+
+	if (!pid) {
+		surrogate_none(d->s);
+		return 0;
+	}
+	surrogate_fail(d->s, "process %d serves a FUSE file system, but fusecr.ko is not loaded: run \"modprobe fusecr\"", pid);
+	return 1;
+}
+
+int surrogate_dump(struct surrogate *s)
+{
+	struct dump d = { .s = s };
+	int err = nl_open(&d.nl);
+
+	if (err == -ENOENT)
+		return without_module(&d);
+	if (!err)
+		err = prepare_look(&d);
+	if (!err && !s->report.count && d.snap->count)
+		err = take_all(&d);
+	if (err || s->report.count) {
+		surrogate_fail(s, "the FUSE connections of the tree could not be read: %s", strerror(-err));
+		dump_free(&d);
+		return 1;
+	}
+	if (!d.count) {
+		surrogate_none(s);
+		dump_free(&d);
+		return 0;
+	}
+	image_remove_all(s->dirfd);
+	tell_mounts(&d);
+	surrogate_done(s);
+	stand_in(&d);
+	dump_watch(&d);
+	dump_free(&d);
+	return 0;
+}

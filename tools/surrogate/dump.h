@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The surrogate at dump, between its stages: prepare, stand in, watch. */
+#ifndef FUSECR_SURROGATE_DUMP_H
+#define FUSECR_SURROGATE_DUMP_H
+
+#include "engine.h"
+#include "nl.h"
+#include "snapshot.h"
+#include "surrogate.h"
+
+/* A connection of the tree while the surrogate stands in for its daemon. */
+struct served {
+	uint64_t conn_id;
+	uint32_t id;		/* in the images */
+	uint32_t dev;
+	bool same_pid_ns;	/* pids in its requests are numbers that we know */
+	pid_t criu;
+	struct nl *nl;
+	int devfd;		/* our own device instance, a clone */
+	int handle;
+	struct model *model;
+	struct engine engine;
+};
+
+struct dump {
+	struct surrogate *s;
+	struct nl *nl;
+	struct snapshot *snap;	/* the frozen one; before: as found running */
+	struct served *served;
+	size_t count;
+	bool frozen;		/* the snapshot is taken */
+	bool complete;		/* all images are written */
+	bool failed;		/* s->report says why */
+};
+
+/* After CRIU is done: leaves when the tree runs again, else buries it. */
+void dump_watch(struct dump *d);
+
+#endif

@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <linux/fuse.h>
+#include <linux/fusecr.h>
+
+#include "engine.h"
+
+/* Room for a request's header and arguments besides its payload. */
+#define HEADROOM	(64u << 10)
+#define PAYLOAD_MAX	(64u << 20)
+
+/* Names that the uapi header of older build hosts lacks (Linux 6.6). */
+#define OP_STATX	52
+struct statx_out {
+	uint64_t attr_valid;
+	uint32_t attr_valid_nsec;
+	uint32_t flags;
+	uint64_t spare[2];
+	struct {
+		uint32_t mask, blksize;
+		uint64_t attributes;
+		uint32_t nlink, uid, gid;
+		uint16_t mode, spare0;
+		uint64_t ino, size, blocks, attributes_mask;
+		struct { int64_t sec; uint32_t nsec; int32_t reserved; } atime, btime, ctime, mtime;
+		uint32_t rdev_major, rdev_minor, dev_major, dev_minor;
+		uint64_t spare2[14];
+	} stat;
+};
+
+struct request {
+	const struct fuse_in_header *h;
+	const void *arg;
+	size_t len;	/* of arg */
+	bool ours;	/* asked by the checkpointing side */
+};
+
+/* What a handler made of a request. */
+enum verdict {
+	ANSWER,		/* error and out are the reply */
+	NO_REPLY,	/* none is due */
+	HOLD,		/* left for the daemon */
+};
+
+struct reply {
+	int error;
+	const void *data;
+	size_t len;
+	union {
+		struct fuse_entry_out entry;
+		struct fuse_attr_out attr;
+		struct fuse_open_out open;
+		struct fuse_statfs_out statfs;
+		struct fuse_init_out init;
+		struct statx_out statx;
+	} out;
+};
+
+static enum verdict answer(struct reply *r, size_t len)
+{
+	r->data = &r->out;
+	r->len = len;
+	return ANSWER;
+}
+
+static enum verdict fail(struct reply *r, int error)
+{
+	r->error = -error;
+	return ANSWER;
+}
+
+static void fill_attr(struct fuse_attr *a, const FuseInodeEntry *i)
+{
+	*a = (struct fuse_attr) {
+		.ino = i->orig_ino,
+		.size = i->size,
+		.blocks = i->blocks,
+		.atime = i->atime,
+		.mtime = i->mtime,
+		.ctime = i->ctime,
+		.atimensec = i->atime_nsec,
+		.mtimensec = i->mtime_nsec,
+		.ctimensec = i->ctime_nsec,
+		.mode = i->mode,
+		.nlink = i->nlink,
+		.uid = i->uid,
+		.gid = i->gid,
+		.rdev = i->rdev,
+		.blksize = i->blkbits < 31 ? 1u << i->blkbits : 0,
+	};
+}
+
+static enum verdict do_lookup(struct engine *e, const struct request *q, struct reply *r)
+{
+	size_t len = strnlen(q->arg, q->len);
+	const FuseInodeEntry *i;
+
+	if (len == q->len)
+		return fail(r, EINVAL);
+	i = model_lookup(e->model, q->h->nodeid, q->arg, len);
+	if (!i)	/* at dump the daemon may know better, but it cannot be asked */
+		return fail(r, e->phase == ENGINE_RESTORE ? ENOENT : EIO);
+	/* Timeouts stay 0: the real daemon is asked as soon as it is back. */
+	r->out.entry.nodeid = i->nodeid;
+	r->out.entry.generation = i->generation;
+	fill_attr(&r->out.entry.attr, i);
+	return answer(r, sizeof(r->out.entry));
+}
+
+static enum verdict do_getattr(struct engine *e, const struct request *q, struct reply *r)
+{
+	const FuseInodeEntry *i = model_inode(e->model, q->h->nodeid);
+
+	if (!i)
+		return fail(r, EIO);
+	fill_attr(&r->out.attr.attr, i);
+	return answer(r, sizeof(r->out.attr));
+}
+
+static enum verdict do_statx(struct engine *e, const struct request *q, struct reply *r)
+{
+	const FuseInodeEntry *i = model_inode(e->model, q->h->nodeid);
+	struct statx_out *o = &r->out.statx;
+
+	if (!i)
+		return fail(r, EIO);
+	o->stat.mask = STATX_BASIC_STATS;
+	o->stat.blksize = i->blkbits < 31 ? 1u << i->blkbits : 0;
+	o->stat.nlink = i->nlink;
+	o->stat.uid = i->uid;
+	o->stat.gid = i->gid;
+	o->stat.mode = i->mode;
+	o->stat.ino = i->orig_ino;
+	o->stat.size = i->size;
+	o->stat.blocks = i->blocks;
+	o->stat.atime.sec = i->atime;
+	o->stat.atime.nsec = i->atime_nsec;
+	o->stat.ctime.sec = i->ctime;
+	o->stat.ctime.nsec = i->ctime_nsec;
+	o->stat.mtime.sec = i->mtime;
+	o->stat.mtime.nsec = i->mtime_nsec;
+	o->stat.rdev_major = major(i->rdev);
+	o->stat.rdev_minor = minor(i->rdev);
+	return answer(r, sizeof(*o));
+}
+
+/*
+ * Opens are CRIU's own.  At dump they must never read: what the page cache
+ * lacks only the daemon knows, so they bypass it (DIRECT_IO) and fail there,
+ * which CRIU takes as "no build-id" (criu/files-reg.c, get_build_id(), 3.17.1
+ * and 4.2).  At restore they become the programs' own files.
+ */
+static enum verdict do_open(struct engine *e, const struct request *q, struct reply *r)
+{
+	bool dir = q->h->opcode == FUSE_OPENDIR;
+	uint32_t no = model_conn(e->model)->no;
+
+	if (no & (dir ? FUSECR_NO_OPENDIR : FUSECR_NO_OPEN))
+		return fail(r, ENOSYS);
+	if (!model_inode(e->model, q->h->nodeid))
+		return fail(r, EIO);
+	r->out.open.fh = ENGINE_FH_BASE + e->opens++;
+	if (e->phase == ENGINE_RESTORE)
+		r->out.open.open_flags = model_open_flags(e->model, q->h->nodeid, FOPEN_KEEP_CACHE);
+	else
+		r->out.open.open_flags = FOPEN_KEEP_CACHE | (dir ? 0 : FOPEN_DIRECT_IO);
+	return answer(r, sizeof(r->out.open));
+}
+
+static bool throw_away(const struct engine *e, uint64_t fh)
+{
+	return fh >= ENGINE_FH_BASE && fh < ENGINE_FH_BASE + e->opens;
+}
+
+static enum verdict do_release(struct engine *e, const struct request *q, struct reply *r)
+{
+	const struct fuse_release_in *in = q->arg;
+
+	if (q->len < sizeof(*in))
+		return fail(r, EINVAL);
+	if (throw_away(e, in->fh))
+		e->releases++;
+	else if (e->phase == ENGINE_DUMP)
+		return HOLD;	/* a handle of the daemon's: it must hear of it */
+	return answer(r, 0);
+}
+
+/* CRIU closes duplicates of the programs' files; dying programs their own. */
+static enum verdict do_flush(struct engine *e, const struct request *q, struct reply *r)
+{
+	const struct fuse_flush_in *in = q->arg;
+
+	if (q->len < sizeof(*in))
+		return fail(r, EINVAL);
+	if (e->phase == ENGINE_DUMP && !q->ours && !throw_away(e, in->fh))
+		return HOLD;
+	if (e->model && (model_conn(e->model)->no & FUSECR_NO_FLUSH))
+		return fail(r, ENOSYS);
+	return answer(r, 0);
+}
+
+static enum verdict do_access(struct engine *e, const struct request *q, struct reply *r)
+{
+	(void)q;
+	if (model_conn(e->model)->no & FUSECR_NO_ACCESS)
+		return fail(r, ENOSYS);
+	return answer(r, 0);
+}
+
+static enum verdict do_statfs(struct engine *e, const struct request *q, struct reply *r)
+{
+	(void)e;
+	(void)q;
+	r->out.statfs.st.bsize = 4096;
+	r->out.statfs.st.frsize = 4096;
+	r->out.statfs.st.namelen = 255;
+	return answer(r, sizeof(r->out.statfs));
+}
+
+static enum verdict do_no_reply(struct engine *e, const struct request *q, struct reply *r)
+{
+	(void)e;
+	(void)q;
+	(void)r;
+	return NO_REPLY;
+}
+
+static enum verdict do_init(struct engine *e, const struct request *q, struct reply *r)
+{
+	const FuseConnEntry *c = model_conn(e->model);
+	const struct fuse_init_in *in = q->arg;
+	struct fuse_init_out *o = &r->out.init;
+
+	/* The fields up to flags are there since 7.6. */
+	if (q->len < offsetof(struct fuse_init_in, flags) + sizeof(in->flags))
+		return fail(r, EPROTO);
+	e->init_offered = in->flags;
+	if ((in->flags & FUSE_INIT_EXT) && q->len >= offsetof(struct fuse_init_in, flags2) + 4)
+		e->init_offered |= (uint64_t)in->flags2 << 32;
+	o->major = FUSE_KERNEL_VERSION;
+	o->minor = c->minor;
+	o->max_readahead = c->max_readahead;
+	o->flags = c->flags | (c->flags >> 32 ? FUSE_INIT_EXT : 0);
+	o->flags2 = c->flags >> 32;
+	o->max_background = c->max_background;
+	o->congestion_threshold = c->congestion_threshold;
+	o->max_write = c->max_write;
+	o->time_gran = c->time_gran;
+	o->max_pages = c->max_pages;
+	o->map_alignment = c->map_alignment;
+	e->init_done = true;
+	return answer(r, sizeof(*o));
+}
+
+/* Reads and listings would need the daemon's data. */
+static enum verdict do_unknown(struct engine *e, const struct request *q, struct reply *r)
+{
+	(void)e;
+	(void)q;
+	return fail(r, EIO);
+}
+
+struct op {
+	uint32_t opcode;
+	enum verdict (*serve)(struct engine *e, const struct request *q, struct reply *r);
+	bool any;	/* also for requests that do not come from our side */
+};
+
+static const struct op ops[] = {
+	{ FUSE_LOOKUP,		do_lookup,	false },
+	{ FUSE_FORGET,		do_no_reply,	true },
+	{ FUSE_BATCH_FORGET,	do_no_reply,	true },
+	{ FUSE_INTERRUPT,	do_no_reply,	true },
+	{ FUSE_GETATTR,		do_getattr,	false },
+	{ OP_STATX,		do_statx,	false },
+	{ FUSE_OPEN,		do_open,	false },
+	{ FUSE_OPENDIR,		do_open,	false },
+	{ FUSE_RELEASE,		do_release,	true },
+	{ FUSE_RELEASEDIR,	do_release,	true },
+	{ FUSE_FLUSH,		do_flush,	true },
+	{ FUSE_ACCESS,		do_access,	false },
+	{ FUSE_STATFS,		do_statfs,	false },
+	{ FUSE_INIT,		do_init,	true },
+	{ FUSE_READ,		do_unknown,	false },
+	{ FUSE_READDIR,		do_unknown,	false },
+	{ FUSE_READDIRPLUS,	do_unknown,	false },
+	{ FUSE_READLINK,	do_unknown,	false },
+	{ FUSE_GETXATTR,	do_unknown,	false },
+	{ FUSE_LISTXATTR,	do_unknown,	false },
+	{ FUSE_LSEEK,		do_unknown,	false },
+};
+
+static enum verdict dispatch(struct engine *e, struct request *q, struct reply *r)
+{
+	const struct op *op = NULL;
+
+	q->ours = !e->ours || e->ours(q->h->pid, q->h->unique, e->arg);
+	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
+		if (ops[i].opcode == q->h->opcode)
+			op = &ops[i];
+	if (e->phase == ENGINE_DYING) {
+		/* The dying close their files; anything else finds no daemon. */
+		if (op && op->any)
+			return op->serve(e, q, r);
+		return fail(r, ENOTCONN);
+	}
+	if (!e->model && op && op->serve != do_no_reply && q->ours)
+		return fail(r, EIO);
+	if (op && (op->any || q->ours))
+		return op->serve(e, q, r);
+	return HOLD;
+}
+
+static int send_reply(int fd, uint64_t unique, const struct reply *r)
+{
+	struct fuse_out_header oh = {
+		.len = sizeof(oh) + (r->error ? 0 : r->len),
+		.error = r->error,
+		.unique = unique,
+	};
+	struct iovec iov[2] = {
+		{ &oh, sizeof(oh) },
+		{ (void *)r->data, r->error ? 0 : r->len },
+	};
+
+	/* ENOENT: the asker was killed meanwhile. */
+	if (writev(fd, iov, 2) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+int engine_serve(struct engine *e, int fd)
+{
+	struct reply r = { 0 };
+	struct request q;
+	ssize_t n;
+
+	n = read(fd, e->buf, e->buf_size);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR || errno == ENOENT ? 0 : -errno;
+	q.h = e->buf;
+	if ((size_t)n < sizeof(*q.h))
+		return -EPROTO;
+	q.arg = q.h + 1;
+	q.len = n - sizeof(*q.h);
+	switch (dispatch(e, &q, &r)) {
+	case ANSWER:
+		return send_reply(fd, q.h->unique, &r) ?: 1;
+	case HOLD:
+		e->held++;
+		break;
+	case NO_REPLY:
+		break;
+	}
+	return 1;
+}
+
+int engine_init(struct engine *e, enum engine_phase phase, uint32_t max_write)
+{
+	memset(e, 0, sizeof(*e));
+	if (max_write > PAYLOAD_MAX)
+		return -EBADMSG;
+	e->phase = phase;
+	e->buf_size = HEADROOM + max_write;
+	e->buf = malloc(e->buf_size);
+	return e->buf ? 0 : -ENOMEM;
+}
+
+void engine_free(struct engine *e)
+{
+	free(e->buf);
+	e->buf = NULL;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The stand-in daemon's half of the FUSE protocol: answers what CRIU asks, from
+ * a model, and nothing else.  It never says ENOSYS unless the saved connection
+ * had that bit, and what it cannot answer truthfully it leaves unanswered, for
+ * the daemon to answer later.
+ */
+#ifndef FUSECR_ENGINE_H
+#define FUSECR_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model.h"
+
+/* Throw-away handles: no daemon is likely to use such numbers, and the exact
+ * ones are put back before any daemon sees the connection again. */
+#define ENGINE_FH_BASE	0xfec7fec700000000ULL
+
+enum engine_phase {
+	ENGINE_DUMP,	/* the daemon stands still and will come back, or not */
+	ENGINE_DYING,	/* the daemon is dead: nobody will answer later */
+	ENGINE_RESTORE,	/* the daemon is not there yet */
+};
+
+struct engine {
+	const struct model *model;	/* NULL: everything of ours fails with EIO */
+	enum engine_phase phase;
+	/* Whether a request, read already, comes from the checkpointing side. */
+	bool (*ours)(uint32_t pid, uint64_t unique, void *arg);
+	void *arg;
+
+	uint64_t init_offered;	/* FUSE_INIT flags that the kernel offered */
+	bool init_done;
+	uint64_t opens, releases;	/* of throw-away handles */
+	size_t held;		/* read and left unanswered */
+
+	void *buf;
+	size_t buf_size;
+};
+
+int engine_init(struct engine *e, enum engine_phase phase, uint32_t max_write);
+void engine_free(struct engine *e);
+
+/*
+ * Reads one request from the device instance fd and deals with it.  1 when
+ * there was one, 0 when there was none, -ENODEV when the connection is gone,
+ * or another -errno.  Does not block on a descriptor that polls readable and
+ * has no other reader.
+ */
+int engine_serve(struct engine *e, int fd);
+
+#endif

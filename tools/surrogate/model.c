@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/fuse.h>
+#include <linux/fusecr.h>
+
+#include "image.h"
+#include "model.h"
+
+struct node {
+	uint64_t nodeid;
+	uint64_t nlookup;
+	const FuseInodeEntry *inode;	/* NULL: only forgets are left of it */
+	const FuseFileEntry *file;	/* one that is open, or NULL */
+	bool held;			/* by the kernel, now */
+};
+
+struct name {
+	uint64_t parent;
+	const char *name;
+	size_t len;
+	const FuseInodeEntry *inode;
+};
+
+struct model {
+	FuseConnEntry *conn;
+	struct message_list devs, requests, inodes, files, mounts;
+	void *nodes;	/* tsearch tree of struct node, by nodeid */
+	void *names;	/* tsearch tree of struct name, by parent and name */
+};
+
+static int node_cmp(const void *a, const void *b)
+{
+	const struct node *na = a, *nb = b;
+
+	return (na->nodeid > nb->nodeid) - (na->nodeid < nb->nodeid);
+}
+
+static int name_cmp(const void *a, const void *b)
+{
+	const struct name *na = a, *nb = b;
+	size_t len = na->len < nb->len ? na->len : nb->len;
+	int c = (na->parent > nb->parent) - (na->parent < nb->parent);
+
+	c = c ?: memcmp(na->name, nb->name, len);
+	return c ?: (na->len > nb->len) - (na->len < nb->len);
+}
+
+/* Puts a copy of the key into the tree, or finds the one that is there. */
+static void *tree_put(void **root, const void *key, size_t size,
+		      int (*cmp)(const void *, const void *))
+{
+	void **found = tfind(key, root, cmp), *copy;
+
+	if (found)
+		return *found;
+	copy = malloc(size);
+	if (!copy)
+		return NULL;
+	memcpy(copy, key, size);
+	found = tsearch(copy, root, cmp);
+	if (!found) {
+		free(copy);
+		return NULL;
+	}
+	return *found;
+}
+
+static struct node *node_get(struct model *m, uint64_t nodeid)
+{
+	struct node key = { .nodeid = nodeid };
+
+	return tree_put(&m->nodes, &key, sizeof(key), node_cmp);
+}
+
+static struct node *node_find(const struct model *m, uint64_t nodeid)
+{
+	struct node key = { .nodeid = nodeid };
+	void **found = tfind(&key, &m->nodes, node_cmp);
+
+	return found ? *found : NULL;
+}
+
+static int index_inode(struct model *m, const FuseInodeEntry *inode)
+{
+	struct node *node = node_get(m, inode->nodeid);
+
+	if (!node)
+		return -ENOMEM;
+	node->inode = inode;
+	node->nlookup += inode->nlookup;
+	for (size_t i = 0; i < inode->n_name; i++) {
+		const FuseNameEntry *e = inode->name[i];
+		struct name key = { e->parent, (const char *)e->name.data, e->name.len, inode };
+
+		if (e->has_unhashed && e->unhashed)
+			continue;
+		if (!tree_put(&m->names, &key, sizeof(key), name_cmp))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int index_all(struct model *m)
+{
+	struct node *node;
+	int err;
+
+	for (size_t i = 0; i < m->inodes.count; i++) {
+		err = index_inode(m, (const FuseInodeEntry *)m->inodes.items[i]);
+		if (err)
+			return err;
+	}
+	for (size_t i = 0; i < m->requests.count; i++) {
+		const FuseRequestEntry *req = (const FuseRequestEntry *)m->requests.items[i];
+
+		if (req->state != FUSECR_REQ_FORGET)
+			continue;
+		node = node_get(m, req->nodeid);
+		if (!node)
+			return -ENOMEM;
+		node->nlookup += req->nlookup;
+	}
+	for (size_t i = 0; i < m->files.count; i++) {
+		const FuseFileEntry *file = (const FuseFileEntry *)m->files.items[i];
+
+		if (!file->has_fh)
+			continue;
+		node = node_get(m, file->nodeid);
+		if (!node)
+			return -ENOMEM;
+		node->file = file;
+	}
+	return 0;
+}
+
+static int load_list(struct message_list *list, int dirfd, enum image_kind kind, uint32_t id)
+{
+	ProtobufCMessage *msg;
+	struct image *img;
+	int err;
+
+	err = image_open(&img, dirfd, kind, id);
+	if (err)
+		return err;
+	while ((err = image_read(img, &msg)) > 0) {
+		err = message_list_add(list, msg);
+		protobuf_c_message_free_unpacked(msg, NULL);
+		if (err)
+			break;
+	}
+	image_close(img);
+	return err;
+}
+
+int model_load(struct model **ret, int dirfd, uint32_t id)
+{
+	struct model *m = calloc(1, sizeof(*m));
+	ProtobufCMessage *conn = NULL;
+	int err;
+
+	*ret = NULL;
+	if (!m)
+		return -ENOMEM;
+	err = image_read_one(dirfd, IMAGE_CONN, id, &conn);
+	m->conn = (FuseConnEntry *)conn;
+	if (!err)
+		err = load_list(&m->requests, dirfd, IMAGE_REQUEST, id);
+	if (!err)
+		err = load_list(&m->inodes, dirfd, IMAGE_INODE, id);
+	if (!err)
+		err = load_list(&m->files, dirfd, IMAGE_FILE, id);
+	if (!err)
+		err = load_list(&m->mounts, dirfd, IMAGE_MOUNT, id);
+	/* Devices are written last, when CRIU has seen them: absent while dumping. */
+	if (!err) {
+		err = load_list(&m->devs, dirfd, IMAGE_DEV, id);
+		if (err == -ENOENT)
+			err = 0;
+	}
+	if (!err)
+		err = index_all(m);
+	if (err) {
+		model_free(m);
+		return err;
+	}
+	*ret = m;
+	return 0;
+}
+
+void model_free(struct model *m)
+{
+	if (!m)
+		return;
+	tdestroy(m->nodes, free);
+	tdestroy(m->names, free);
+	if (m->conn)
+		fuse_conn_entry__free_unpacked(m->conn, NULL);
+	message_list_free(&m->devs);
+	message_list_free(&m->requests);
+	message_list_free(&m->inodes);
+	message_list_free(&m->files);
+	message_list_free(&m->mounts);
+	free(m);
+}
+
+const FuseConnEntry *model_conn(const struct model *m)
+{
+	return m->conn;
+}
+
+const struct message_list *model_devs(const struct model *m)
+{
+	return &m->devs;
+}
+
+const struct message_list *model_files(const struct model *m)
+{
+	return &m->files;
+}
+
+const struct message_list *model_mounts(const struct model *m)
+{
+	return &m->mounts;
+}
+
+const FuseInodeEntry *model_inode(const struct model *m, uint64_t nodeid)
+{
+	const struct node *node = node_find(m, nodeid);
+
+	return node ? node->inode : NULL;
+}
+
+const FuseInodeEntry *model_lookup(const struct model *m, uint64_t parent,
+				   const char *name, size_t len)
+{
+	struct name key = { parent, name, len, NULL };
+	void **found = tfind(&key, &m->names, name_cmp);
+
+	return found ? (*(struct name **)found)->inode : NULL;
+}
+
+uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t fallback)
+{
+	const struct node *node = node_find(m, nodeid);
+
+	return node && node->file ? node->file->open_flags : fallback;
+}
+
+uint64_t model_nlookup(const struct model *m, uint64_t nodeid)
+{
+	const struct node *node = node_find(m, nodeid);
+
+	return node ? node->nlookup : 0;
+}
+
+void model_mark_held(struct model *m, uint64_t nodeid)
+{
+	struct node *node = node_find(m, nodeid);
+
+	if (node)
+		node->held = true;
+}
+
+static void unmark(const void *nodep, VISIT which, void *arg)
+{
+	(void)arg;
+	if (which == postorder || which == leaf)
+		(*(struct node **)nodep)->held = false;
+}
+
+void model_unmark_all(struct model *m)
+{
+	twalk_r(m->nodes, unmark, NULL);
+}
+
+struct each {
+	int (*cb)(uint64_t nodeid, uint64_t nlookup, bool held, void *arg);
+	void *arg;
+	int ret;
+};
+
+static void each_node(const void *nodep, VISIT which, void *arg)
+{
+	const struct node *node = *(const struct node **)nodep;
+	struct each *e = arg;
+
+	if ((which != postorder && which != leaf) || e->ret)
+		return;
+	if (node->nodeid != FUSE_ROOT_ID && node->nlookup)
+		e->ret = e->cb(node->nodeid, node->nlookup, node->held, e->arg);
+}
+
+int model_each_nlookup(const struct model *m,
+		       int (*cb)(uint64_t nodeid, uint64_t nlookup, bool held, void *arg),
+		       void *arg)
+{
+	struct each e = { cb, arg, 0 };
+
+	twalk_r(m->nodes, each_node, &e);
+	return e.ret;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A connection as its images say it is: where the surrogate's answers come from. */
+#ifndef FUSECR_MODEL_H
+#define FUSECR_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fusecr.pb-c.h"
+#include "snapshot.h"
+
+struct model;
+
+/* Reads the images of connection id in dirfd.  0 or -errno, image_error() tells more. */
+int model_load(struct model **m, int dirfd, uint32_t id);
+void model_free(struct model *m);
+
+const FuseConnEntry *model_conn(const struct model *m);
+const struct message_list *model_devs(const struct model *m);
+const struct message_list *model_files(const struct model *m);
+const struct message_list *model_mounts(const struct model *m);
+
+/* NULL when the kernel did not hold such a node. */
+const FuseInodeEntry *model_inode(const struct model *m, uint64_t nodeid);
+const FuseInodeEntry *model_lookup(const struct model *m, uint64_t parent,
+				   const char *name, size_t len);
+/* FOPEN_* that opens of this node were answered with; fallback when none is open. */
+uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t fallback);
+
+/*
+ * How often the daemon believes a node was looked up: what the kernel held, and
+ * what forgets on their way to the daemon will take away.  Calls back for each
+ * node with a count, the root excepted; non-zero ends it and is returned.
+ * Marking a node tells the callback that the kernel holds it now.
+ */
+void model_mark_held(struct model *m, uint64_t nodeid);
+void model_unmark_all(struct model *m);
+uint64_t model_nlookup(const struct model *m, uint64_t nodeid);
+int model_each_nlookup(const struct model *m,
+		       int (*cb)(uint64_t nodeid, uint64_t nlookup, bool held, void *arg),
+		       void *arg);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Makes a FUSE mount anew from its image, first where nobody sees it. */
+#ifndef FUSECR_MOUNTFS_H
+#define FUSECR_MOUNTFS_H
+
+#include <stddef.h>
+
+#include "fusecr.pb-c.h"
+
+/* Where mounts for another mount namespace wait to be fetched by CRIU. */
+#define STAGE_SIZE	64
+
+/*
+ * A detached mount of a new connection on the /dev/fuse descriptor: a mount
+ * descriptor or -errno; words (size bytes) then hold the kernel's sentence.
+ */
+int mountfs_create(const FuseConnEntry *c, const char *options, int fuse_fd,
+		   char *words, size_t size);
+/* Attaches it.  0 or -errno. */
+int mountfs_attach(int mnt_fd, const char *path);
+/*
+ * Attaches what lies at root within the mount, as one more mount.  Walks into
+ * the mount: whoever serves it must not wait for this.
+ */
+int mountfs_bind(int mnt_fd, const char *root, const char *path, const char *options);
+
+/* A private directory for staging.  0 or -errno; stage_remove takes "". */
+int stage_create(char stage[STAGE_SIZE]);
+void stage_remove(const char *stage);
+
+#endif

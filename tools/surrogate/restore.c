@@ -1,0 +1,569 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/fuse.h>
+#include <linux/fusecr.h>
+
+#include "control.h"
+#include "engine.h"
+#include "handle.h"
+#include "image.h"
+#include "mountfs.h"
+#include "names.h"
+#include "nl.h"
+#include "proc.h"
+#include "settle.h"
+#include "surrogate.h"
+#include "tree.h"
+
+#define CONNS_MAX	4096
+#define INIT_TIMEOUT_MS	10000
+/* How long closes that programs made before they were stopped may take. */
+#define CLOSE_TIMEOUT_MS 5000
+
+/* One /dev/fuse that the daemon gets back. */
+struct instance {
+	uint64_t cookie;	/* the old one, in the images */
+	int fd;
+};
+
+struct rebuilt {
+	uint32_t id;		/* in the images */
+	struct model *model;
+	struct engine engine;
+	uint64_t conn_id;	/* the new one */
+	uint32_t dev;
+	pid_t criu;
+	int mnt;		/* detached, or attached somewhere */
+	int handle;
+	struct instance *instances;
+	size_t count;
+	bool placed;		/* in our own mount namespace */
+};
+
+struct restore {
+	struct surrogate *s;
+	struct nl *nl;
+	FusecrInventoryEntry *inv;
+	struct rebuilt *conns;
+	size_t count;
+	char stage[STAGE_SIZE];
+};
+
+static const char *label(const struct rebuilt *rb)
+{
+	static char buf[128];
+	const FuseConnEntry *c = model_conn(rb->model);
+
+	snprintf(buf, sizeof(buf), "connection %u (%s)", rb->id,
+		 c->subtype && *c->subtype ? c->subtype : c->fstype);
+	return buf;
+}
+
+/*
+ * The programs being restored still run CRIU's code, whoever their parent is;
+ * requests of anybody else wait for the daemon.
+ */
+static bool from_criu(uint32_t pid, uint64_t unique, void *arg)
+{
+	struct rebuilt *rb = arg;
+
+	(void)unique;
+	return pid && (proc_descends(pid, rb->criu) || proc_descends(pid, getpid()) ||
+		       proc_same_exe(pid, rb->criu));
+}
+
+static int serve(struct rebuilt *rb, int timeout_ms)
+{
+	struct pollfd pfd = { .fd = rb->instances[0].fd, .events = POLLIN };
+	int n = poll(&pfd, 1, timeout_ms);
+
+	if (n <= 0)
+		return n < 0 && errno != EINTR ? -errno : 0;
+	return engine_serve(&rb->engine, rb->instances[0].fd);
+}
+
+static int open_instance(struct rebuilt *rb, const FuseDevEntry *dev)
+{
+	struct instance *grown;
+	uint32_t first;
+	int fd;
+
+	for (size_t i = 0; i < rb->count; i++)
+		if (rb->instances[i].cookie == dev->cookie)
+			return 0;
+	/* File flags are shared with the daemon: only its own may be set. */
+	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | (dev->file_flags & O_NONBLOCK));
+	if (fd < 0)
+		return -errno;
+	grown = reallocarray(rb->instances, rb->count + 1, sizeof(*grown));
+	if (!grown) {
+		close(fd);
+		return -ENOMEM;
+	}
+	rb->instances = grown;
+	rb->instances[rb->count++] = (struct instance){ dev->cookie, fd };
+	first = rb->instances[0].fd;
+	if (rb->count > 1 && ioctl(fd, FUSE_DEV_IOC_CLONE, &first) < 0)
+		return -errno;
+	return 0;
+}
+
+static int find_own(const FuseDevEntry *dev, void *arg)
+{
+	struct rebuilt *rb = arg;
+
+	if (dev->fd != (uint32_t)rb->instances[0].fd)
+		return 0;
+	rb->conn_id = dev->conn_id;
+	rb->dev = dev->conn_dev;
+	return 1;
+}
+
+static void missing_flags(struct report *r, const struct rebuilt *rb)
+{
+	uint64_t missing = model_conn(rb->model)->flags & ~rb->engine.init_offered;
+	char names[512];
+
+	if (missing)
+		report_add(r, "%s: this kernel does not offer FUSE_INIT flag %s, which the daemon relies on",
+			   label(rb), flag_names(names, sizeof(names), init_flag_names, missing));
+}
+
+static void compare(struct report *r, const struct rebuilt *rb, const char *what,
+		    uint64_t want, uint64_t got)
+{
+	if (want != got)
+		report_add(r, "%s: %s was %#lx, and this kernel makes %#lx of it", label(rb), what,
+			   (unsigned long)want, (unsigned long)got);
+}
+
+struct check {
+	struct restore *re;
+	struct rebuilt *rb;
+};
+
+/* What the kernel made of the answer to INIT must be what it was, bit for bit. */
+static int check_init(const FuseConnEntry *got, void *arg)
+{
+	struct check *c = arg;
+	const FuseConnEntry *want = model_conn(c->rb->model);
+	struct report *r = &c->re->s->report;
+	uint64_t known = want->has_known_flags ? want->known_flags : ~0ULL;
+
+	compare(r, c->rb, "flags", want->flags, got->flags & known);
+	compare(r, c->rb, "minor", want->minor, got->minor);
+	compare(r, c->rb, "max_write", want->max_write, got->max_write);
+	compare(r, c->rb, "max_pages", want->max_pages, got->max_pages);
+	compare(r, c->rb, "max_read", want->max_read, got->max_read);
+	compare(r, c->rb, "time_gran", want->time_gran, got->time_gran);
+	compare(r, c->rb, "max_background", want->max_background, got->max_background);
+	compare(r, c->rb, "congestion_threshold", want->congestion_threshold, got->congestion_threshold);
+	compare(r, c->rb, "default_permissions", want->default_permissions, got->default_permissions);
+	return 0;
+}
+
+/* Raised through /sys/class/bdi after mounting: INIT can only lower it. */
+static void set_readahead(const struct rebuilt *rb)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(rb->dev), minor(rb->dev));
+	f = fopen(path, "we");
+	if (!f)
+		return;
+	fprintf(f, "%u\n", model_conn(rb->model)->max_readahead / 1024);
+	fclose(f);
+}
+
+static int negotiate(struct restore *re, struct rebuilt *rb)
+{
+	struct check c = { re, rb };
+	int err = 1;
+
+	while (err > 0 && !rb->engine.init_done)
+		err = serve(rb, INIT_TIMEOUT_MS);
+	if (!rb->engine.init_done)
+		return err < 0 ? err : -ETIMEDOUT;
+	missing_flags(&re->s->report, rb);
+	if (re->s->report.count)
+		return -EOPNOTSUPP;
+	err = nl_devs(re->nl, 0, getpid(), find_own, rb);
+	if (err <= 0)
+		return err ?: -ENODEV;
+	err = nl_conn(re->nl, rb->conn_id, check_init, &c);
+	if (!err && re->s->report.count)
+		err = -EOPNOTSUPP;
+	return err;
+}
+
+static int rebuild(struct restore *re, struct rebuilt *rb)
+{
+	const struct message_list *devs, *mounts;
+	const FuseConnEntry *c;
+	char words[256] = "";
+	int err;
+
+	err = model_load(&rb->model, re->s->dirfd, rb->id);
+	if (err) {
+		report_add(&re->s->report, "connection %u: %s", rb->id, image_error());
+		return err;
+	}
+	c = model_conn(rb->model);
+	devs = model_devs(rb->model);
+	mounts = model_mounts(rb->model);
+	if (!devs->count || !mounts->count || strcmp(c->fstype, "fuse"))
+		return -EBADMSG;
+	err = engine_init(&rb->engine, ENGINE_RESTORE, c->max_write);
+	rb->engine.model = rb->model;
+	rb->engine.ours = from_criu;
+	rb->engine.arg = rb;
+	for (size_t i = 0; !err && i < 1; i++)
+		err = open_instance(rb, (const FuseDevEntry *)devs->items[0]);
+	if (err)
+		return err;
+	rb->mnt = mountfs_create(c, ((FuseMountEntry *)mounts->items[0])->options,
+				 rb->instances[0].fd, words, sizeof(words));
+	if (rb->mnt < 0) {
+		report_add(&re->s->report, "%s: mount: %s %s", label(rb), strerror(-rb->mnt), words);
+		return rb->mnt;
+	}
+	err = negotiate(re, rb);
+	/* Clones need the connection. */
+	for (size_t i = 1; !err && i < devs->count; i++)
+		err = open_instance(rb, (const FuseDevEntry *)devs->items[i]);
+	if (err)
+		return err;
+	set_readahead(rb);
+	err = handle_open(rb->conn_id);
+	if (err < 0)
+		return err;
+	rb->handle = err;
+	return c->allow_other ? 0 : handle_admit(rb->handle, true);
+}
+
+static char *text_of(const ProtobufCBinaryData *data)
+{
+	return strndup((const char *)data->data, data->len);
+}
+
+/* The mount at its first place, or on the stage under the connection's number. */
+static int place_first(struct restore *re, struct rebuilt *rb, char *path, size_t size)
+{
+	const FuseMountEntry *m = (const FuseMountEntry *)model_mounts(rb->model)->items[0];
+	int err;
+
+	if (re->inv->own_mnt_ns) {
+		snprintf(path, size, "%s/%u", re->stage, rb->id);
+		if (mkdir(path, 0700))
+			return -errno;
+	} else {
+		snprintf(path, size, "%.*s", (int)m->mountpoint.len, m->mountpoint.data);
+	}
+	err = mountfs_attach(rb->mnt, path);
+	rb->placed = !err && !re->inv->own_mnt_ns;
+	return err;
+}
+
+/* The other places, from a child: finding a root in the mount asks us. */
+static int place_rest(struct rebuilt *rb, size_t from)
+{
+	const struct message_list *mounts = model_mounts(rb->model);
+	int status, err = 0;
+	pid_t pid;
+
+	if (from >= mounts->count)
+		return 0;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		for (size_t i = from; !err && i < mounts->count; i++) {
+			const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
+			char *root = text_of(&m->root), *path = text_of(&m->mountpoint);
+
+			err = mountfs_bind(rb->mnt, root, path, m->options);
+		}
+		_exit(-err);
+	}
+	while (!waitpid(pid, &status, WNOHANG))
+		serve(rb, 10);
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
+static int place(struct restore *re, struct rebuilt *rb)
+{
+	const struct message_list *mounts = model_mounts(rb->model);
+	char path[4096];
+	int err;
+
+	/* The first may be a bind of a directory inside: then all are binds. */
+	const FuseMountEntry *first = (const FuseMountEntry *)mounts->items[0];
+	bool whole = first->root.len == 1;
+
+	if (re->inv->own_mnt_ns || whole) {
+		err = place_first(re, rb, path, sizeof(path));
+		if (err) {
+			report_add(&re->s->report, "%s: cannot be mounted at %s: %s", label(rb), path, strerror(-err));
+			return err;
+		}
+	}
+	if (!re->inv->own_mnt_ns) {
+		err = place_rest(rb, whole ? 1 : 0);
+		if (err)
+			report_add(&re->s->report, "%s: a bind mount could not be made: %s", label(rb), strerror(-err));
+		rb->placed = true;
+		return err;
+	}
+	for (size_t i = 0; i < mounts->count; i++) {
+		const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
+		struct control_msg msg = { .type = CONTROL_EXTERNAL };
+
+		snprintf(msg.text, sizeof(msg.text), "mnt[%s]:%s%.*s", m->ext_key ?: "", path,
+			 m->root.len == 1 ? 0 : (int)m->root.len, m->root.data);
+		control_send(re->s->control, &msg, -1);
+	}
+	return 0;
+}
+
+static int rebuild_all(struct restore *re)
+{
+	int err = 0;
+
+	re->conns = calloc(re->inv->conns ?: 1, sizeof(*re->conns));
+	if (!re->conns)
+		return -ENOMEM;
+	for (; !err && re->count < re->inv->conns; re->count++) {
+		struct rebuilt *rb = &re->conns[re->count];
+
+		rb->id = re->count + 1;
+		rb->criu = re->s->criu;
+		rb->mnt = rb->handle = -1;
+		err = rebuild(re, rb);
+	}
+	/* Only when every connection can be had does anything become visible. */
+	if (!err && re->inv->own_mnt_ns)
+		err = stage_create(re->stage);
+	for (size_t i = 0; !err && i < re->count; i++)
+		err = place(re, &re->conns[i]);
+	return err;
+}
+
+static void on_fetch(struct restore *re)
+{
+	struct control_msg m, answer = { .type = CONTROL_FAILED };
+	int sock, fd = -1;
+
+	if (control_recv(re->s->inherited, &m, &sock) <= 0 || sock < 0)
+		return;
+	for (size_t i = 0; i < re->count; i++) {
+		const struct message_list *devs = model_devs(re->conns[i].model);
+
+		for (size_t k = 0; k < devs->count; k++) {
+			const FuseDevEntry *dev = (const FuseDevEntry *)devs->items[k];
+
+			if (!dev->has_criu_id || dev->criu_id != (uint32_t)m.value)
+				continue;
+			for (size_t n = 0; n < re->conns[i].count; n++)
+				if (re->conns[i].instances[n].cookie == dev->cookie)
+					fd = re->conns[i].instances[n].fd;
+		}
+	}
+	if (fd >= 0)
+		answer.type = CONTROL_DONE;
+	control_send(sock, &answer, fd);
+	close(sock);
+}
+
+/* Throw-away handles that became programs' files; the others must be closed. */
+static uint64_t files_expected(const struct rebuilt *rb)
+{
+	const struct message_list *files = model_files(rb->model);
+	uint32_t no = model_conn(rb->model)->no;
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < files->count; i++) {
+		const FuseFileEntry *f = (const FuseFileEntry *)files->items[i];
+		bool seen = !f->has_fh || (no & (S_ISDIR(f->mode) ? FUSECR_NO_OPENDIR : FUSECR_NO_OPEN));
+
+		for (size_t k = 0; !seen && k < i; k++) {
+			const FuseFileEntry *g = (const FuseFileEntry *)files->items[k];
+
+			seen = g->has_fh && g->cookie == f->cookie;
+		}
+		count += !seen;
+	}
+	return count;
+}
+
+static int await_closes(struct restore *re, struct rebuilt *rb)
+{
+	uint64_t want = files_expected(rb);
+	int err = 1;
+
+	for (int ms = 0; ms < CLOSE_TIMEOUT_MS && err >= 0; ms += err ? 0 : 10) {
+		err = serve(rb, rb->engine.opens - rb->engine.releases == want ? 0 : 10);
+		if (!err && rb->engine.opens - rb->engine.releases == want)
+			return 0;
+	}
+	report_add(&re->s->report, "%s: %lu files are open on it, and the image has %lu", label(rb),
+		   (unsigned long)(rb->engine.opens - rb->engine.releases), (unsigned long)want);
+	return err < 0 ? err : -EBUSY;
+}
+
+static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tree)
+{
+	bool tree_ns = re->inv->own_pid_ns && model_conn(rb->model)->tree_pid_ns;
+	struct report *r = &re->s->report;
+	int err;
+
+	err = await_closes(re, rb);
+	err = err ?: settle_files(rb->handle, rb->model, tree, r);
+	err = err ?: settle_lookups(re->nl, rb->handle, rb->conn_id, rb->model, r);
+	err = err ?: settle_conn(rb->handle, rb->model, tree_ns ? tree->tasks[0].pid : 0, r);
+	if (!err && rb->engine.held) {
+		err = handle_requeue(rb->handle, rb->instances[0].fd, 0);
+		err = err < 0 ? err : 0;
+	}
+	return err ?: handle_commit(rb->handle);
+}
+
+/* Every task stands at its last step: the daemon's half of the truth goes in. */
+static int on_resume(struct restore *re, pid_t root)
+{
+	struct tree tree = { 0 };
+	int err = tree_read(&tree, root);
+
+	for (size_t i = 0; !err && i < re->count; i++)
+		err = settle(re, &re->conns[i], &tree);
+	tree_free(&tree);
+	return err;
+}
+
+static void restore_free(struct restore *re, bool keep)
+{
+	for (size_t i = 0; i < re->count; i++) {
+		struct rebuilt *rb = &re->conns[i];
+
+		if (!keep && rb->placed) {
+			const struct message_list *mounts = model_mounts(rb->model);
+
+			for (size_t k = mounts->count; k--;) {
+				char *path = text_of(&((FuseMountEntry *)mounts->items[k])->mountpoint);
+
+				umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+				free(path);
+			}
+		}
+		if (rb->handle >= 0)
+			close(rb->handle);
+		if (rb->mnt >= 0)
+			close(rb->mnt);
+		for (size_t k = 0; k < rb->count; k++)
+			close(rb->instances[k].fd);
+		free(rb->instances);
+		engine_free(&rb->engine);
+		model_free(rb->model);
+	}
+	stage_remove(re->stage);
+	free(re->conns);
+	nl_close(re->nl);
+	if (re->inv)
+		fusecr_inventory_entry__free_unpacked(re->inv, NULL);
+	report_clear(&re->s->report);
+}
+
+/* Serves CRIU until the tree stands complete; true when the daemon took over. */
+static bool stand_in(struct restore *re)
+{
+	struct pollfd *pfd = calloc(re->count + 2, sizeof(*pfd));
+	struct control_msg m;
+	bool over = false;
+	int fd, err;
+
+	while (pfd) {
+		for (size_t i = 0; i < re->count; i++)
+			pfd[i] = (struct pollfd){ .fd = re->conns[i].instances[0].fd, .events = POLLIN };
+		pfd[re->count] = (struct pollfd){ .fd = re->s->control, .events = POLLIN };
+		pfd[re->count + 1] = (struct pollfd){ .fd = re->s->inherited, .events = POLLIN };
+		if (poll(pfd, re->count + 2, -1) < 0 && errno != EINTR)
+			break;
+		for (size_t i = 0; i < re->count; i++)
+			if (pfd[i].revents)
+				engine_serve(&re->conns[i].engine, re->conns[i].instances[0].fd);
+		if (pfd[re->count + 1].revents)
+			on_fetch(re);
+		if (!pfd[re->count].revents)
+			continue;
+		if (control_recv(re->s->control, &m, &fd) <= 0 || m.type != CONTROL_RESUME) {
+			surrogate_log("CRIU ended without a restored tree");
+			break;
+		}
+		err = on_resume(re, m.value);
+		if (err)
+			surrogate_fail(re->s, "the FUSE connections could not be handed back: %s", strerror(-err));
+		over = !err;
+		break;
+	}
+	free(pfd);
+	return over;
+}
+
+static int read_inventory(struct restore *re)
+{
+	struct report *r = &re->s->report;
+	ProtobufCMessage *msg = NULL;
+	int err = image_read_one(re->s->dirfd, IMAGE_INVENTORY, 0, &msg);
+
+	re->inv = (FusecrInventoryEntry *)msg;
+	if (err) {
+		report_add(r, "%s", image_error());
+		return err;
+	}
+	if (re->inv->version != IMAGE_VERSION)
+		report_add(r, "the images have version %u, this fusecr reads %u", re->inv->version, IMAGE_VERSION);
+	else if (re->inv->conns > CONNS_MAX)
+		report_add(r, "the inventory names %u connections", re->inv->conns);
+	else if (!re->inv->frozen)
+		report_add(r, "the images are of a running tree (fusecr dump), not of a checkpoint");
+	return r->count ? -EBADMSG : 0;
+}
+
+int surrogate_restore(struct surrogate *s)
+{
+	struct restore re = { .s = s };
+	bool over;
+	int err = read_inventory(&re);
+
+	if (!err) {
+		err = nl_open(&re.nl);
+		if (err == -ENOENT)
+			report_add(&s->report, "the images hold FUSE connections, but fusecr.ko is not loaded: run \"modprobe fusecr\"");
+	}
+	err = err ?: rebuild_all(&re);
+	if (err) {
+		surrogate_fail(s, "the FUSE connections could not be rebuilt: %s", strerror(-err));
+		restore_free(&re, false);
+		return 1;
+	}
+	surrogate_done(s);
+	over = stand_in(&re);
+	/* Our duplicates go before anyone runs: the daemon is alone from now on. */
+	restore_free(&re, over);
+	if (over)
+		surrogate_done(s);
+	surrogate_log(over ? "the daemon has taken over" : "the mounts are taken back");
+	return !over;
+}

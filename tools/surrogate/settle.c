@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <search.h>
+#include <string.h>
+
+#include <linux/fuse.h>
+
+#include "handle.h"
+#include "names.h"
+#include "settle.h"
+
+struct lookups {
+	struct model *m;
+	struct report *r;
+	int handle;
+};
+
+static int settle_held(const FuseInodeEntry *i, void *arg)
+{
+	struct lookups *l = arg;
+	uint64_t want = model_nlookup(l->m, i->nodeid);
+	int err;
+
+	if (i->nodeid == FUSE_ROOT_ID)
+		return 0;
+	if (!model_inode(l->m, i->nodeid) && !want) {
+		report_add(l->r, "node %lu is held by the kernel, but the daemon does not know it",
+			   (unsigned long)i->nodeid);
+		return -ESTALE;
+	}
+	model_mark_held(l->m, i->nodeid);
+	if (i->nlookup == want)
+		return 0;
+	err = handle_set_inode(l->handle, i->nodeid, want);
+	if (err == -ENOENT)	/* evicted since: forgotten below */
+		return 0;
+	if (err)
+		report_add(l->r, "node %lu: lookup count %lu was not set: %s",
+			   (unsigned long)i->nodeid, (unsigned long)want, strerror(-err));
+	return err;
+}
+
+static int forget_rest(uint64_t nodeid, uint64_t nlookup, bool held, void *arg)
+{
+	struct lookups *l = arg;
+	int err;
+
+	if (held)
+		return 0;
+	err = handle_forget(l->handle, nodeid, nlookup);
+	if (err)
+		report_add(l->r, "node %lu: could not be forgotten: %s",
+			   (unsigned long)nodeid, strerror(-err));
+	return err;
+}
+
+int settle_lookups(struct nl *nl, int handle, uint64_t conn_id, struct model *m, struct report *r)
+{
+	struct lookups l = { m, r, handle };
+	int err;
+
+	model_unmark_all(m);
+	err = nl_inodes(nl, conn_id, settle_held, &l);
+	if (!err)
+		err = model_each_nlookup(m, forget_rest, &l);
+	return err;
+}
+
+static int settle_file(int handle, const FuseFileEntry *f, pid_t pid, struct report *r)
+{
+	struct fusecr_set_file set = {
+		.mask = FUSECR_SET_FH | FUSECR_SET_KH | FUSECR_SET_OPEN_FLAGS,
+		.pid = pid,
+		.use = f->use,
+		.number = f->number,
+		.nodeid = f->nodeid,
+		.fh = f->fh,
+		.kh = f->kh,
+		.open_flags = f->open_flags,
+	};
+	int err;
+
+	if (f->has_readdir_pos) {
+		set.mask |= FUSECR_SET_READDIR_POS;
+		set.readdir_pos = f->readdir_pos;
+	}
+	err = handle_set_file(handle, &set);
+	if (err)
+		report_add(r, "process %d %s %lu: handle %#lx of node %lu was not set: %s", pid,
+			   file_use_name(f->use), (unsigned long)f->number, (unsigned long)f->fh,
+			   (unsigned long)f->nodeid, strerror(-err));
+	return err;
+}
+
+int settle_files(int handle, const struct model *m, const struct tree *tree, struct report *r)
+{
+	const struct message_list *files = model_files(m);
+
+	/* Duplicates are set again to the same: it also proves that they are there. */
+	for (size_t i = 0; i < files->count; i++) {
+		const FuseFileEntry *f = (const FuseFileEntry *)files->items[i];
+		const struct task *task;
+		int err;
+
+		if (!f->has_fh)
+			continue;
+		task = tree_find_vpid(tree, f->vpid);
+		if (!task) {
+			report_add(r, "process %u of the image is not in the restored tree", f->vpid);
+			return -ESRCH;
+		}
+		err = settle_file(handle, f, task->pid, r);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int settle_conn(int handle, const struct model *m, pid_t pid, struct report *r)
+{
+	const FuseConnEntry *c = model_conn(m);
+	struct fusecr_set_conn set = {
+		.mask = FUSECR_SET_NEXT_UNIQUE | FUSECR_SET_NEXT_KH | FUSECR_SET_NO,
+		.no = c->no,
+		.next_unique = c->next_unique,
+		.next_kh = c->next_kh,
+		.pid = pid,
+	};
+	int err;
+
+	if (pid)
+		set.mask |= FUSECR_SET_PID_NS;
+	err = handle_set_conn(handle, &set);
+	if (err)
+		report_add(r, "the connection's counters were not set: %s", strerror(-err));
+	return err;
+}

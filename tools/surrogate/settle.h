@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Makes the kernel's half agree with what the daemon believes, before it runs. */
+#ifndef FUSECR_SETTLE_H
+#define FUSECR_SETTLE_H
+
+#include "model.h"
+#include "nl.h"
+#include "report.h"
+#include "tree.h"
+
+/*
+ * Lookup counts: a node that the kernel holds gets the daemon's count, one that
+ * it does not hold is forgotten as often as the daemon counts (sent at commit).
+ */
+int settle_lookups(struct nl *nl, int handle, uint64_t conn_id, struct model *m, struct report *r);
+
+/* Open files of the restored tasks get the daemon's handles. */
+int settle_files(int handle, const struct model *m, const struct tree *tree, struct report *r);
+
+/* Counters, latched no_* bits, and the pid namespace of task pid (0: keep). */
+int settle_conn(int handle, const struct model *m, pid_t pid, struct report *r);
+
+#endif
