@@ -4,6 +4,9 @@
 #   make module KDIR=...      the kernel module, fusecr.ko
 #   make install              the tools, manual pages and completion
 #   make deps                 what building needs, with apt (as root)
+#   make check                all tests, in virtual machines (as root)
+#   make demo                 a checkpoint and a restore of sshfs to look at
+#   make bench                numbers
 #
 # DESTDIR, PREFIX, CC, CFLAGS and LDFLAGS are those of every Makefile.
 
@@ -55,7 +58,8 @@ PLUGIN := $(if $(PLUGIN_SRC),$(BUILD)/fusecr_plugin.so)
 MAN_SRC := $(wildcard Documentation/*.scd)
 MAN := $(MAN_SRC:Documentation/%.scd=$(BUILD)/%)
 
-.PHONY: all tools man module module-clean install uninstall deps clean FORCE
+.PHONY: all tools man module module-clean install uninstall deps \
+	selftests check demo bench clean FORCE
 .DELETE_ON_ERROR:
 
 all: tools man
@@ -141,6 +145,20 @@ uninstall:
 	$(RM) $(DESTDIR)$(SBINDIR)/fusecr $(DESTDIR)$(PLUGINDIR)/fusecr_plugin.so \
 		$(DESTDIR)$(COMPLETIONDIR)/fusecr
 	$(RM) $(foreach page,$(MAN),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+
+# --- tests, in virtual machines; each installs what it needs -----------------
+
+selftests:
+	$(MAKE) -C selftests
+
+check:
+	@selftests/check
+
+demo:
+	@selftests/demo/run
+
+bench:
+	@selftests/bench/run
 
 deps:
 	apt-get install -y --no-install-recommends $(BUILD_DEPS)

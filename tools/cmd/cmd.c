@@ -8,14 +8,35 @@
 #include <unistd.h>
 #include "cleanup.h"
 #include "cmd.h"
+#include "print.h"
+
+/* Names of files and programs are in what we say: they must not steer a terminal. */
+static void print_lines(FILE *f, const char *text)
+{
+	size_t len;
+
+	for (;; text += len + 1) {
+		len = strcspn(text, "\n");
+		print_escaped(f, text, len);
+		fputc('\n', f);
+		if (!text[len])
+			break;
+	}
+}
 
 static void say(const char *prefix, const char *fmt, va_list ap)
 {
+	char *text cleanup(free_auto) = NULL;
+
 	/* What people have asked for comes before what we have to say of it. */
 	fflush(stdout);
 	fputs(prefix, stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	if (vasprintf(&text, fmt, ap) < 0) {
+		text = NULL;
+		fputs("out of memory\n", stderr);
+		return;
+	}
+	print_lines(stderr, text);
 }
 
 void say_error(const char *fmt, ...)

@@ -44,6 +44,13 @@ static void task_label(char *buf, size_t len, uint32_t pid)
 	snprintf(buf, len, "%u (%s)", pid, comm);
 }
 
+void refuse_task(struct report *r, const struct snapshot *snap, const struct task *task)
+{
+	/* Images name tasks by their innermost pid: there must be one such space. */
+	if (task->pid_ns && task->pid_ns != snap->tree.tasks[0].pid_ns)
+		report_add(r, "process %d (%s): in a nested pid namespace", task->pid, task->comm);
+}
+
 void refuse_conn(struct report *r, const struct snapshot *snap, const FuseConnEntry *c)
 {
 	const char *label = conn_label(c);

@@ -8,6 +8,8 @@
 
 #include "snapshot.h"
 
+/* A task of a tree that has connections. */
+void refuse_task(struct report *r, const struct snapshot *snap, const struct task *task);
 void refuse_conn(struct report *r, const struct snapshot *snap, const FuseConnEntry *conn);
 void refuse_dev(struct report *r, const struct snapshot *snap, const FuseDevEntry *dev);
 void refuse_request(struct report *r, const struct snapshot *snap,

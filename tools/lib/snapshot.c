@@ -8,6 +8,7 @@
 
 #include <linux/fusecr.h>
 
+#include "cleanup.h"
 #include "image.h"
 #include "mounts.h"
 #include "proc.h"
@@ -82,6 +83,7 @@ static struct snapshot_conn *conn_get(struct snapshot *snap, uint64_t id)
 		return NULL;
 	snap->conns = conns;
 	memset(&conns[snap->count], 0, sizeof(*conns));
+	fusecr_count_entry__init(&conns[snap->count].written);
 	conns[snap->count].id = snap->count + 1;
 	conns[snap->count].conn = malloc(sizeof(FuseConnEntry));
 	if (!conns[snap->count].conn)
@@ -255,6 +257,8 @@ int snapshot_find(struct snapshot **ret, struct nl *nl,
 	snap->own_mnt_ns = snap->tree.tasks[0].mnt_ns != proc_own_ns("mnt");
 	snap->own_pid_ns = snap->tree.tasks[0].pid_ns != proc_own_ns("pid");
 	err = find_conns(snap, r);
+	for (size_t i = 0; snap->count && i < snap->tree.count; i++)
+		refuse_task(r, snap, &snap->tree.tasks[i]);
 	for (size_t i = 0; !err && i < snap->count; i++)
 		err = read_conn(snap, &snap->conns[i], r);
 	if (err)
@@ -272,11 +276,33 @@ struct collect {
 	struct snapshot_conn *sc;
 	struct report *r;
 	struct image *img;	/* NULL when only looking */
+	uint32_t *count;	/* of its entries */
 };
 
 static int collect_write(struct collect *c, const ProtobufCMessage *msg)
 {
+	++*c->count;
 	return c->img ? image_write(c->img, msg) : 0;
+}
+
+static uint32_t *count_of(FusecrCountEntry *written, enum image_kind kind)
+{
+	static uint32_t unused;
+
+	switch (kind) {
+	case IMAGE_DEV:
+		return &written->devs;
+	case IMAGE_REQUEST:
+		return &written->requests;
+	case IMAGE_INODE:
+		return &written->inodes;
+	case IMAGE_FILE:
+		return &written->files;
+	case IMAGE_MOUNT:
+		return &written->mounts;
+	default:
+		return &unused;	/* exactly one entry, checked when read */
+	}
 }
 
 static int collect_request(const FuseRequestEntry *req, void *arg)
@@ -320,6 +346,8 @@ static int collect_kind(struct collect *c, int dirfd, enum image_kind kind)
 	int err = 0, close_err;
 
 	c->img = NULL;
+	c->count = count_of(&c->sc->written, kind);
+	*c->count = 0;
 	if (dirfd >= 0)
 		err = image_create(&c->img, dirfd, kind, c->sc->id);
 	if (err)
@@ -387,6 +415,7 @@ static int write_devs(struct snapshot_conn *sc, int dirfd)
 	err = image_create(&img, dirfd, IMAGE_DEV, sc->id);
 	if (err)
 		return err;
+	sc->written.devs = sc->devs.count;
 	for (size_t i = 0; !err && i < sc->devs.count; i++)
 		err = image_write(img, sc->devs.items[i]);
 	close_err = image_close(img);
@@ -396,15 +425,22 @@ static int write_devs(struct snapshot_conn *sc, int dirfd)
 int snapshot_finish(struct snapshot *snap, int dirfd)
 {
 	FusecrInventoryEntry inv = FUSECR_INVENTORY_ENTRY__INIT;
+	FusecrCountEntry **counts cleanup(free_auto) = NULL;
 	struct utsname uts;
 	struct image *img;
 	int err, close_err;
 
+	counts = calloc(snap->count ?: 1, sizeof(*counts));
+	if (!counts)
+		return -ENOMEM;
 	for (size_t i = 0; i < snap->count; i++) {
 		err = write_devs(&snap->conns[i], dirfd);
 		if (err)
 			return err;
+		counts[i] = &snap->conns[i].written;
 	}
+	inv.count = counts;
+	inv.n_count = snap->count;
 	uname(&uts);
 	inv.version = IMAGE_VERSION;
 	inv.fusecr_version = FUSECR_VERSION;

@@ -22,6 +22,7 @@ struct message_list {
 };
 
 struct snapshot_conn {
+	FusecrCountEntry written;	/* entries, in the images */
 	uint32_t id;			/* in the images' names, from 1 */
 	FuseConnEntry *conn;
 	struct message_list devs;	/* FuseDevEntry, of the tree's tasks only */

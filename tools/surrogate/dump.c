@@ -256,7 +256,7 @@ static void freeze(struct dump *d)
 	if (!err && !same_conns(d))
 		report_add(r, "the tree mounted or unmounted a FUSE file system meanwhile; try again");
 	for (size_t i = 0; !err && i < d->count; i++) {
-		err = model_load(&d->served[i].model, d->s->dirfd, d->served[i].id);
+		err = model_load(&d->served[i].model, d->s->dirfd, d->served[i].id, NULL);
 		d->served[i].engine.model = d->served[i].model;
 	}
 	if (err)

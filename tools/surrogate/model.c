@@ -156,7 +156,14 @@ static int load_list(struct message_list *list, int dirfd, enum image_kind kind,
 	return err;
 }
 
-int model_load(struct model **ret, int dirfd, uint32_t id)
+static bool is_whole(const struct model *m, const FusecrCountEntry *count)
+{
+	return m->devs.count == count->devs && m->requests.count == count->requests &&
+	       m->inodes.count == count->inodes && m->files.count == count->files &&
+	       m->mounts.count == count->mounts;
+}
+
+int model_load(struct model **ret, int dirfd, uint32_t id, const FusecrCountEntry *count)
 {
 	struct model *m = calloc(1, sizeof(*m));
 	ProtobufCMessage *conn = NULL;
@@ -175,12 +182,11 @@ int model_load(struct model **ret, int dirfd, uint32_t id)
 		err = load_list(&m->files, dirfd, IMAGE_FILE, id);
 	if (!err)
 		err = load_list(&m->mounts, dirfd, IMAGE_MOUNT, id);
-	/* Devices are written last, when CRIU has seen them: absent while dumping. */
-	if (!err) {
+	/* Devices are written last, with the inventory. */
+	if (!err && count)
 		err = load_list(&m->devs, dirfd, IMAGE_DEV, id);
-		if (err == -ENOENT)
-			err = 0;
-	}
+	if (!err && count && !is_whole(m, count))
+		err = -EBADMSG;
 	if (!err)
 		err = index_all(m);
 	if (err) {

@@ -12,8 +12,12 @@
 
 struct model;
 
-/* Reads the images of connection id in dirfd.  0 or -errno, image_error() tells more. */
-int model_load(struct model **m, int dirfd, uint32_t id);
+/*
+ * Reads the images of connection id in dirfd.  0 or -errno, image_error() tells
+ * more.  count is the inventory's, NULL while there is none yet; -EBADMSG when
+ * an image has lost entries.
+ */
+int model_load(struct model **m, int dirfd, uint32_t id, const FusecrCountEntry *count);
 void model_free(struct model *m);
 
 const FuseConnEntry *model_conn(const struct model *m);

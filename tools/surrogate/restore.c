@@ -216,9 +216,10 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	char words[256] = "";
 	int err;
 
-	err = model_load(&rb->model, re->s->dirfd, rb->id);
+	err = model_load(&rb->model, re->s->dirfd, rb->id, re->inv->count[rb->id - 1]);
 	if (err) {
-		report_add(&re->s->report, "connection %u: %s", rb->id, image_error());
+		report_add(&re->s->report, "connection %u: %s", rb->id,
+			   *image_error() ? image_error() : "an image has lost entries");
 		return err;
 	}
 	c = model_conn(rb->model);
@@ -534,7 +535,7 @@ static int read_inventory(struct restore *re)
 	}
 	if (re->inv->version != IMAGE_VERSION)
 		report_add(r, "the images have version %u, this fusecr reads %u", re->inv->version, IMAGE_VERSION);
-	else if (re->inv->conns > CONNS_MAX)
+	else if (re->inv->conns > CONNS_MAX || re->inv->n_count != re->inv->conns)
 		report_add(r, "the inventory names %u connections", re->inv->conns);
 	else if (!re->inv->frozen)
 		report_add(r, "the images are of a running tree (fusecr dump), not of a checkpoint");
