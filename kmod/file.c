@@ -155,15 +155,23 @@ out:
 /* Says that this task's mappings may be more than was told. */
 static int fill_incomplete(const struct visit *visit)
 {
+	struct sk_buff *skb = visit->msg->skb;
 	struct nlattr *nest;
 	void *hdr = fusecr_msg_begin(visit->msg, FUSECR_A_FILE, &nest);
 	int err = 0;
 
 	if (!hdr)
 		return -EMSGSIZE;
-	if (nla_put_u32(visit->msg->skb, FUSECR_FILE_PID, visit->pid) ||
-	    nla_put_u32(visit->msg->skb, FUSECR_FILE_USE,
-			FUSECR_FILE_INCOMPLETE))
+	/* Of no file, but with all that every answer has. */
+	if (fusecr_put_u64(skb, FUSECR_FILE_CONN_ID, 0) ||
+	    nla_put_u32(skb, FUSECR_FILE_CONN_DEV, 0) ||
+	    nla_put_string(skb, FUSECR_FILE_FSTYPE, "") ||
+	    nla_put_u32(skb, FUSECR_FILE_PID, visit->pid) ||
+	    nla_put_u32(skb, FUSECR_FILE_USE, FUSECR_FILE_INCOMPLETE) ||
+	    fusecr_put_u64(skb, FUSECR_FILE_NUMBER, 0) ||
+	    fusecr_put_u64(skb, FUSECR_FILE_NODEID, 0) ||
+	    nla_put_u32(skb, FUSECR_FILE_MODE, 0) ||
+	    nla_put_u32(skb, FUSECR_FILE_FLAGS, 0))
 		err = -EMSGSIZE;
 	return fusecr_msg_end(visit->msg, hdr, nest, err);
 }

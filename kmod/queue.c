@@ -192,7 +192,7 @@ static int put_input(struct sk_buff *skb, struct fusecr_req_cursor *cursor,
 	/* Cannot be, see above; but then there is nothing to read any more. */
 	if (!args || fl_req_test(req, FL_FR_FINISHED)) {
 		cursor->offset = 0;
-		return 0;
+		return nla_put_u32(skb, FUSECR_REQ_IN_LEN, 0);
 	}
 	len = in_len(args);
 	if (nla_put_u32(skb, FUSECR_REQ_IN_LEN, len) ||
@@ -267,7 +267,8 @@ static int fill(const struct fusecr_msg *msg, struct fusecr_req_cursor *cursor,
 	    (waiter && nla_put_u32(skb, FUSECR_REQ_WAITER, waiter)) ||
 	    (fud && fusecr_put_u64(skb, FUSECR_REQ_DEV, fusecr_cookie(fud))))
 		goto out;
-	err = interrupt ? 0 : put_input(skb, cursor, req);
+	err = interrupt ? nla_put_u32(skb, FUSECR_REQ_IN_LEN, 0) :
+			  put_input(skb, cursor, req);
 out:
 	if (err)
 		cursor->offset = offset;
@@ -284,9 +285,16 @@ static int fill_forget(const struct fusecr_msg *msg,
 
 	if (!hdr)
 		return -EMSGSIZE;
-	if (nla_put_u32(msg->skb, FUSECR_REQ_STATE, FUSECR_REQ_FORGET) ||
+	/* It gets its header when it is read; until then there is none. */
+	if (fusecr_put_u64(msg->skb, FUSECR_REQ_UNIQUE, 0) ||
+	    nla_put_u32(msg->skb, FUSECR_REQ_STATE, FUSECR_REQ_FORGET) ||
 	    nla_put_u32(msg->skb, FUSECR_REQ_OPCODE, FUSE_FORGET) ||
 	    fusecr_put_u64(msg->skb, FUSECR_REQ_NODEID, one->nodeid) ||
+	    nla_put_u32(msg->skb, FUSECR_REQ_UID, 0) ||
+	    nla_put_u32(msg->skb, FUSECR_REQ_GID, 0) ||
+	    nla_put_u32(msg->skb, FUSECR_REQ_PID, 0) ||
+	    nla_put_u32(msg->skb, FUSECR_REQ_FLAGS, 0) ||
+	    nla_put_u32(msg->skb, FUSECR_REQ_IN_LEN, 0) ||
 	    fusecr_put_u64(msg->skb, FUSECR_REQ_NLOOKUP, one->nlookup))
 		err = -EMSGSIZE;
 	return fusecr_msg_end(msg, hdr, nest, err);

@@ -12,8 +12,11 @@ void report_add(struct report *r, const char *fmt, ...)
 	va_list ap;
 	int n;
 
+	if (r->count == REPORT_LINES)
+		return;
 	va_start(ap, fmt);
-	n = vasprintf(&line, fmt, ap);
+	n = r->count == REPORT_LINES - 1 ? asprintf(&line, "and more of the kind") :
+					   vasprintf(&line, fmt, ap);
 	va_end(ap);
 	if (n < 0)
 		abort();	/* a reason to refuse must not get lost */

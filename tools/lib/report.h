@@ -6,12 +6,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define REPORT_LINES	64	/* more reasons of the same kind help nobody */
+
 struct report {
 	char **lines;
 	size_t count;
 };
 
-/* Adds a sentence; one that is there already is not repeated. */
+/*
+ * Adds a sentence; one that is there already is not repeated, and the last of
+ * REPORT_LINES says that there are more.
+ */
 void report_add(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* All sentences, one a line, in one string that the caller frees; NULL: no memory. */
 char *report_text(const struct report *r);

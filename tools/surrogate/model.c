@@ -3,6 +3,7 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <linux/fuse.h>
 #include <linux/fusecr.h>
@@ -25,11 +26,17 @@ struct name {
 	const FuseInodeEntry *inode;
 };
 
+struct handle {
+	uint64_t cookie;	/* of the open file that has it */
+};
+
 struct model {
 	FuseConnEntry *conn;
 	struct message_list devs, requests, inodes, files, mounts;
 	void *nodes;	/* tsearch tree of struct node, by nodeid */
 	void *names;	/* tsearch tree of struct name, by parent and name */
+	void *handles;	/* tsearch tree of struct handle, by cookie */
+	size_t nr_handles;
 };
 
 static int node_cmp(const void *a, const void *b)
@@ -84,6 +91,28 @@ static struct node *node_find(const struct model *m, uint64_t nodeid)
 	return found ? *found : NULL;
 }
 
+static int handle_cmp(const void *a, const void *b)
+{
+	const struct handle *ha = a, *hb = b;
+
+	return (ha->cookie > hb->cookie) - (ha->cookie < hb->cookie);
+}
+
+static int index_file(struct model *m, const FuseFileEntry *file)
+{
+	bool asked = !(m->conn->no & (S_ISDIR(file->mode) ? FUSECR_NO_OPENDIR : FUSECR_NO_OPEN));
+	struct handle key = { file->cookie };
+	struct node *node = node_get(m, file->nodeid);
+
+	if (!node)
+		return -ENOMEM;
+	node->file = file;
+	if (!asked || tfind(&key, &m->handles, handle_cmp))
+		return 0;
+	m->nr_handles++;
+	return tree_put(&m->handles, &key, sizeof(key), handle_cmp) ? 0 : -ENOMEM;
+}
+
 static int index_inode(struct model *m, const FuseInodeEntry *inode)
 {
 	struct node *node = node_get(m, inode->nodeid);
@@ -127,12 +156,9 @@ static int index_all(struct model *m)
 	for (size_t i = 0; i < m->files.count; i++) {
 		const FuseFileEntry *file = (const FuseFileEntry *)m->files.items[i];
 
-		if (!file->has_fh)
-			continue;
-		node = node_get(m, file->nodeid);
-		if (!node)
-			return -ENOMEM;
-		node->file = file;
+		err = file->has_fh ? index_file(m, file) : 0;
+		if (err)
+			return err;
 	}
 	return 0;
 }
@@ -203,6 +229,7 @@ void model_free(struct model *m)
 		return;
 	tdestroy(m->nodes, free);
 	tdestroy(m->names, free);
+	tdestroy(m->handles, free);
 	if (m->conn)
 		fuse_conn_entry__free_unpacked(m->conn, NULL);
 	message_list_free(&m->devs);
@@ -261,6 +288,11 @@ uint64_t model_nlookup(const struct model *m, uint64_t nodeid)
 	const struct node *node = node_find(m, nodeid);
 
 	return node ? node->nlookup : 0;
+}
+
+size_t model_handles(const struct model *m)
+{
+	return m->nr_handles;
 }
 
 void model_mark_held(struct model *m, uint64_t nodeid)

@@ -32,6 +32,9 @@ const FuseInodeEntry *model_lookup(const struct model *m, uint64_t parent,
 /* FOPEN_* that opens of this node were answered with; fallback when none is open. */
 uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t fallback);
 
+/* How many open files, duplicates not counted, got their handle from an answer. */
+size_t model_handles(const struct model *m);
+
 /*
  * How often the daemon believes a node was looked up: what the kernel held, and
  * what forgets on their way to the daemon will take away.  Calls back for each

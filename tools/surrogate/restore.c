@@ -388,30 +388,10 @@ static void on_fetch(struct restore *re)
 	close(sock);
 }
 
-/* Throw-away handles that became programs' files; the others must be closed. */
-static uint64_t files_expected(const struct rebuilt *rb)
-{
-	const struct message_list *files = model_files(rb->model);
-	uint32_t no = model_conn(rb->model)->no;
-	uint64_t count = 0;
-
-	for (size_t i = 0; i < files->count; i++) {
-		const FuseFileEntry *f = (const FuseFileEntry *)files->items[i];
-		bool seen = !f->has_fh || (no & (S_ISDIR(f->mode) ? FUSECR_NO_OPENDIR : FUSECR_NO_OPEN));
-
-		for (size_t k = 0; !seen && k < i; k++) {
-			const FuseFileEntry *g = (const FuseFileEntry *)files->items[k];
-
-			seen = g->has_fh && g->cookie == f->cookie;
-		}
-		count += !seen;
-	}
-	return count;
-}
-
+/* Throw-away handles that did not become programs' files must be closed. */
 static int await_closes(struct restore *re, struct rebuilt *rb)
 {
-	uint64_t want = files_expected(rb);
+	uint64_t want = model_handles(rb->model);
 	int err = 1;
 
 	for (int ms = 0; ms < CLOSE_TIMEOUT_MS && err >= 0; ms += err ? 0 : 10) {
