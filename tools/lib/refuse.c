@@ -317,6 +317,8 @@ void refuse_mounts(struct report *r, const struct snapshot *snap, const struct s
 
 	if (!sc->mounts.count)
 		report_add(r, "%s: not mounted in the mount namespace of the tree's root", conn_label(sc->conn));
+	else if (!snap->own_mnt_ns && ((FuseMountEntry *)sc->mounts.items[0])->root.len != 1)
+		report_add(r, "%s: a part of it is mounted, but not its root", conn_label(sc->conn));
 	proc = opendir("/proc");
 	while (proc && (de = readdir(proc))) {
 		uint64_t ns;

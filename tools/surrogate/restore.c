@@ -225,7 +225,8 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	c = model_conn(rb->model);
 	devs = model_devs(rb->model);
 	mounts = model_mounts(rb->model);
-	if (!devs->count || !mounts->count || strcmp(c->fstype, "fuse"))
+	if (!devs->count || !mounts->count || strcmp(c->fstype, "fuse") ||
+	    (!re->inv->own_mnt_ns && ((FuseMountEntry *)mounts->items[0])->root.len != 1))
 		return -EBADMSG;
 	err = engine_init(&rb->engine, ENGINE_RESTORE, c->max_write);
 	rb->engine.model = rb->model;
@@ -278,27 +279,34 @@ static int place_first(struct restore *re, struct rebuilt *rb, char *path, size_
 	return err;
 }
 
-/* The other places, from a child: finding a root in the mount asks us. */
-static int place_rest(struct rebuilt *rb, size_t from)
+/* What walks into the mount does so in a child: it asks us, who must answer. */
+static int walk_in(struct rebuilt *rb, size_t from)
 {
 	const struct message_list *mounts = model_mounts(rb->model);
-	int status, err = 0;
-	pid_t pid;
+	struct stat st;
+	int err = 0;
 
-	if (from >= mounts->count)
-		return 0;
-	pid = fork();
+	/* The root is the one inode that nobody looks up: it gets its attributes. */
+	if (fstatat(rb->mnt, "", &st, AT_EMPTY_PATH))
+		return -errno;
+	for (size_t i = from; !err && i < mounts->count; i++) {
+		const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
+		char *root = text_of(&m->root), *path = text_of(&m->mountpoint);
+
+		err = mountfs_bind(rb->mnt, root, path, m->options);
+	}
+	return err;
+}
+
+static int run_walk_in(struct rebuilt *rb, size_t from)
+{
+	pid_t pid = fork();
+	int status;
+
 	if (pid < 0)
 		return -errno;
-	if (!pid) {
-		for (size_t i = from; !err && i < mounts->count; i++) {
-			const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
-			char *root = text_of(&m->root), *path = text_of(&m->mountpoint);
-
-			err = mountfs_bind(rb->mnt, root, path, m->options);
-		}
-		_exit(-err);
-	}
+	if (!pid)
+		_exit(-walk_in(rb, from));
 	while (!waitpid(pid, &status, WNOHANG))
 		serve(rb, 10);
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
@@ -307,27 +315,20 @@ static int place_rest(struct rebuilt *rb, size_t from)
 static int place(struct restore *re, struct rebuilt *rb)
 {
 	const struct message_list *mounts = model_mounts(rb->model);
-	char path[4096];
+	char path[4096] = "";
 	int err;
 
-	/* The first may be a bind of a directory inside: then all are binds. */
-	const FuseMountEntry *first = (const FuseMountEntry *)mounts->items[0];
-	bool whole = first->root.len == 1;
-
-	if (re->inv->own_mnt_ns || whole) {
-		err = place_first(re, rb, path, sizeof(path));
-		if (err) {
-			report_add(&re->s->report, "%s: cannot be mounted at %s: %s", label(rb), path, strerror(-err));
-			return err;
-		}
-	}
-	if (!re->inv->own_mnt_ns) {
-		err = place_rest(rb, whole ? 1 : 0);
-		if (err)
-			report_add(&re->s->report, "%s: a bind mount could not be made: %s", label(rb), strerror(-err));
-		rb->placed = true;
+	err = place_first(re, rb, path, sizeof(path));
+	if (err) {
+		report_add(&re->s->report, "%s: cannot be mounted at %s: %s", label(rb), path, strerror(-err));
 		return err;
 	}
+	err = run_walk_in(rb, re->inv->own_mnt_ns ? mounts->count : 1);
+	rb->placed = !re->inv->own_mnt_ns;
+	if (err)
+		report_add(&re->s->report, "%s: a bind mount could not be made: %s", label(rb), strerror(-err));
+	if (err || !re->inv->own_mnt_ns)
+		return err;
 	for (size_t i = 0; i < mounts->count; i++) {
 		const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
 		struct control_msg msg = { .type = CONTROL_EXTERNAL };
