@@ -5,9 +5,12 @@
  * A mount without allow_other refuses everyone but its owner, root included
  * (fuse_allow_current_process(), fs/fuse/dir.c), unless fuse's own parameter
  * allow_sys_admin_access is set, which is for all mounts at once.  There is no
- * pointer to replace, so the function's answer is changed by a return probe,
- * which is there only while someone is to be admitted.  Should the probe miss
- * a call, the task is refused as it was before.
+ * pointer to replace, so the function's answer is changed by a return probe.
+ * Should the probe miss a call, the task is refused as it was before.
+ *
+ * The probe is armed by the first ADMIT and disarmed with the module: each time
+ * means to change the kernel's text while all CPUs run in it.  With nobody to
+ * admit, it looks at an empty list.
  *
  * The function is called from four files of fuse's, hence never inlined in all
  * of them; that fs/fuse/dir.c calls it as well was read from Debian's builds of
@@ -31,7 +34,7 @@ struct fusecr_admit {
 	struct rcu_head rcu;
 };
 
-static DEFINE_MUTEX(admits_lock);	/* for writers, and for the probe */
+static DEFINE_MUTEX(admits_lock);	/* for writers */
 static LIST_HEAD(admits);
 static bool supported;
 
@@ -65,27 +68,17 @@ static int on_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 }
 NOKPROBE_SYMBOL(on_return);
 
-static struct kretprobe probe;
-
-static int probe_register(void)
-{
-	lockdep_assert_held(&admits_lock);
-
-	/* Registering fills in addr, and refuses a probe that has it. */
-	probe = (struct kretprobe) {
-		.kp.symbol_name	= "fuse_allow_current_process",
-		.entry_handler	= on_entry,
-		.handler	= on_return,
-		/* A few for each CPU: the function can be preempted. */
-		.maxactive	= 16 * num_possible_cpus(),
-	};
-	return register_kretprobe(&probe);
-}
+static struct kretprobe probe = {
+	.kp.symbol_name	= "fuse_allow_current_process",
+	.kp.flags	= KPROBE_FLAG_DISABLED,
+	.entry_handler	= on_entry,
+	.handler	= on_return,
+};
 
 struct fusecr_admit *fusecr_admit_start(const struct fuse_conn *fc)
 {
 	struct fusecr_admit *admit;
-	int err = 0;
+	int err;
 
 	if (!supported)
 		return ERR_PTR(-EOPNOTSUPP);
@@ -95,8 +88,7 @@ struct fusecr_admit *fusecr_admit_start(const struct fuse_conn *fc)
 	admit->fc = fc;
 
 	mutex_lock(&admits_lock);
-	if (list_empty(&admits))
-		err = probe_register();
+	err = enable_kretprobe(&probe);
 	if (!err)
 		list_add_rcu(&admit->entry, &admits);
 	mutex_unlock(&admits_lock);
@@ -113,20 +105,22 @@ void fusecr_admit_stop(struct fusecr_admit *admit)
 		return;
 	mutex_lock(&admits_lock);
 	list_del_rcu(&admit->entry);
-	/* Waits for handlers that run. */
-	if (list_empty(&admits))
-		unregister_kretprobe(&probe);
 	mutex_unlock(&admits_lock);
 	kfree_rcu(admit, rcu);
 }
 
-void fusecr_admit_init(void)
+void __init fusecr_admit_init(void)
 {
-	mutex_lock(&admits_lock);
-	if (!probe_register()) {
+	/* A few for each CPU: the function can be preempted. */
+	probe.maxactive = 16 * num_possible_cpus();
+	if (register_kretprobe(&probe))
+		return;
+	supported = true;
+	fl_features_add(FUSECR_FEATURE_ADMIT);
+}
+
+void fusecr_admit_exit(void)
+{
+	if (supported)
 		unregister_kretprobe(&probe);
-		supported = true;
-		fl_features_add(FUSECR_FEATURE_ADMIT);
-	}
-	mutex_unlock(&admits_lock);
 }

@@ -10,6 +10,7 @@ struct fusecr_admit;
 
 /* Adds FUSECR_FEATURE_ADMIT when fuse's check can be probed.  Cannot fail. */
 void fusecr_admit_init(void);
+void fusecr_admit_exit(void);
 
 /*
  * From here to fusecr_admit_stop(), which takes NULL, tasks with CAP_SYS_ADMIN

@@ -191,7 +191,7 @@ static int index_types(struct fusecr_btf *btf)
 
 struct fusecr_btf *fusecr_btf_load(const char *base, const char *split)
 {
-	const char *paths[] = { base, split };
+	const char * const paths[] = { base, split };
 	struct fusecr_btf *btf;
 	int err;
 

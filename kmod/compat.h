@@ -9,9 +9,9 @@
 #include <linux/version.h>
 #include <net/genetlink.h>
 
+/* 6.3: "filelock: move file locking definitions to separate header file". */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
-#include <linux/filelock.h>	/* 5970e15dbcfe, "filelock: move file locking
-				 * definitions to separate header file" */
+#include <linux/filelock.h>
 #endif
 
 /* FUSE_INIT flags that older headers lack; the numbers are ABI. */
@@ -25,7 +25,10 @@
 #define FUSE_PASSTHROUGH		(1ULL << 37)	/* 6.9 */
 #endif
 
-/* A refusal with numbers in it, 6.2 (51c352bdbcd2); before, @text alone. */
+/*
+ * A refusal with numbers in it, of at most 80 characters (6.2: "netlink: add
+ * support for formatted extack messages"); before, @text alone.
+ */
 #ifdef NL_SET_ERR_MSG_FMT
 #define fusecr_refuse(extack, text, fmt, ...) \
 	NL_SET_ERR_MSG_FMT(extack, KBUILD_MODNAME ": " text fmt, ##__VA_ARGS__)
@@ -34,24 +37,24 @@
 	NL_SET_ERR_MSG(extack, KBUILD_MODNAME ": " text)
 #endif
 
-/* f0d2da8df4f4^..: 6.7 gave dumps a genl_info. */
+/* 6.6: "genetlink: add struct genl_info to struct genl_dumpit_info". */
 static inline struct nlattr **compat_dump_attrs(struct netlink_callback *cb)
 {
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
 	return genl_info_dump(cb)->attrs;
 #else
 	return (struct nlattr **)genl_dumpit_info(cb)->attrs;
 #endif
 }
 
-/* 20b0b53acad7, 6.2: pre_doit gets the split op. */
+/* 6.2: "genetlink: introduce split op representation". */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
 #define compat_genl_op genl_split_ops
 #else
 #define compat_genl_op genl_ops
 #endif
 
-/* 6.6 (ctime) and 6.7 (the others) hid the times behind accessors. */
+/* The times went behind accessors: ctime in 6.6, the others in 6.7. */
 static inline struct timespec64 compat_atime(const struct inode *inode)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
@@ -81,8 +84,8 @@ static inline struct timespec64 compat_ctime(const struct inode *inode)
 
 /*
  * What a file was opened as: the mapping of a passthrough file is that of its
- * backing file.  def3ae83da02, 6.7: "fs: store real path instead of fake path
- * in backing file f_path".
+ * backing file.  6.7: "fs: store real path instead of fake path in backing
+ * file f_path".
  */
 static inline const struct path *compat_user_path(const struct file *file)
 {

@@ -275,15 +275,21 @@ static struct miscdevice device = {
 	.mode	= 0600,
 };
 
-int fusecr_handle_init(void)
+int __init fusecr_handle_init(void)
 {
+	int err;
+
 	fusecr_admit_init();
-	return misc_register(&device);
+	err = misc_register(&device);
+	if (err)
+		fusecr_admit_exit();
+	return err;
 }
 
 void fusecr_handle_exit(void)
 {
 	misc_deregister(&device);
-	/* Probes and handles are freed after a grace period. */
+	fusecr_admit_exit();
+	/* Admissions and handles are freed after a grace period. */
 	rcu_barrier();
 }

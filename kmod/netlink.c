@@ -94,7 +94,7 @@ static struct fusecr_conn *find_conn(struct nlattr **attrs,
 		fusecr_refuse(extack, "no connection has this conn-id",
 			      " (any more): %#llx", id);
 	else if (IS_ERR(conn))
-		NL_SET_ERR_MSG_MOD(extack, "cannot look at the connections");
+		NL_SET_ERR_MSG_MOD(extack, "out of memory");
 	return conn;
 }
 
@@ -108,7 +108,10 @@ static int begin_reply(struct genl_info *info, struct fusecr_msg *msg)
 	msg->seq = info->snd_seq;
 	msg->flags = 0;
 	msg->cmd = info->genlhdr->cmd;
-	return msg->skb ? 0 : -ENOMEM;
+	if (msg->skb)
+		return 0;
+	NL_SET_ERR_MSG_MOD(info->extack, "out of memory");
+	return -ENOMEM;
 }
 
 static int end_reply(struct genl_info *info, struct fusecr_msg *msg, int err)
@@ -229,10 +232,15 @@ static struct fusecr_msg dump_msg(struct sk_buff *skb,
 }
 
 /* What .dumpit returns after a walk that ended with @err. */
-static int dumped(const struct sk_buff *skb, int err)
+static int dumped(struct netlink_callback *cb, const struct sk_buff *skb,
+		  int err)
 {
 	if (!err || (err == -EMSGSIZE && skb->len))
 		return skb->len;
+	if (err == -EMSGSIZE)
+		NL_SET_ERR_MSG_MOD(cb->extack, "an object does not fit a message");
+	if (err == -ENOMEM)
+		NL_SET_ERR_MSG_MOD(cb->extack, "out of memory");
 	return err;
 }
 
@@ -292,7 +300,7 @@ static int open_conns(struct dump *dump, struct nlattr **attrs,
 	if (!attrs[FUSECR_A_CONN_ID])
 		return 0;
 	NL_SET_ERR_MSG_ATTR(extack, attrs[FUSECR_A_CONN_ID],
-			    KBUILD_MODNAME ": a dump is of all connections, not of one (conn-id)");
+			    KBUILD_MODNAME ": a dump is of all connections (conn-id)");
 	return -EINVAL;
 }
 
@@ -323,7 +331,7 @@ static int dump_conns(struct sk_buff *skb, struct netlink_callback *cb)
 			dump->conns.dev--;
 		fusecr_conn_put(conn);
 	}
-	return dumped(skb, err);
+	return dumped(cb, skb, err);
 }
 
 /* For dumps of one connection's objects: it is pinned till done. */
@@ -345,7 +353,7 @@ static int open_inodes(struct dump *dump, struct nlattr **attrs,
 
 	if (attrs[FUSECR_A_NODEID]) {
 		NL_SET_ERR_MSG_ATTR(extack, attrs[FUSECR_A_NODEID],
-				    KBUILD_MODNAME ": a dump is of all inodes, not of one (nodeid)");
+				    KBUILD_MODNAME ": a dump is of all inodes (nodeid)");
 		return -EINVAL;
 	}
 	err = open_of_conn(dump, attrs, extack);
@@ -372,7 +380,7 @@ static int dump_inodes(struct sk_buff *skb, struct netlink_callback *cb)
 		dump->inode = fusecr_inode_next(dump->conn->sb, dump->inode);
 		cond_resched();
 	}
-	return dumped(skb, err);
+	return dumped(cb, skb, err);
 }
 
 static int start_reqs(struct netlink_callback *cb)
@@ -387,7 +395,7 @@ static int dump_reqs(struct sk_buff *skb, struct netlink_callback *cb)
 	int err = open_dump(cb);
 
 	err = err ?: fusecr_req_walk(dump->conn, &dump->reqs, &msg);
-	return dumped(skb, err);
+	return dumped(cb, skb, err);
 }
 
 /* A thread group of the caller's pid namespace, by its initial number. */
@@ -447,7 +455,7 @@ static int dump_devs(struct sk_buff *skb, struct netlink_callback *cb)
 
 	int err = open_dump(cb) ?: fusecr_dev_walk(&dump_of(cb)->devs, &msg);
 
-	return dumped(skb, err);
+	return dumped(cb, skb, err);
 }
 
 static int open_files(struct dump *dump, struct nlattr **attrs,
@@ -468,7 +476,7 @@ static int dump_files(struct sk_buff *skb, struct netlink_callback *cb)
 
 	int err = open_dump(cb) ?: fusecr_file_walk(&dump_of(cb)->files, &msg);
 
-	return dumped(skb, err);
+	return dumped(cb, skb, err);
 }
 
 /* --- the family ---------------------------------------------------------- */

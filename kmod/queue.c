@@ -89,8 +89,8 @@ static u32 flags_of(const struct fuse_req *req)
 	u32 flags = 0;
 	unsigned int i;
 
-	BUILD_BUG_ON(FUSECR_RF_ISREPLY != BIT(FL_FR_ISREPLY));
-	BUILD_BUG_ON(FUSECR_RF_ASYNC != BIT(FL_FR_ASYNC));
+	static_assert(BIT(FL_FR_ISREPLY) == FUSECR_RF_ISREPLY);
+	static_assert(BIT(FL_FR_ASYNC) == FUSECR_RF_ASYNC);
 	for (i = 0; i < FL_FR_NR; i++)
 		if (bits & BIT(fl_fr_bits[i]))
 			flags |= BIT(i);
@@ -367,6 +367,7 @@ static int walk_device(struct fusecr_req_cursor *cursor,
 {
 	int err = 0;
 
+	lockdep_assert_held(fl_conn_lock(fl_dev_conn(fud)));
 	spin_lock(fl_pq_lock(fud));
 	for (; cursor->bucket <= FL_PQ_HASH_SIZE; cursor->bucket++) {
 		if (!cursor->bucket)

@@ -78,7 +78,8 @@ static const struct compare_rule rules[] = {
 	{ FILE_, "readdir_cache_off", COMPARE_NOT, 0, "the directory is read anew" },
 	{ FILE_, "readdir_version", COMPARE_NOT, 0, "the directory is read anew" },
 	{ FILE_, "iomode", COMPARE_IF_BOTH, 0, newer },
-	{ FILE_, "flags", COMPARE_BITS, FUSECR_FF_WRITE_ENTRY, "fuse sets it at the next write" },
+	{ FILE_, "flags", COMPARE_BITS, FUSECR_FF_WRITE_ENTRY | FUSECR_FF_POLLED,
+	  "fuse sets them at the next write and poll" },
 	{ FILE_, "mnt_id", COMPARE_NOT, 0, new_name },
 
 	{ MOUNT, "mnt_id", COMPARE_NOT, 0, new_name },

@@ -212,7 +212,8 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		report_add(r, "%s: %s is deleted", label, what);
 	if (f->flags & FUSECR_FF_FLOCK)
 		report_add(r, "%s: %s may hold a flock that only the daemon knows", label, what);
-	if (f->flags & FUSECR_FF_POLLED)
+	/* Once polled it stays listed, also when the daemon knows no poll. */
+	if ((f->flags & FUSECR_FF_POLLED) && !(c->no & FUSECR_NO_POLL))
 		report_add(r, "%s: %s waits for a poll notification of the daemon", label, what);
 	if (f->flags & FUSECR_FF_PASSTHROUGH)
 		report_add(r, "%s: %s uses passthrough", label, what);
