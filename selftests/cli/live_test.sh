@@ -1,0 +1,207 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# live_test.sh -m MODULE [-p PLUGIN] [FUSECR] - the verbs that ask the kernel,
+# against bindfs. Loads the module: for a virtual machine. Prints TAP.
+
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd)
+top=$here/../..
+module='' plugin=$top/build/fusecr_plugin.so
+while getopts m:p: option; do
+	case $option in
+	m) module=$OPTARG ;;
+	p) plugin=$OPTARG ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+fusecr=$(realpath "${1:-${FUSECR:-$top/build/fusecr}}")
+if [ ! -x "$fusecr" ] || [ ! -e "$module" ]; then
+	echo "Bail out! nothing to test: see -m"
+	exit 1
+fi
+
+dir=$(mktemp -d)
+src=$dir/src mnt=$dir/mnt img=$dir/img
+mkdir "$src" "$mnt" "$dir/bind" "$src/d"
+echo hello >"$src/a"
+echo world >"$src/d/b"
+
+# shellcheck source=SCRIPTDIR/tap.sh
+. "$here/tap.sh"
+
+# --- without the module
+
+modprobe -q fuse || :
+expect 1 "list without the module" list
+says err "list without the module: what to do" 'modprobe fusecr'
+expect 1 "dump without the module" dump --pid $$ -D "$img"
+expect 1 "check without the module" check -j
+json "check without the module: named" '.ok, (.checks[] | select(.name == "module").status)' \
+	$'false\nmissing'
+insmod "$module" || { echo "Bail out! cannot load $module"; exit 1; }
+
+# --- a tree: a shell that does what it is told, and its bindfs
+
+# tell COMMAND: the tree's root does it, and it is done.
+tell() {
+	echo "$1" >&"${tree[1]}"
+	read -r _ <&"${tree[0]}"
+}
+
+# shellcheck disable=SC2016,SC2034
+coproc tree { exec bash -c '
+	bindfs -f -o subtype=test "$1" "$2" </dev/null >/dev/null 2>&1 &
+	until mountpoint -q "$2"; do kill -0 $! || exit; done
+	exec 5<"$2/a" 6<>"$2/d/b" 7<"$2/d"
+	read -r -N 2 <&5
+	echo ready
+	while read -r line; do eval "$line"; echo done; done
+' - "$src" "$mnt"; }
+root=$!
+sleep infinity &
+stranger=$!
+trap 'kill -CONT "$daemon"; kill "$root" "$daemon" "$stranger"; umount -lq "$mnt"; rm -rf "$dir"' EXIT
+read -r _ <&"${tree[0]}"
+daemon=$(pgrep -P "$root" bindfs)
+
+# --- list
+
+expect 0 "list" list
+says out "list: a row" "^ *[0-9]+ +0:[0-9]+ +fuse.test +initialized,connected +$daemon/bindfs .* $mnt$"
+silent err "list: no error"
+expect 0 "list -j" list -j
+json "list: one connection" '.connections | length' 1
+json "list: device" '.connections[0].dev' "$(stat -c %d "$mnt")"
+json "list: type" '.connections[0].type' fuse.test
+json "list: daemon" '.connections[0].daemons' "[{\"pid\":$daemon,\"comm\":\"bindfs\"}]"
+json "list: mount point" '[.connections[0].mounts[].mountpoint]' "[\"$mnt\"]"
+json "list: open files" '.connections[0].open_files' 3
+json "list: inodes" '.connections[0].num_inodes' 4
+
+# A mount in the daemon's namespace only.
+mkdir "$dir/other"
+mkfifo "$dir/go"
+# shellcheck disable=SC2016
+exec {other}< <(exec unshare -m --propagation private bash -c '
+	bindfs -f "$1" "$2" </dev/null >/dev/null 2>&1 &
+	until mountpoint -q "$2"; do kill -0 $! || exit; done
+	echo $!
+	read -r _
+	kill $!
+	wait' - "$src" "$dir/other" <"$dir/go")
+pid=$!
+exec {go}>"$dir/go"
+read -r otherd <&"$other"
+expect 0 "list with another namespace" list -j
+json "list: a mount of another namespace" \
+	"[.connections[] | select(.daemons[0].pid == $otherd).mounts[] | {pid, mountpoint}]" \
+	"[{\"pid\":$otherd,\"mountpoint\":\"$dir/other\"}]"
+expect 0 "list with another namespace, as text" list
+says out "list: whose namespace" "$dir/other \(of $otherd\)$"
+echo >&"$go"
+wait "$pid"
+
+# --- dump, show
+
+expect 0 "dump" dump --pid "$root" -D "$img"
+says out "dump: told" '^1 connection '
+silent err "dump: no warning"
+[ "$(stat -c %a "$img"/fusecr-*.img | sort -u)" = 600 ]
+result $? "dump: images are private"
+expect 0 "show" show -D "$img"
+says out "show: text" '^  no: [0-9]+ \(.*SYNCFS'
+expect 0 "show -j" show -j -D "$img"
+json "show: kinds" '.connections[0] | keys_unsorted | join(" ")' \
+	"id conn devs requests inodes files mounts"
+json "show: device" '.connections[0].devs | map([.pid, .vpid])' "[[$daemon,$daemon]]"
+json "show: source" '.connections[0].conn.source' "$src"
+json "show: files" '.connections[0].files | map(select(.use_name == "fd")) | sort_by(.number) |
+	map([.pid, .number, .path, .pos])' \
+	"[[$root,5,\"/a\",2],[$root,6,\"/d/b\",0],[$root,7,\"/d\",0]]"
+json "show: modes" '.connections[0].inodes | sort_by(.nodeid) | map(.mode_octal)' \
+	'["040755","0100644","040755","0100644"]'
+json "show: names" '[.connections[0].inodes[].name[].name] | sort' '["a","b","d"]'
+json "show: mounts" '.connections[0].mounts | map(.mountpoint)' "[\"$mnt\"]"
+expect 0 "show FILE" show -j "$img/fusecr-inode-1.img"
+json "show FILE: kind" '[.kind, (.entries | length)]' '["inode",4]'
+
+expect 0 "dump without FUSE" dump -j --pid "$stranger" -D "$dir/none"
+json "dump without FUSE: no connection" .inventory.conns 0
+expect 1 "dump of nobody" dump --pid 4194304 -D "$img"
+says err "dump of nobody: said" 'no process 4194304'
+[ -z "$(ls "$img")" ]
+result $? "dump of nobody: nothing stays"
+
+# --- verify
+
+expect 0 "dump again" dump --pid "$root" -D "$img"
+expect 0 "verify" verify -D "$img" -j
+json "verify: compared" '.ok, .compared' \
+	$'true\n{"conns":1,"devs":1,"inodes":4,"files":3,"mounts":1}'
+expect 0 "verify with --pid" verify -D "$img" --pid "$root"
+expect 1 "verify with the wrong root" verify -D "$img" --pid "$stranger"
+tell 'read -r -N 1 <&5'
+expect 1 "verify after a read" verify -D "$img" -j
+json "verify after a read: position" '.differences[0] | [.field, .image, .kernel]' '["pos",2,3]'
+expect 1 "verify after a read, as text" verify -D "$img"
+says out "verify: names the file" "^connection 1, process $root, fd 5: pos differs"
+expect 0 "verify after a read, --running" verify -D "$img" --running
+tell 'exec 8<&5'
+expect 1 "verify after dup" verify -D "$img"
+says out "verify after dup: named" 'fd 8: in the kernel, but not in the image'
+tell 'exec 8<&- 6<&-'
+expect 1 "verify after close" verify -D "$img" --running
+says out "verify after close: named" 'fd 6: in the image, but not in the kernel'
+expect 0 "dump once more" dump --pid "$root" -D "$img"
+mount --bind "$mnt/d" "$dir/bind"
+expect 1 "verify after mount" verify -D "$img" --running
+says out "verify after mount: named" "mount at $dir/bind: in the kernel"
+umount "$dir/bind"
+
+# --- with the daemon stopped
+
+kill -STOP "$daemon"
+expect 0 "dump, stopped" dump --pid "$root" -D "$img"
+expect 0 "verify, stopped" verify -D "$img" --running
+tell "stat $mnt/new >/dev/null 2>&1 &"
+until "$fusecr" list -j | jq -e '.connections[0].num_pending == 1' >/dev/null; do :; done
+expect 0 "list, stopped" list -j
+json "list, stopped: one waits" '.connections[0].num_pending' 1
+expect 0 "dump with a request" dump --pid "$root" -D "$img"
+says err "dump with a request: warning" 'warning: .*(LOOKUP|GETATTR).*pending'
+expect 0 "show of a request" show -j "$img/fusecr-request-1.img"
+# Whether the root's attributes have to be asked for again is a matter of time.
+json "show of a request: as sent" '.entries | map([.state_name, .nodeid,
+	{ "LOOKUP": [1, "bmV3AA=="], "GETATTR": [3, "AAAAAAAAAAAAAAAAAAAAAA=="] }[.opcode_name] ==
+	[.opcode, .in_data.base64]])' '[["pending",1,true]]'
+kill -CONT "$daemon"
+tell 'wait $!'
+
+# --- check
+
+check_plugin() {
+	expect "$1" "check, $2" check -j
+	json "check, $2: plugin" '.checks[] | select(.name == "plugin").status' "$3"
+}
+
+rm -f /usr/lib/criu/fusecr_plugin.so
+check_plugin 1 "no plugin" missing
+mkdir -p /usr/lib/criu
+echo nonsense >/usr/lib/criu/fusecr_plugin.so
+check_plugin 1 "broken plugin" missing
+cp "$plugin" /usr/lib/criu/fusecr_plugin.so
+check_plugin 0 "all there" ok
+json "check: all ok" '.ok, ([.checks[].status] | unique)' $'true\n["ok"]'
+setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all "$fusecr" check >"$dir/out" 2>"$dir/err"
+[ $? = 1 ]
+result $? "check without privileges: exit status 1"
+says out "check without privileges: named" '^missing +privileges .*run this as root'
+setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all "$fusecr" list >"$dir/out" 2>"$dir/err"
+[ $? = 1 ]
+result $? "list without privileges: exit status 1"
+says err "list without privileges: named" 'CAP_'
+
+finish

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Settings of a connection: read back, kept by COMMIT, undone otherwise. */
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+
+#include "kselftest_harness.h"
+#include "test_handle.h"
+#include "test_util.h"
+
+FIXTURE(set_conn) {
+	struct rawfs *fs;
+	struct tnl nl;
+	uint64_t id;
+};
+
+/* A setting, and the attribute that tells it. */
+FIXTURE_VARIANT(set_conn) {
+	struct fusecr_set_conn set;
+	uint16_t attr;
+	uint64_t value;
+};
+
+FIXTURE_VARIANT_ADD(set_conn, next_unique) {
+	.set = { .mask = FUSECR_SET_NEXT_UNIQUE, .next_unique = 0x123456780 },
+	.attr = FUSECR_CONN_NEXT_UNIQUE,
+	.value = 0x123456780,
+};
+
+FIXTURE_VARIANT_ADD(set_conn, next_unique_lower) {
+	.set = { .mask = FUSECR_SET_NEXT_UNIQUE, .next_unique = 0 },
+	.attr = FUSECR_CONN_NEXT_UNIQUE,
+	.value = 0,
+};
+
+FIXTURE_VARIANT_ADD(set_conn, next_kh) {
+	.set = { .mask = FUSECR_SET_NEXT_KH, .next_kh = 0x1000000001 },
+	.attr = FUSECR_CONN_NEXT_KH,
+	.value = 0x1000000001,
+};
+
+FIXTURE_VARIANT_ADD(set_conn, attr_version) {
+	.set = { .mask = FUSECR_SET_ATTR_VERSION, .attr_version = 12345678901 },
+	.attr = FUSECR_CONN_ATTR_VERSION,
+	.value = 12345678901,
+};
+
+FIXTURE_VARIANT_ADD(set_conn, no) {
+	.set = { .mask = FUSECR_SET_NO,
+		 .no = FUSECR_NO_OPEN | FUSECR_NO_LSEEK | FUSECR_NO_TMPFILE },
+	.attr = FUSECR_CONN_NO,
+	.value = FUSECR_NO_OPEN | FUSECR_NO_LSEEK | FUSECR_NO_TMPFILE |
+		 FUSECR_NO_SYNCFS,
+};
+
+FIXTURE_VARIANT_ADD(set_conn, no_none) {
+	.set = { .mask = FUSECR_SET_NO, .no = 0 },
+	.attr = FUSECR_CONN_NO,
+	.value = FUSECR_NO_SYNCFS,
+};
+
+FIXTURE_SETUP(set_conn)
+{
+	struct rawfs_config config;
+
+	rawfs_defaults(&config);
+	config.entry_ms = 0;
+	config.enosys = 1ULL << FUSE_FLUSH | 1ULL << FUSE_ACCESS;
+	ASSERT_EQ(0, test_own_mounts());
+	self->fs = rawfs_up(&config, false);
+	ASSERT_NE(NULL, self->fs);
+	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, tnl_open(&self->nl));
+	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	ASSERT_NE(0, self->id);
+	/* So that something is learned and counted. */
+	ASSERT_EQ(0, test_open((void *)test_path(self->fs, "f3")));
+	ASSERT_EQ(0, access(test_path(self->fs, "f3"), R_OK));
+}
+
+FIXTURE_TEARDOWN(set_conn)
+{
+	EXPECT_STREQ("", self->nl.leak);
+	tnl_close(&self->nl);
+	EXPECT_EQ(0, self->fs->duplicates);
+	EXPECT_EQ(0, rawfs_down(self->fs));
+}
+
+/* One attribute of the connection, as a number. */
+static uint64_t get(struct tnl *nl, uint64_t id, uint16_t attr)
+{
+	struct tnl_list list;
+	uint64_t value = UINT64_MAX;
+
+	if (tnl_conn(nl, id, &list) == 0) {
+		value = tnl_u64(&list.v[0], attr);
+		if (value == UINT64_MAX)
+			value = tnl_u32(&list.v[0], attr);
+	}
+	tnl_free(&list);
+	return value;
+}
+
+TEST_F(set_conn, close_puts_back)
+{
+	uint64_t old = get(&self->nl, self->id, variant->attr);
+	int fd = th_attach(self->id);
+
+	ASSERT_LE(0, fd);
+	ASSERT_NE(variant->value, old);
+	ASSERT_EQ(0, th_set_conn(fd, variant->set));
+	EXPECT_EQ(variant->value, get(&self->nl, self->id, variant->attr));
+	close(fd);
+	EXPECT_EQ(old, get(&self->nl, self->id, variant->attr));
+}
+
+TEST_F(set_conn, commit_keeps)
+{
+	int fd = th_attach(self->id);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, th_set_conn(fd, variant->set));
+	ASSERT_EQ(0, th_commit(fd));
+	close(fd);
+	EXPECT_EQ(variant->value, get(&self->nl, self->id, variant->attr));
+}
+
+/* What is set after COMMIT is undone down to what was committed. */
+TEST_F(set_conn, commit_is_where_undo_ends)
+{
+	struct fusecr_set_conn set = variant->set;
+	int fd = th_attach(self->id);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, th_set_conn(fd, set));
+	ASSERT_EQ(0, th_commit(fd));
+	set.next_unique += 1000;
+	set.next_kh += 1000;
+	set.attr_version += 1000;
+	set.no ^= FUSECR_NO_BMAP;
+	ASSERT_EQ(0, th_set_conn(fd, set));
+	EXPECT_NE(variant->value, get(&self->nl, self->id, variant->attr));
+	close(fd);
+	EXPECT_EQ(variant->value, get(&self->nl, self->id, variant->attr));
+}
+
+TEST_F(set_conn, undo_goes_backwards)
+{
+	uint64_t old = get(&self->nl, self->id, variant->attr);
+	struct fusecr_set_conn set = variant->set;
+	int fd = th_attach(self->id), i;
+
+	ASSERT_LE(0, fd);
+	for (i = 0; i < 5; i++) {
+		ASSERT_EQ(0, th_set_conn(fd, set));
+		set.next_unique += 2;
+		set.next_kh++;
+		set.attr_version++;
+		set.no ^= 1 << i;
+	}
+	close(fd);
+	EXPECT_EQ(old, get(&self->nl, self->id, variant->attr));
+}
+
+struct holder {
+	uint64_t id;
+	struct fusecr_set_conn set;
+	int ready;		/* eventfd or pipe */
+};
+
+/* Sets, says so, and waits to be killed. */
+static int hold(void *arg)
+{
+	struct holder *holder = arg;
+	int fd = th_attach(holder->id), err;
+
+	err = fd < 0 ? fd : th_set_conn(fd, holder->set);
+	if (write(holder->ready, &err, sizeof(err)) != sizeof(err))
+		return -EIO;
+	for (;;)
+		pause();
+}
+
+TEST_F(set_conn, death_puts_back)
+{
+	uint64_t old = get(&self->nl, self->id, variant->attr);
+	struct holder holder = { .id = self->id, .set = variant->set };
+	struct test_client client;
+	int pipes[2], err;
+
+	ASSERT_EQ(0, pipe(pipes));
+	holder.ready = pipes[1];
+	ASSERT_EQ(0, test_client_start(&client, hold, &holder));
+	ASSERT_EQ(sizeof(err), read(pipes[0], &err, sizeof(err)));
+	ASSERT_EQ(0, err);
+	EXPECT_EQ(variant->value, get(&self->nl, self->id, variant->attr));
+	test_client_kill(&client);
+	EXPECT_EQ(old, get(&self->nl, self->id, variant->attr));
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+FIXTURE(counters) {
+	struct rawfs *fs;
+	struct tnl nl;
+	uint64_t id;
+	int fd;
+};
+
+FIXTURE_SETUP(counters)
+{
+	struct rawfs_config config;
+
+	rawfs_defaults(&config);
+	config.entry_ms = 0;
+	ASSERT_EQ(0, test_own_mounts());
+	self->fs = rawfs_up(&config, false);
+	ASSERT_NE(NULL, self->fs);
+	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, tnl_open(&self->nl));
+	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	self->fd = th_attach(self->id);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(counters)
+{
+	close(self->fd);
+	EXPECT_STREQ("", self->nl.leak);
+	tnl_close(&self->nl);
+	EXPECT_EQ(0, self->fs->duplicates);
+	EXPECT_EQ(0, rawfs_down(self->fs));
+}
+
+static const struct rawfs_log *last(const struct rawfs *fs)
+{
+	return &fs->log[(fs->requests - 1) % RAWFS_LOG_SIZE];
+}
+
+/* The next request has the number, and undoing gives no number twice. */
+TEST_F(counters, unique_is_used)
+{
+	struct fusecr_set_conn set = { .mask = FUSECR_SET_NEXT_UNIQUE,
+				       .next_unique = 1000000 };
+
+	ASSERT_EQ(0, th_set_conn(self->fd, set));
+	ASSERT_EQ(0, test_stat((void *)test_path(self->fs, "f1")));
+	EXPECT_EQ(1000002, last(self->fs)->unique);
+	close(self->fd);
+	EXPECT_EQ(1000002, get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
+	self->fd = -1;
+}
+
+TEST_F(counters, unique_does_not_fall_behind)
+{
+	uint64_t old = get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE);
+	struct fusecr_set_conn set = { .mask = FUSECR_SET_NEXT_UNIQUE,
+				       .next_unique = 1000000 };
+
+	ASSERT_EQ(0, th_set_conn(self->fd, set));
+	set.next_unique = 500000;
+	ASSERT_EQ(0, th_set_conn(self->fd, set));
+	ASSERT_EQ(0, test_stat((void *)test_path(self->fs, "f1")));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_LE(500002, get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
+	EXPECT_LT(old, get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
+}
+
+/* What fuse learns while the handle is open is not unlearned. */
+TEST_F(counters, no_keeps_what_is_learned)
+{
+	struct fusecr_set_conn set = { .mask = FUSECR_SET_NO,
+				       .no = FUSECR_NO_LSEEK };
+	char value[8];
+	uint32_t no;
+
+	self->fs->config.enosys = 1ULL << FUSE_GETXATTR;
+	ASSERT_EQ(0, th_set_conn(self->fd, set));
+	close(self->fd);
+	self->fd = th_attach(self->id);
+	ASSERT_LE(0, self->fd);
+	no = get(&self->nl, self->id, FUSECR_CONN_NO);
+	EXPECT_FALSE(no & FUSECR_NO_LSEEK);
+	ASSERT_EQ(0, th_set_conn(self->fd, set));
+	EXPECT_EQ(-1, getxattr(test_path(self->fs, "f1"), "user.raw", value,
+			       sizeof(value)));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(no | FUSECR_NO_GETXATTR,
+		  get(&self->nl, self->id, FUSECR_CONN_NO));
+}
+
+TEST_F(counters, nonsense_is_refused_whole)
+{
+	uint64_t unique = get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE);
+	uint64_t kh = get(&self->nl, self->id, FUSECR_CONN_NEXT_KH);
+	struct fusecr_set_conn good = {
+		.mask = FUSECR_SET_NEXT_UNIQUE | FUSECR_SET_NEXT_KH,
+		.next_unique = 4000,
+		.next_kh = 4000,
+	}, bad;
+
+	bad = good;
+	bad.mask |= 1 << 31;
+	EXPECT_EQ(-EINVAL, th_set_conn(self->fd, bad));
+	bad = good;
+	bad.reserved = 1;
+	EXPECT_EQ(-EINVAL, th_set_conn(self->fd, bad));
+	bad = good;
+	bad.next_unique = 4001;
+	EXPECT_EQ(-EINVAL, th_set_conn(self->fd, bad));
+	bad = good;
+	bad.mask |= FUSECR_SET_NO;
+	bad.no = 1U << 31;
+	EXPECT_EQ(-EINVAL, th_set_conn(self->fd, bad));
+	bad = good;
+	bad.mask |= FUSECR_SET_PID_NS;
+	bad.pid = 0x3fffffff;
+	EXPECT_EQ(-ESRCH, th_set_conn(self->fd, bad));
+	bad.pid = -1;
+	EXPECT_EQ(-ESRCH, th_set_conn(self->fd, bad));
+	EXPECT_EQ(unique, get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
+	EXPECT_EQ(kh, get(&self->nl, self->id, FUSECR_CONN_NEXT_KH));
+	EXPECT_EQ(0, th_set_conn(self->fd, good));
+	EXPECT_EQ(4000, get(&self->nl, self->id, FUSECR_CONN_NEXT_KH));
+}
+
+/* The first process of a pid namespace; stats a path for each byte it gets. */
+static int init_of_ns(void *arg)
+{
+	int *fds = arg;
+	char path[512];
+	int err;
+
+	for (;;) {
+		if (read(fds[0], path, sizeof(path)) != sizeof(path))
+			return 0;
+		err = test_stat(path);
+		if (write(fds[1], &err, sizeof(err)) != sizeof(err))
+			return 1;
+	}
+}
+
+static pid_t start_ns(int to[2], int from[2])
+{
+	int fds[2] = { to[0], from[1] };
+	pid_t pid = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(init_of_ns(fds));
+	}
+	return pid;
+}
+
+/* The pid that the server sees when @path is looked up in the namespace. */
+static int pid_seen(struct rawfs *fs, int to, int from, const char *name)
+{
+	char path[512] = "";
+	int err;
+
+	strcpy(path, test_path(fs, name));
+	if (write(to, path, sizeof(path)) != sizeof(path) ||
+	    read(from, &err, sizeof(err)) != sizeof(err))
+		return -EIO;
+	return err ? err : (int)last(fs)->pid;
+}
+
+static uint32_t ns_of(pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	sprintf(path, "/proc/%d/ns/pid", pid);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+TEST_F(counters, pid_namespace_is_exchanged)
+{
+	struct fusecr_set_conn set = { .mask = FUSECR_SET_PID_NS };
+	int to[2], from[2];
+	uint32_t old = ns_of(getpid());
+	pid_t pid;
+
+	/* It would have the handle, too. */
+	close(self->fd);
+	ASSERT_EQ(0, pipe(to));
+	ASSERT_EQ(0, pipe(from));
+	pid = start_ns(to, from);
+	ASSERT_LT(0, pid);
+	self->fd = th_attach(self->id);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(old, get(&self->nl, self->id, FUSECR_CONN_PID_NS));
+	EXPECT_EQ(pid, pid_seen(self->fs, to[1], from[0], "f1"));
+
+	set.pid = pid;
+	ASSERT_EQ(0, th_set_conn(self->fd, set));
+	EXPECT_NE(old, get(&self->nl, self->id, FUSECR_CONN_PID_NS));
+	EXPECT_EQ(ns_of(pid), get(&self->nl, self->id, FUSECR_CONN_PID_NS));
+	EXPECT_EQ(1, pid_seen(self->fs, to[1], from[0], "f2"));
+	/* Not in that namespace. */
+	ASSERT_EQ(0, test_stat((void *)test_path(self->fs, "f3")));
+	EXPECT_EQ(0, last(self->fs)->pid);
+
+	close(self->fd);
+	EXPECT_EQ(old, get(&self->nl, self->id, FUSECR_CONN_PID_NS));
+	EXPECT_EQ(pid, pid_seen(self->fs, to[1], from[0], "f4"));
+
+	self->fd = th_attach(self->id);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, th_set_conn(self->fd, set));
+	ASSERT_EQ(0, th_commit(self->fd));
+	close(self->fd);
+	self->fd = -1;
+	/* The namespace has to outlive its tasks. */
+	EXPECT_EQ(1, pid_seen(self->fs, to[1], from[0], "f5"));
+	kill(pid, SIGKILL);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	ASSERT_EQ(0, test_stat((void *)test_path(self->fs, "f6")));
+	EXPECT_EQ(0, last(self->fs)->pid);
+}
+
+TEST_HARNESS_MAIN

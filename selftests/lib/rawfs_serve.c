@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The server's side: reads requests, answers, holds and remembers them. */
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "rawfs_priv.h"
+
+/* What one thread works with. */
+struct worker {
+	struct rawfs *fs;
+	unsigned int instance;
+	unsigned char *in;		/* RAWFS_BUF_SIZE, as read */
+	int err;
+	pthread_t thread;
+};
+
+static void lock(struct rawfs *fs)
+{
+	pthread_mutex_lock(&fs->lock->mutex);
+}
+
+static void unlock(struct rawfs *fs)
+{
+	pthread_mutex_unlock(&fs->lock->mutex);
+}
+
+void rawfs_impossible(struct rawfs *fs, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(fs->fault, sizeof(fs->fault), format, args);
+	va_end(args);
+	if (fs->log_fd >= 0)
+		dprintf(fs->log_fd, "IMPOSSIBLE: %s\n", fs->fault);
+	dprintf(STDERR_FILENO, "rawfs: IMPOSSIBLE: %s\n", fs->fault);
+	rawfs_notify(fs);
+	_exit(RAWFS_IMPOSSIBLE);
+}
+
+/* Nobody took the answer: what it gave was not given. */
+static void take_back(struct rawfs_req *req)
+{
+	struct rawfs *fs = req->fs;
+	size_t i;
+
+	fs->lost++;
+	for (i = 0; i < req->nr_looked_up; i++) {
+		struct rawfs_node *node = &fs->nodes[req->looked_up[i]];
+
+		node->nlookup--;
+		node->lookups--;
+		rawfs_node_reap(fs, node);
+	}
+	if (req->opened)
+		rawfs_handle_put(fs, req->opened);
+}
+
+static void reply(struct rawfs_req *req, int error)
+{
+	struct fuse_out_header out = {
+		.len = sizeof(out) + (error ? 0 : req->out_len),
+		.error = error,
+		.unique = req->h->unique,
+	};
+	struct iovec iov[] = {
+		{ &out, sizeof(out) },
+		{ req->out, error ? 0 : req->out_len },
+	};
+	ssize_t n = writev(req->fs->fd[req->instance], iov, 2);
+
+	/* ENOENT: the request is over, so is ENODEV's connection. */
+	if (n < 0 && errno != ENOENT && errno != ENODEV)
+		rawfs_impossible(req->fs, "answer to %s (%zu bytes, error %d): %s",
+				 rawfs_opcode_name(req->h->opcode),
+				 req->out_len, error, strerror(errno));
+	if (n < 0)
+		take_back(req);
+}
+
+static void initialized(struct rawfs *fs)
+{
+	fs->initialized = true;
+	if (fs->ready_fd < 0)
+		return;
+	if (write(fs->ready_fd, "", 1) == 1)
+		close(fs->ready_fd);
+	fs->ready_fd = -1;
+}
+
+/* Caller holds the lock. @error not 0: end it without doing it. */
+static void answer(struct rawfs *fs, unsigned int instance,
+		   const struct fuse_in_header *h, const void *arg, int error)
+{
+	struct rawfs_req req = {
+		.fs = fs,
+		.instance = instance,
+		.h = h,
+		.arg = arg,
+		.arg_len = h->len - sizeof(*h),
+		.out = malloc(RAWFS_BUF_SIZE),
+		.looked_up = malloc(RAWFS_BUF_SIZE / sizeof(struct fuse_entry_out) *
+				    sizeof(uint32_t)),
+	};
+
+	if (!error)
+		error = rawfs_dispatch(&req);
+	if (error != RAWFS_NO_REPLY)
+		reply(&req, error);
+	if (h->opcode == FUSE_INIT && !error)
+		initialized(fs);
+	if (h->opcode < RAWFS_OPCODES)
+		fs->nr_done[h->opcode]++;
+	free(req.out);
+	free(req.looked_up);
+}
+
+/* Caller holds the lock. 0 stands for any @opcode, any @unique. */
+void rawfs_answer_held(struct rawfs *fs, uint32_t opcode, uint64_t unique,
+		       int error)
+{
+	struct rawfs_held *held;
+	unsigned int i;
+
+	for (i = 0; i < RAWFS_MAX_HELD; i++) {
+		held = &fs->held[i];
+		if (!held->used || (opcode && held->h.opcode != opcode) ||
+		    (unique && held->h.unique != unique))
+			continue;
+		held->used = false;
+		answer(fs, held->instance, &held->h, held->arg, error);
+	}
+	rawfs_notify(fs);
+}
+
+static bool hold(struct rawfs *fs, unsigned int instance,
+		 const struct fuse_in_header *h)
+{
+	struct rawfs_held *held;
+	unsigned int i;
+
+	if (h->opcode >= RAWFS_OPCODES || !fs->hold[h->opcode])
+		return false;
+	for (i = 0; i < RAWFS_MAX_HELD; i++) {
+		held = &fs->held[i];
+		if (held->used)
+			continue;
+		held->instance = instance;
+		held->h = *h;
+		memcpy(held->arg, h + 1, h->len - sizeof(*h));
+		held->used = true;
+		return true;
+	}
+	return false;
+}
+
+static void remember(struct rawfs *fs, unsigned int instance,
+		     const struct fuse_in_header *h)
+{
+	struct rawfs_log *log = &fs->log[fs->requests % RAWFS_LOG_SIZE];
+	uint64_t *seen = &fs->seen[(h->unique >> 1) % RAWFS_LOG_SIZE];
+
+	/* FORGETs have a unique of their own, INTERRUPTs that of another. */
+	if (*seen == h->unique)
+		fs->duplicates++;
+	if (!(h->unique & 1))
+		*seen = h->unique;
+	log->unique = h->unique;
+	log->nodeid = h->nodeid;
+	log->fh = h->len >= sizeof(*h) + 8 ? rawfs_req_fh(h, h + 1) : 0;
+	log->opcode = h->opcode;
+	log->len = h->len;
+	log->uid = h->uid;
+	log->gid = h->gid;
+	log->pid = h->pid;
+	log->instance = instance;
+	fs->requests++;
+	if (h->opcode < RAWFS_OPCODES)
+		fs->nr_op[h->opcode]++;
+}
+
+static int print_log(char *to, size_t size, const struct rawfs_log *log)
+{
+	return snprintf(to, size,
+			"unique=%llu op=%s nodeid=%#llx fh=%#llx uid=%u gid=%u pid=%u len=%u instance=%u\n",
+			(unsigned long long)log->unique,
+			rawfs_opcode_name(log->opcode),
+			(unsigned long long)log->nodeid,
+			(unsigned long long)log->fh, log->uid, log->gid,
+			log->pid, log->len, log->instance);
+}
+
+static void handle(struct worker *w, size_t n)
+{
+	const struct fuse_in_header *h = (void *)w->in;
+	struct rawfs *fs = w->fs;
+	char line[256];
+	int len;
+
+	lock(fs);
+	if (n < sizeof(*h) || h->len != n)
+		rawfs_impossible(fs, "%zu bytes read, %u said", n, h->len);
+	remember(fs, w->instance, h);
+	if (fs->log_fd >= 0) {
+		len = print_log(line, sizeof(line),
+				&fs->log[(fs->requests - 1) % RAWFS_LOG_SIZE]);
+		if (write(fs->log_fd, line, len) != len)
+			rawfs_impossible(fs, "log: %s", strerror(errno));
+	}
+	if (!hold(fs, w->instance, h))
+		answer(fs, w->instance, h, h + 1, 0);
+	rawfs_notify(fs);
+	unlock(fs);
+}
+
+/* Waits for a request or for the test; false when the connection is gone. */
+static bool wait_event(struct worker *w)
+{
+	struct pollfd fds[] = {
+		{ .fd = w->fs->fd[w->instance], .events = POLLIN },
+		{ .fd = w->fs->event, .events = POLLIN },
+	};
+	eventfd_t count;
+	unsigned int op;
+
+	if (poll(fds, 2, -1) < 0)
+		return errno == EINTR;
+	if (!(fds[1].revents & POLLIN))
+		return true;
+	lock(w->fs);
+	if (eventfd_read(w->fs->event, &count) == 0)
+		for (op = 1; op < RAWFS_OPCODES; op++)
+			if (!w->fs->hold[op])
+				rawfs_answer_held(w->fs, op, 0, 0);
+	unlock(w->fs);
+	return true;
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	ssize_t n;
+
+	for (;;) {
+		if (w->fs->config.controlled && !wait_event(w))
+			break;
+		n = read(w->fs->fd[w->instance], w->in, RAWFS_BUF_SIZE);
+		if (n > 0) {
+			handle(w, n);
+			continue;
+		}
+		/* ENOENT: interrupted while it was being read. */
+		if (n < 0 && (errno == EINTR || errno == EAGAIN ||
+			      errno == ENOENT))
+			continue;
+		/* ENODEV: unmounted; ECONNABORTED: ABORT_ERROR was asked for. */
+		if (n < 0 && errno != ENODEV && errno != ECONNABORTED)
+			w->err = -errno;
+		break;
+	}
+	return NULL;
+}
+
+int rawfs_serve(struct rawfs *fs)
+{
+	struct worker workers[RAWFS_MAX_INSTANCES] = {};
+	unsigned int i, n = fs->config.instances;
+	int err = 0;
+
+	for (i = 0; i < n; i++) {
+		workers[i].fs = fs;
+		workers[i].instance = i;
+		workers[i].in = malloc(RAWFS_BUF_SIZE);
+		if (i && pthread_create(&workers[i].thread, NULL, work,
+					&workers[i]))
+			return -EAGAIN;
+	}
+	work(&workers[0]);
+	for (i = 0; i < n; i++) {
+		if (i)
+			pthread_join(workers[i].thread, NULL);
+		if (workers[i].err)
+			err = workers[i].err;
+		free(workers[i].in);
+	}
+	return err;
+}
+
+static void print_stats(struct rawfs *fs, FILE *out)
+{
+	uint32_t n;
+
+	fprintf(out, "requests %llu\nduplicates %llu\ninterrupts %llu\nlost %llu\n",
+		(unsigned long long)fs->requests,
+		(unsigned long long)fs->duplicates,
+		(unsigned long long)fs->interrupts,
+		(unsigned long long)fs->lost);
+	for (n = 1; n < RAWFS_OPCODES; n++)
+		if (fs->nr_op[n])
+			fprintf(out, "op %s %llu\n", rawfs_opcode_name(n),
+				(unsigned long long)fs->nr_op[n]);
+	for (n = 0; n < fs->nr_nodes; n++)
+		if (fs->nodes[n].nlookup || fs->nodes[n].opens)
+			fprintf(out, "node %#llx nlookup %llu opens %llu\n",
+				(unsigned long long)rawfs_nodeid(n),
+				(unsigned long long)fs->nodes[n].nlookup,
+				(unsigned long long)fs->nodes[n].opens);
+	for (n = 0; n < RAWFS_MAX_HANDLES; n++)
+		if (fs->handles[n].used && !fs->handles[n].releases)
+			fprintf(out, "handle %#llx node %#llx flags %#o\n",
+				(unsigned long long)fs->handles[n].fh,
+				(unsigned long long)
+				rawfs_nodeid(fs->handles[n].node),
+				fs->handles[n].flags);
+	for (n = 0; n < RAWFS_MAX_HELD; n++)
+		if (fs->held[n].used)
+			fprintf(out, "held %llu op %s\n",
+				(unsigned long long)fs->held[n].h.unique,
+				rawfs_opcode_name(fs->held[n].h.opcode));
+}
+
+char *rawfs_stats_text(struct rawfs *fs, size_t *len)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, len);
+
+	if (!out)
+		return NULL;
+	print_stats(fs, out);
+	fclose(out);
+	return text;
+}
+
+char *rawfs_log_text(struct rawfs *fs, size_t *len)
+{
+	uint64_t n = fs->requests > RAWFS_LOG_SIZE ?
+		fs->requests - RAWFS_LOG_SIZE : 0;
+	char *text = NULL, line[256];
+	FILE *out = open_memstream(&text, len);
+
+	if (!out)
+		return NULL;
+	for (; n < fs->requests; n++) {
+		print_log(line, sizeof(line), &fs->log[n % RAWFS_LOG_SIZE]);
+		fputs(line, out);
+	}
+	fclose(out);
+	return text;
+}

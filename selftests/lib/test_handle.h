@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The change handle, for tests: calls return what the ioctl did, or -errno. */
+#ifndef TEST_HANDLE_H
+#define TEST_HANDLE_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <linux/fusecr.h>
+
+#include "test_nl.h"
+
+static inline int th_call(int fd, unsigned long cmd, void *arg)
+{
+	int n = ioctl(fd, cmd, arg);
+
+	return n < 0 ? -errno : n;
+}
+
+static inline int th_open(void)
+{
+	int fd = open(FUSECR_DEVICE, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static inline int th_attach_fd(int fd, uint64_t conn_id)
+{
+	struct fusecr_attach arg = { .conn_id = conn_id };
+
+	return th_call(fd, FUSECR_IOC_ATTACH, &arg);
+}
+
+/* A handle that owns the connection, or -errno. */
+static inline int th_attach(uint64_t conn_id)
+{
+	int fd = th_open(), err;
+
+	if (fd < 0)
+		return fd;
+	err = th_attach_fd(fd, conn_id);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+static inline int th_set_conn(int fd, struct fusecr_set_conn arg)
+{
+	return th_call(fd, FUSECR_IOC_SET_CONN, &arg);
+}
+
+static inline int th_set_inode(int fd, uint64_t nodeid, uint64_t nlookup)
+{
+	struct fusecr_set_inode arg = { .nodeid = nodeid, .nlookup = nlookup };
+
+	return th_call(fd, FUSECR_IOC_SET_INODE, &arg);
+}
+
+static inline int th_set_file(int fd, struct fusecr_set_file arg)
+{
+	return th_call(fd, FUSECR_IOC_SET_FILE, &arg);
+}
+
+static inline int th_forget(int fd, uint64_t nodeid, uint64_t nlookup)
+{
+	struct fusecr_forget arg = { .nodeid = nodeid, .nlookup = nlookup };
+
+	return th_call(fd, FUSECR_IOC_FORGET, &arg);
+}
+
+static inline int th_admit(int fd, unsigned long on)
+{
+	return th_call(fd, FUSECR_IOC_ADMIT, (void *)on);
+}
+
+static inline int th_commit(int fd)
+{
+	return th_call(fd, FUSECR_IOC_COMMIT, NULL);
+}
+
+/* How many went back, or -errno. */
+static inline int th_requeue(int fd, int dev, uint64_t unique)
+{
+	struct fusecr_requeue arg = { .fd = dev, .unique = unique };
+	int err = th_call(fd, FUSECR_IOC_REQUEUE, &arg);
+
+	return err ? err : (int)arg.count;
+}
+
+#endif

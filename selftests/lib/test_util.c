@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What tests of the module have in common. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "test_util.h"
+
+#define FUSECTL	"/sys/fs/fuse/connections"
+
+int test_own_mounts(void)
+{
+	if (unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return -errno;
+	return 0;
+}
+
+int test_client_start(struct test_client *client, int (*work)(void *arg),
+		      void *arg)
+{
+	pid_t parent = getpid();
+	int pipes[2], result;
+
+	if (pipe2(pipes, O_CLOEXEC))
+		return -errno;
+	client->pid = fork();
+	if (client->pid < 0)
+		return -errno;
+	if (!client->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+		close(pipes[0]);
+		result = work(arg);
+		_exit(write(pipes[1], &result, sizeof(result)) !=
+		      sizeof(result));
+	}
+	close(pipes[1]);
+	client->result = pipes[0];
+	return 0;
+}
+
+int test_client_wait(struct test_client *client)
+{
+	int result;
+
+	if (read(client->result, &result, sizeof(result)) != sizeof(result))
+		result = -ECHILD;
+	close(client->result);
+	waitpid(client->pid, NULL, 0);
+	client->pid = 0;
+	return result;
+}
+
+bool test_client_busy(const struct test_client *client)
+{
+	struct pollfd fd = { .fd = client->result, .events = POLLIN };
+
+	return poll(&fd, 1, 0) == 0;
+}
+
+void test_client_kill(struct test_client *client)
+{
+	if (client->pid <= 0)
+		return;
+	kill(client->pid, SIGKILL);
+	close(client->result);
+	waitpid(client->pid, NULL, 0);
+	client->pid = 0;
+}
+
+const char *test_path(const struct rawfs *fs, const char *name)
+{
+	static char paths[8][512];
+	static unsigned int n;
+	char *path = paths[n++ % 8];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s", fs->dir, name);
+	return path;
+}
+
+int test_stat(void *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? -errno : 0;
+}
+
+int test_open(void *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+int test_mkdir(void *path)
+{
+	return mkdir(path, 0755) ? -errno : 0;
+}
+
+int test_drop(uid_t uid, uint64_t capabilities)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2] = {
+		{ .effective = capabilities, .permitted = capabilities },
+		{ .effective = capabilities >> 32,
+		  .permitted = capabilities >> 32 },
+	};
+
+	if (prctl(PR_SET_KEEPCAPS, 1) || setgroups(0, NULL) ||
+	    setresgid(uid, uid, uid) || setresuid(uid, uid, uid) ||
+	    syscall(SYS_capset, &header, data))
+		return -errno;
+	return 0;
+}
+
+int test_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n;
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	n = write(fd, text, strlen(text));
+	err = n < 0 ? -errno : 0;
+	close(fd);
+	return err;
+}
+
+int test_drop_caches(void)
+{
+	/* 4: without a line in the kernel's log. */
+	return test_write("/proc/sys/vm/drop_caches", "4") ?:
+		test_write("/proc/sys/vm/drop_caches", "2");
+}
+
+int test_fusectl(const struct rawfs *fs, const char *file)
+{
+	char path[128];
+
+	if (access(FUSECTL "/.", F_OK) ||
+	    (mount("none", FUSECTL, "fusectl", 0, NULL) && errno != EBUSY))
+		return -errno;
+	snprintf(path, sizeof(path), FUSECTL "/%u/%s", minor(fs->dev), file);
+	return test_write(path, "1");
+}
+
+static bool late(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec - start->tv_sec > 10;
+}
+
+static bool is_first_chunk(const struct tnl_obj *obj)
+{
+	return !tnl_has(obj, FUSECR_REQ_IN_OFFSET) ||
+		!tnl_u32(obj, FUSECR_REQ_IN_OFFSET);
+}
+
+int test_wait_requests(struct tnl *nl, uint64_t conn_id, uint32_t state,
+		       unsigned int count, struct tnl_list *list)
+{
+	struct tnl_query q = { .cmd = FUSECR_CMD_GET_REQ, .conn_id = conn_id };
+	struct timespec start;
+	unsigned int n;
+	size_t i;
+	int err;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (;;) {
+		err = tnl_dump(nl, &q, list);
+		if (err)
+			return err;
+		for (n = i = 0; i < list->n; i++)
+			if (tnl_u32(&list->v[i], FUSECR_REQ_STATE) == state &&
+			    is_first_chunk(&list->v[i]))
+				n++;
+		if (n >= count)
+			return 0;
+		tnl_free(list);
+		if (late(&start))
+			return -ETIMEDOUT;
+		sched_yield();
+	}
+}
+
+int test_wait_state(struct tnl *nl, uint64_t conn_id, uint32_t mask,
+		    uint32_t value)
+{
+	struct timespec start;
+	struct tnl_list list;
+	uint32_t state;
+	int err;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (;;) {
+		err = tnl_conn(nl, conn_id, &list);
+		state = list.n ? tnl_u32(&list.v[0], FUSECR_CONN_STATE) : 0;
+		tnl_free(&list);
+		if (err)
+			return err;
+		if ((state & mask) == value)
+			return 0;
+		if (late(&start))
+			return -ETIMEDOUT;
+		sched_yield();
+	}
+}

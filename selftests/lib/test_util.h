@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What tests of the module have in common: servers, clients, privileges. */
+#ifndef TEST_UTIL_H
+#define TEST_UTIL_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "rawfs.h"
+#include "test_nl.h"
+
+/* Mounts of this test are seen by no one else, and end with it. 0 or -errno. */
+int test_own_mounts(void);
+
+/*
+ * A process that does one thing. It is killed when the test ends, whatever it
+ * waits for; the result of @work is what test_client_wait() returns.
+ */
+struct test_client {
+	pid_t pid;
+	int result;	/* pipe */
+};
+
+int test_client_start(struct test_client *client, int (*work)(void *arg),
+		      void *arg);
+/* Also -ECHILD when it ended without a result. */
+int test_client_wait(struct test_client *client);
+/* Whether it has not ended yet. */
+bool test_client_busy(const struct test_client *client);
+void test_client_kill(struct test_client *client);
+
+/* "/tmp/rawfs.x/" and @name, in one of a few static buffers. */
+const char *test_path(const struct rawfs *fs, const char *name);
+
+/* To be used as a client's work; @arg is a path. They return 0 or -errno. */
+int test_stat(void *path);
+int test_open(void *path);
+int test_mkdir(void *path);
+
+/* Drop to this user and group with no capabilities but these. 0 or -errno. */
+int test_drop(uid_t uid, uint64_t capabilities);
+
+/* Writes a file at once. 0 or -errno. */
+int test_write(const char *path, const char *text);
+/* Unused dentries and inodes go, which sends their FORGETs. */
+int test_drop_caches(void);
+/* Mounts fusectl if it is not, and writes to a file of the connection. */
+int test_fusectl(const struct rawfs *fs, const char *file);
+
+/*
+ * Asks again until @count requests in @state are told, which is when they have
+ * been queued. 0, or -ETIMEDOUT after 10 s.
+ */
+int test_wait_requests(struct tnl *nl, uint64_t conn_id, uint32_t state,
+		       unsigned int count, struct tnl_list *list);
+/* The same for the state of the connection. */
+int test_wait_state(struct tnl *nl, uint64_t conn_id, uint32_t mask,
+		    uint32_t value);
+
+#endif

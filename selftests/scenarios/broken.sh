@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2086,SC2154
+#
+# Dumps and restores that fail on the way. After a dump the tree runs and its
+# mount is usable; after a restore nothing is left; the next try works.
+
+# A tree with one client, and plain checkpoints of it.
+plain_tree() {
+	place_new "${1-host}"
+	tree_start
+	daemon_start rawd
+	client_start c1
+}
+
+# dump_fails - and leaves all as it was.
+dump_fails() {
+	tool_dump "$T/img" && fail "the checkpoint succeeded"
+	until_true no_surrogate || fail "a surrogate is left"
+	[ -z "$(find "$T/img" -name 'fusecr-*.img')" ] || fail "images of ours are left"
+	expect_no_trace
+	expect_unharmed c1
+}
+
+# The next one works.
+next_works() {
+	umount "$T/img" 2>/dev/null || :
+	rm -rf "$T/img"
+	CRIU=()
+	cycle 1 c1
+	clients_quit c1
+	expect_rawd_clean
+}
+
+disk_full() {
+	plain_tree
+	mkdir "$T/img"
+	mount -t tmpfs -o "size=$1" tmpfs "$T/img"
+	dump_fails
+	next_works
+}
+scenario dump-disk-full-early disk_full 4k
+scenario dump-disk-full-late disk_full 300k
+
+# CRIU comes upon something else that it cannot dump, after the daemon.
+later_failure() {
+	plain_tree
+	holder_start h open /dev/cpu_dma_latency
+	dump_fails
+	tell h end
+	until_true not find_task holder >/dev/null
+	next_works
+}
+scenario dump-later-failure later_failure
+
+# The same before anything was asked of the surrogate.
+earlier_failure() {
+	place_new host
+	tree_start
+	holder_start h open /dev/cpu_dma_latency
+	daemon_start rawd
+	client_start c1
+	dump_fails
+	tell h end
+	until_true not find_task holder >/dev/null
+	next_works
+}
+scenario dump-earlier-failure earlier_failure
+
+# at STAGE LINE - has CRIU run the line at one of its stages.
+at() {
+	cat >"$T/script" <<-END
+		#!/bin/sh
+		[ "\$CRTOOLS_SCRIPT_ACTION" = "$1" ] || exit 0
+		echo "$1" >>$T/stages
+		$2
+	END
+	chmod +x "$T/script"
+	CRIU+=(--action-script "$T/script")
+}
+
+reached() {
+	grep -qx "$1" "$T/stages" || fail "CRIU did not come to $1"
+}
+
+script_fails() {
+	plain_tree "${2-host}"
+	at "$1" "exit 1"
+	dump_fails
+	reached "$1"
+	next_works
+}
+scenario dump-fails-pre-dump script_fails pre-dump
+scenario dump-fails-post-dump script_fails post-dump
+scenario dump-fails-unshare script_fails post-dump unshare
+
+# Killed where no task is in the middle of CRIU's own code.
+criu_killed() {
+	plain_tree
+	at "$1" "kill -KILL \$PPID; sleep 1"
+	tool_dump "$T/img" && fail "the checkpoint succeeded"
+	reached "$1"
+	until_true no_surrogate || fail "a surrogate is left"
+	expect_unharmed c1
+	next_works
+}
+scenario dump-criu-killed-early criu_killed pre-dump
+scenario dump-criu-killed-late criu_killed post-dump
+
+surrogate_killed() {
+	plain_tree
+	at "$1" "for p in /proc/[0-9]*; do
+			[ \"\$(cat \$p/comm)\" != fusecr ] || kill -KILL \${p#/proc/}
+		done"
+	VIA=criu
+	tool_dump "$T/img" && fail "the checkpoint succeeded"
+	reached "$1"
+	expect_unharmed c1
+	VIA=fusecr
+	next_works
+}
+scenario dump-surrogate-killed surrogate_killed pre-dump
+
+# Before CRIU has frozen anything: it waits for an answer then.
+surrogate_killed_first() {
+	plain_tree
+	mv /usr/sbin/fusecr "$T/fusecr"
+	cat >/usr/sbin/fusecr <<-END
+		#!/bin/sh
+		[ "\$1" = surrogate ] && kill -KILL \$\$
+		exec $T/fusecr "\$@"
+	END
+	chmod +x /usr/sbin/fusecr
+	tool_dump "$T/img" && fail "the checkpoint succeeded"
+	mv "$T/fusecr" /usr/sbin/fusecr
+	grep -q 'ended without an answer' "$T/tool.log" || fail "not said"
+	expect_unharmed c1
+	next_works
+}
+scenario dump-surrogate-never surrogate_killed_first
+
+# --- restore -----------------------------------------------------------------
+
+dumped_tree() {
+	plain_tree "$@"
+	checkpoint "$T/img"
+}
+
+restore_fails() {
+	tool_restore "$T/img" && fail "the restore succeeded"
+	until_true no_surrogate || fail "a surrogate is left"
+	expect_no_trace
+	no_fuse_mounts || fail "a mount is left: $(grep ' - fuse' /proc/self/mountinfo)"
+	until_true no_connections || fail "a connection is left"
+	until_true no_tree || fail "a process is left: $(no_tree)"
+}
+
+no_connections() {
+	[ -z "$(ls /sys/fs/fuse/connections)" ]
+}
+
+no_tree() {
+	! grep -lxe client -e rawd /proc/[0-9]*/comm 2>/dev/null
+}
+
+restore_works() {
+	restore "$T/img"
+	verify "$T/img"
+	clients_check c1
+	clients_quit c1
+	expect_rawd_clean
+}
+
+image_missing() {
+	dumped_tree "${2-host}"
+	mv "$T/img/$1" "$T/"
+	restore_fails
+	mv "$T/$1" "$T/img/"
+	restore_works
+}
+scenario restore-no-conn image_missing fusecr-conn-1.img
+scenario restore-no-dev image_missing fusecr-dev-1.img
+scenario restore-no-inode image_missing fusecr-inode-1.img
+scenario restore-no-inventory image_missing fusecr-inventory-0.img
+scenario restore-no-pstree image_missing pstree.img
+scenario restore-no-files image_missing files.img
+scenario restore-no-conn-unshare image_missing fusecr-conn-1.img unshare
+scenario restore-no-files-unshare image_missing files.img unshare
+
+# Each byte of an image is foreign input.
+image_corrupted() {
+	local image size
+	dumped_tree
+	for image in conn dev inode file mount; do
+		image=$T/img/fusecr-$image-1.img
+		cp "$image" "$T/good"
+		size=$(stat -c %s "$image")
+		truncate -s $((size - 3)) "$image"
+		restore_fails
+		grep -q "${image##*/}" "$T/tool.log" || fail "${image##*/} is not named: $(cat "$T/tool.log")"
+		cp "$T/good" "$image"
+	done
+	restore_works
+}
+scenario restore-corrupted image_corrupted
+
+mountpoint_missing() {
+	dumped_tree
+	rmdir "$MNT"
+	restore_fails
+	grep -q "$MNT" "$T/tool.log" || fail "the mount point is not named"
+	mkdir "$MNT"
+	restore_works
+}
+scenario restore-no-mountpoint mountpoint_missing
+
+pid_taken() {
+	dumped_tree
+	until [ "${!-0}" = "$PID" ]; do
+		echo $((PID - 1)) >/proc/sys/kernel/ns_last_pid
+		sleep 1000 &
+		[ "${!}" = "$PID" ] || kill $!
+	done
+	restore_fails
+	kill "$PID"
+	wait || :
+	restore_works
+}
+scenario restore-pid-taken pid_taken
+
+restore_script_fails() {
+	dumped_tree "${2-host}"
+	at "$1" "exit 1"
+	restore_fails
+	reached "$1"
+	CRIU=()
+	restore_works
+}
+scenario restore-fails-early restore_script_fails setup-namespaces unshare
+scenario restore-fails-late restore_script_fails post-restore
+scenario restore-fails-late-unshare restore_script_fails post-restore unshare
+
+restore_criu_killed() {
+	dumped_tree
+	at "$1" "kill -KILL \$PPID; sleep 1"
+	tool_restore "$T/img" && fail "the restore succeeded"
+	reached "$1"
+	until_true no_surrogate || fail "a surrogate is left"
+	until_true no_tree || kill -KILL "$PID"
+	until_true no_fuse_mounts || fail "a mount is left"
+	CRIU=()
+	restore_works
+}
+scenario restore-criu-killed restore_criu_killed pre-restore
+
+without_module_restore() {
+	dumped_tree
+	module_unload
+	restore_fails
+	grep -q 'fusecr.ko is not loaded' "$T/tool.log" || fail "not said"
+	module_load
+	restore_works
+}
+scenario restore-nomodule without_module_restore
+
+# While CRIU looks away: the rest of the world uses the mount meanwhile.
+module_stays() {
+	plain_tree
+	at post-dump "rmmod fusecr && touch $T/unloaded"
+	checkpoint "$T/img"
+	[ ! -e "$T/unloaded" ] || fail "the module went away while a handle was open"
+	CRIU=()
+	restore_works
+}
+scenario dump-rmmod module_stays

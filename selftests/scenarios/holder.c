@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * holder - holds one thing that a checkpoint may not carry.
+ *
+ *	holder WHAT PATH CONTROL
+ *
+ * Says "ready" to the FIFO CONTROL.out, and ends at a line from CONTROL.cmd.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int hold_open(const char *path)
+{
+	return open(path, O_RDWR | O_CLOEXEC);
+}
+
+static int hold_flock(const char *path)
+{
+	int fd = hold_open(path);
+
+	return fd < 0 ? fd : flock(fd, LOCK_EX | LOCK_NB);
+}
+
+static int hold_lock(const char *path)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 10 };
+	int fd = hold_open(path);
+
+	return fd < 0 ? fd : fcntl(fd, F_SETLK, &lock);
+}
+
+static int hold_deleted(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	return fd < 0 ? fd : unlink(path);
+}
+
+/* A mapping outlives its descriptor. */
+static int hold_map(const char *path)
+{
+	int fd = hold_open(path);
+	void *p;
+
+	if (fd < 0)
+		return fd;
+	p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	return p == MAP_FAILED ? -1 : 0;
+}
+
+static int hold_watch(const char *path)
+{
+	int fd = inotify_init1(IN_CLOEXEC);
+
+	return fd < 0 ? fd : inotify_add_watch(fd, path, IN_MODIFY);
+}
+
+/* Stays in the cache only when write-back caching was negotiated. */
+static int hold_dirty(const char *path)
+{
+	int fd = hold_open(path);
+
+	return fd < 0 ? fd : write(fd, "dirty", 5) - 5;
+}
+
+/* @path is PID/FD: a descriptor of another process. */
+static int hold_device(const char *path)
+{
+	int pid, fd, pidfd;
+
+	if (sscanf(path, "%d/%d", &pid, &fd) != 2)
+		return -1;
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	return pidfd < 0 ? -1 : syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+}
+
+static const struct {
+	const char *name;
+	int (*hold)(const char *path);
+} kinds[] = {
+	{ "open", hold_open },
+	{ "flock", hold_flock },
+	{ "lock", hold_lock },
+	{ "deleted", hold_deleted },
+	{ "map", hold_map },
+	{ "watch", hold_watch },
+	{ "dirty", hold_dirty },
+	{ "device", hold_device },
+};
+
+static int open_control(const char *control, const char *suffix)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s.%s", control, suffix);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		perror(path);
+		exit(2);
+	}
+	return fd;
+}
+
+int main(int argc, char **argv)
+{
+	int in, out;
+	char c;
+
+	if (argc != 4) {
+		fprintf(stderr, "usage: holder WHAT PATH CONTROL\n");
+		return 2;
+	}
+	in = open_control(argv[3], "cmd");
+	out = open_control(argv[3], "out");
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (strcmp(kinds[i].name, argv[1]))
+			continue;
+		if (kinds[i].hold(argv[2]) < 0) {
+			dprintf(out, "%s: %s\n", argv[2], strerror(errno));
+			return 1;
+		}
+		dprintf(out, "ready\n");
+		return read(in, &c, 1) == 1 ? 0 : 1;
+	}
+	dprintf(out, "cannot hold %s\n", argv[1]);
+	return 2;
+}

@@ -1,0 +1,494 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+#
+# What scenarios are made of. Runs inside the virtual machine only: the end of
+# a scenario kills every other process and unmounts every FUSE mount there is.
+
+T=/tmp/t			# all that a scenario makes, on a tmpfs
+PATIENCE=40			# s: what is waited for comes soon or never
+
+# Not to where a function is redirected to.
+fail() {
+	echo "FAIL: $*" >>"${REPORT:-/dev/stderr}"
+	exit 1
+}
+
+skip() {
+	echo "SKIP: $*"
+	exit 77
+}
+
+step() {
+	echo "- $* ($SECONDS s)"
+}
+
+# Waits for something that no event tells.
+until_true() {
+	local end=$((SECONDS + PATIENCE))
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+}
+
+not() {
+	! "$@"
+}
+
+# --- places ------------------------------------------------------------------
+#
+# The tree's root is a shell that runs the lines it reads from a FIFO. It sees
+# as $IN what we see as $OUT; $ROOT is the root of its file system.
+
+# Copies programs with the libraries that they need.
+copy_programs() {
+	local dir=$1 file
+	shift
+	for file; do
+		echo "$file"
+		ldd "$file" 2>/dev/null | grep -o '/[^ ]*' || :
+	done | sort -u | while read -r file; do
+		mkdir -p "$dir${file%/*}"
+		cp -L "$file" "$dir$file"
+	done
+}
+
+make_root() {
+	local dev
+	mkdir -p "$ROOT"
+	mount -t tmpfs -o mode=755 tmpfs "$ROOT"
+	mkdir -p "$ROOT"/{proc,dev,sys,tmp,run,root,etc,old,bin}
+	chmod 1777 "$ROOT/tmp"
+	copy_programs "$ROOT" "$@"
+	[ -d "$ROOT/lib64" ] || ln -s usr/lib64 "$ROOT/lib64"
+	echo 'root:x:0:0:root:/root:/bin/sh' >"$ROOT/etc/passwd"
+	echo 'root:x:0:' >"$ROOT/etc/group"
+	ln -s /proc/mounts "$ROOT/etc/mtab"
+	[ "$PLACE" = runc ] && return
+	for dev in null zero urandom; do
+		cp -a "/dev/$dev" "$ROOT/dev/"
+	done
+	cp -a /dev/fuse "$ROOT/dev/"
+}
+
+# place_new PLACE [PROGRAM...] - the programs are for a root of its own.
+place_new() {
+	PLACE=$1
+	shift
+	ROOT='' IN=$T/t ID=scenario
+	if [ "$PLACE" != host ]; then
+		ROOT=$T/root IN=/t
+		make_root "$@"
+	fi
+	OUT=$ROOT$IN MNT=$IN/mnt
+	mkdir -p "$OUT"/bin
+	mkdir -p -m 1777 "$OUT"/{mnt,mnt2}
+	cp /bin/busybox "$BUILD"/scenarios/{client,holder,subreaper} "$BUILD/lib/rawd" "$OUT/bin/"
+	cat >"$OUT/tree" <<-END
+		exec </dev/null >>$IN/tree.log 2>&1 3<>$IN/tree.cmd
+		cd /
+		while read -r line <&3; do eval "\$line"; done
+	END
+	mkfifo "$OUT/tree.cmd"
+}
+
+start_host() {
+	"$IN/bin/subreaper" "$IN/bin/busybox" sh "$IN/tree" </dev/null >/dev/null 2>&1 &
+	PID=$!
+}
+
+# The tree's root is the first process of its namespace.
+start_unshare() {
+	local parent
+	unshare --mount --pid --fork --propagation private "$OUT/bin/busybox" sh -c "
+		mount -t proc proc $ROOT/proc
+		cd $ROOT
+		pivot_root . old
+		umount -l /old
+		exec /t/bin/busybox setsid /t/bin/busybox sh /t/tree
+	" </dev/null >/dev/null 2>&1 &
+	parent=$!
+	until_true child_of $parent || fail "unshare does not start"
+}
+
+child_of() {
+	PID=$(cat "/proc/$1/task/$1/children")
+	PID=${PID%% *}
+	[ -n "$PID" ]
+}
+
+start_runc() {
+	mkdir -p "$T/bundle"
+	sed "s|@ROOT@|$ROOT|" "$HERE/config.json" >"$T/bundle/config.json"
+	runc --root "$T/runc" run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" \
+		</dev/null >>"$T/tool.log" 2>&1 || fail "runc run"
+	PID=$(cat "$T/pid")
+}
+
+tree_start() {
+	start_"$PLACE"
+	until_true tree_listens || fail "the tree does not start"
+}
+
+# It has opened its FIFO; until then a line would go nowhere.
+tree_listens() {
+	[ "$(readlink "/proc/$PID/fd/3")" = "$IN/tree.cmd" ]
+}
+
+# Has the tree's shell run a line.
+tree_do() {
+	echo "$*" >"$OUT/tree.cmd"
+}
+
+tree_spawn() {
+	tree_do "$* 3<&- &"
+}
+
+# All processes of the tree, by our pids.
+tree_pids() {
+	local pid
+	echo "${1-$PID}"
+	for pid in $(cat "/proc/${1-$PID}/task/"*/children 2>/dev/null); do
+		tree_pids "$pid"
+	done
+}
+
+# find_client NAME - the client itself, not its child.
+find_client() {
+	local pid
+	for pid in $(tree_pids); do
+		if tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q "client .*$1 "; then
+			echo "$pid"
+			return
+		fi
+	done
+	return 1
+}
+
+# find_task COMM - the first such process of the tree that is not dead.
+find_task() {
+	local pid
+	for pid in $(tree_pids); do
+		if grep -qx "Name:.$1" "/proc/$pid/status" 2>/dev/null && ! gone "$pid"; then
+			echo "$pid"
+			return
+		fi
+	done
+	return 1
+}
+
+# --- daemons -----------------------------------------------------------------
+
+mounted_at() {
+	awk -v at="$1" '$5 == at && / - fuse/ { found = 1 } END { exit !found }' \
+		"/proc/$PID/mountinfo"
+}
+
+# The programs that a root of its own needs for a daemon.
+daemon_programs() {
+	case $1 in
+	bindfs) echo /usr/bin/bindfs ;;
+	sshfs) echo /usr/bin/sshfs /usr/bin/ssh ;;
+	esac
+}
+
+start_sshd() {
+	if [ -e "$T/ssh/pid" ]; then
+		cp "$T/ssh/id" "$OUT/id"
+		return
+	fi
+	mkdir -p "$T/ssh" /run/sshd
+	ssh-keygen -q -t ed25519 -N '' -f "$T/ssh/host"
+	ssh-keygen -q -t ed25519 -N '' -f "$T/ssh/id"
+	cp "$T/ssh/id" "$OUT/id"
+	/usr/sbin/sshd -f /dev/null -h "$T/ssh/host" -p 2222 \
+		-o ListenAddress=127.0.0.1 -o UsePAM=no -o StrictModes=no \
+		-o PidFile="$T/ssh/pid" -o PermitRootLogin=yes \
+		-o AuthorizedKeysFile="$T/ssh/id.pub" \
+		-o Subsystem='sftp internal-sftp' || fail "sshd"
+}
+
+SSH_OPTIONS='-F /dev/null -p 2222 -o BatchMode=yes -o StrictHostKeyChecking=no
+	-o UserKnownHostsFile=/dev/null -o LogLevel=ERROR'
+
+# daemon_start KIND [OPTION...] - mounted at $MNT when it returns.
+daemon_start() {
+	local kind=$1
+	shift
+	DAEMON=$kind
+	case $kind in
+	none)
+		return
+		;;
+	rawd)
+		tree_spawn "$IN/bin/rawd -F -c 1024 -o allow_other $* $MNT"
+		;;
+	clones)
+		DAEMON=rawd
+		tree_spawn "$IN/bin/rawd -F -t 4 -c 1024 -o allow_other $* $MNT"
+		;;
+	bindfs)
+		mkdir -m 1777 -p "$OUT/src"
+		tree_spawn "/usr/bin/bindfs -f $* $IN/src $MNT"
+		;;
+	sshfs)
+		start_sshd
+		mkdir -m 1777 -p "$T/far"
+		CRIU+=(--tcp-established)
+		tree_spawn "/usr/bin/sshfs -f" $SSH_OPTIONS "-o IdentityFile=$IN/id" \
+			"-o allow_other $* root@127.0.0.1:$T/far $MNT"
+		;;
+	esac
+	until_true mounted_at "$MNT" || fail "$kind does not mount"
+}
+
+# --- programs ----------------------------------------------------------------
+
+declare -A CMD SAYS
+
+program_start() {
+	local name=$1
+	shift
+	mkfifo -m 666 "$OUT/$name.cmd" "$OUT/$name.out"
+	exec {fd}<>"$OUT/$name.cmd"
+	CMD[$name]=$fd
+	exec {fd}<>"$OUT/$name.out"
+	SAYS[$name]=$fd
+	tree_spawn "$IN/bin/$*"
+	expect "$name" ready
+}
+
+# client_start NAME [MOUNT [UID]]
+client_start() {
+	program_start "$1" "client ${3:+-u $3} $1 ${2-$MNT} $IN/$1"
+}
+
+# holder_start NAME WHAT PATH
+holder_start() {
+	program_start "$1" "holder $2 $3 $IN/$1"
+}
+
+# expect NAME LINE - what the program says next.
+expect() {
+	local line
+	read -r -t "$PATIENCE" -u "${SAYS[$1]}" line || line="nothing for $PATIENCE s"
+	[ "$line" = "$2" ] || fail "$1 says: $line"
+}
+
+tell() {
+	echo "$2" >&"${CMD[$1]}"
+}
+
+# Each client uses all that it holds.
+clients_check() {
+	local name
+	for name; do
+		tell "$name" check
+		expect "$name" ok
+	done
+}
+
+clients_quit() {
+	local name
+	for name; do
+		tell "$name" quit
+		expect "$name" bye
+	done
+}
+
+# --- checkpoint and restore --------------------------------------------------
+
+CRIU=()				# options for criu, in dump and restore
+RESTORE=()			# in restore only
+VIA=fusecr			# or plain criu
+
+# These are one array less the options that fusecr gives itself.
+tool_dump() {
+	local dir=$1
+	shift
+	mkdir -p "$dir"
+	LAST=$dir
+	case $PLACE-$VIA in
+	runc-*)
+		runc --root "$T/runc" checkpoint --image-path "$dir" --work-path "$dir" \
+			"${CRIU[@]}" "$@" "$ID"
+		;;
+	*-criu)
+		criu dump -t "$PID" -D "$dir" -v4 -o dump.log "${CRIU[@]}" "$@"
+		;;
+	*)
+		fusecr checkpoint --pid "$PID" -D "$dir" "$@" -- "${CRIU[@]}"
+		;;
+	esac </dev/null >"$T/tool.log" 2>&1
+}
+
+tool_restore() {
+	local dir=$1 root=()
+	LAST=$dir
+	[ "$PLACE" = unshare ] && root=(--root "$ROOT")
+	rm -f "$T/pid"
+	case $PLACE-$VIA in
+	runc-*)
+		runc --root "$T/runc" restore -d --image-path "$dir" --work-path "$dir" \
+			--bundle "$T/bundle" --pid-file "$T/pid" "${CRIU[@]}" "$ID"
+		;;
+	*-criu)
+		criu restore -d --pidfile "$T/pid" -D "$dir" -v4 -o restore.log \
+			"${root[@]}" "${CRIU[@]}" "${RESTORE[@]}"
+		;;
+	*)
+		fusecr restore -D "$dir" -- "${root[@]}" "${CRIU[@]}" "${RESTORE[@]}"
+		;;
+	esac </dev/null >"$T/tool.log" 2>&1 || return
+	if [ -f "$T/pid" ]; then
+		PID=$(cat "$T/pid")
+	else
+		PID=$(sed -n 's/^process \([0-9]*\) and its tree: restored.*/\1/p' "$T/tool.log")
+	fi
+}
+
+gone() {
+	local pid
+	for pid; do
+		# The tree's root may wait for this shell to reap it.
+		[ -e "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status" && return 1
+	done
+	return 0
+}
+
+no_surrogate() {
+	! grep -qx fusecr /proc/[0-9]*/comm 2>/dev/null
+}
+
+no_fuse_mounts() {
+	! grep -q ' - fuse[. ]' /proc/self/mountinfo
+}
+
+# What is left of us besides the tree and its mounts.
+expect_no_trace() {
+	until_true no_surrogate || fail "a surrogate is left"
+	! ls -d /run/fusecr.* >/dev/null 2>&1 || fail "left: $(ls -d /run/fusecr.*)"
+}
+
+expect_gone() {
+	until_true gone "$@" || fail "processes are left: $(ps -o pid,stat,args -p "${*// /,}")"
+	expect_no_trace
+	no_fuse_mounts || fail "a mount is left: $(grep ' - fuse' /proc/self/mountinfo)"
+	[ -z "$(ls /sys/fs/fuse/connections)" ] || fail "a connection is left"
+}
+
+checkpoint() {
+	local pids
+	pids=$(tree_pids)
+	tool_dump "$1" || fail "the checkpoint failed"
+	# shellcheck disable=SC2086
+	expect_gone $pids
+	wait
+}
+
+restore() {
+	tool_restore "$1" || fail "the restore failed"
+	[ -n "$PID" ] && [ -d "/proc/$PID" ] || fail "no pid of the restored tree"
+	expect_no_trace
+}
+
+verify() {
+	fusecr verify -D "$1" --pid "$PID" >"$T/tool.log" 2>&1 ||
+		fail "verify: $(cat "$T/tool.log")"
+}
+
+# A tree that nobody was to touch.
+expect_unharmed() {
+	[ -d "/proc/$PID" ] || fail "the tree is gone"
+	until_true no_surrogate || fail "a surrogate is left"
+	clients_check "$@"
+}
+
+# cycle N CLIENT... - checkpoint, kill, restore, go on.
+cycle() {
+	local n=$1 stats=$T/stats
+	shift
+	step "round $n: checkpoint"
+	[ "$DAEMON" != rawd ] || rawd_stats >"$stats.0"
+	checkpoint "$T/img.$n"
+	step "restore"
+	restore "$T/img.$n"
+	if [ "$DAEMON" != none ]; then
+		verify "$T/img.$n"
+	fi
+	[ "$DAEMON" != rawd ] || { rawd_stats >"$stats.1" && expect_quiet "$stats".[01]; }
+	step "go on"
+	clients_check "$@"
+}
+
+leave_running() {
+	step "--leave-running"
+	tool_dump "$T/img.running" --leave-running || fail "the checkpoint failed"
+	[ -d "/proc/$PID" ] || fail "the tree is gone"
+	expect_no_trace
+	clients_check "$@"
+}
+
+# --- what rawd has counted ------------------------------------------------------
+
+AS=0				# the user whom the mount lets look
+
+rawd_file() {
+	timeout "$PATIENCE" nsenter -t "$PID" -m -S $AS -G $AS \
+		"$IN/bin/busybox" cat "$MNT/.$1" || fail "rawd does not answer"
+}
+
+rawd_stats() {
+	rawd_file stats
+}
+
+# A checkpoint and a restore are no business of the daemon's: between two looks
+# it has seen the requests of one look, and forgets.
+expect_quiet() {
+	awk '
+		$1 != "op" || $2 ~ /FORGET/ { next }
+		NR == FNR { before[$2] = $3; next }
+		$3 - before[$2] > 3 { print $3 - before[$2], $2; bad = 1 }
+		END { exit bad }
+	' "$@" >"$T/more" || fail "the daemon saw more requests: $(cat "$T/more")"
+}
+
+# Only what this look itself looks up and opens.
+rawd_idle() {
+	echo 2 >/proc/sys/vm/drop_caches
+	rawd_stats >"$T/stats.end"
+	awk '
+		$1 == "node" && $2 != "0x1" && $4 > 0 { nodes++ }
+		$1 == "handle" { handles++ }
+		END { exit !(nodes <= 2 && handles <= 1) }
+	' "$T/stats.end"
+}
+
+expect_rawd_clean() {
+	PATIENCE=5 until_true rawd_idle ||
+		fail "the daemon still counts: $(grep -e ^node -e ^handle "$T/stats.end")"
+	grep -qx 'duplicates 0' "$T/stats.end" || fail "requests came twice: $(old_uniques)"
+}
+
+# Requests that are numbered as, or below, one that came before.
+old_uniques() {
+	rawd_file log | tr ' =' '\n ' | awk '
+		$1 == "unique" { old = $2 <= last; if (!old) last = $2 }
+		old && $1 ~ /unique|op|nodeid|pid/ { printf "%s=%s ", $1, $2 }
+	'
+}
+
+# expect_seen PID UID - the daemon has seen requests of this process since the
+# restore, by its pid in the tree's pid namespace.
+expect_seen() {
+	local pid
+	pid=$(sed -n 's/^NSpid:.*\t//p' "/proc/$1/status")
+	rawd_file log | tail -n +"$LOGGED" >"$T/log"
+	grep -q "op=WRITE .*uid=$2 .*pid=$pid " "$T/log" && return
+	fail "the daemon saw no WRITE of pid $pid uid $2, but of:" \
+		$(grep op=WRITE "$T/log" | grep -o 'uid.*pid=[0-9]*' | sort | uniq -c)
+}
+
+log_mark() {
+	LOGGED=$(rawd_file log | wc -l)
+}

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2086,SC2154
+#
+# What is not carried is refused by name, before the tree is touched, and the
+# tree goes on unharmed.
+
+# refused PATTERN CLIENT... - PATTERN is part of what the person reads.
+refused() {
+	local pattern=$1 status=0
+	shift
+	tool_dump "$T/img" || status=$?
+	[ $status = 1 ] || fail "the checkpoint ended with $status"
+	grep -q -e "$pattern" "$T/tool.log" "$T/img/dump.log" ||
+		fail "not named: $pattern"
+	! grep -q 'Seized task' "$T/img/dump.log" || fail "the tree was stopped"
+	[ -z "$(find "$T/img" -name 'fusecr-*.img')" ] || fail "images are left"
+	rm -r "$T/img"
+	expect_unharmed "$@"
+}
+
+# A tree with one client, to which something is added.
+tree_with() {
+	place_new host
+	tree_start
+	daemon_start "$@"
+	client_start c1
+}
+
+# And once it is gone, nothing is in the way any more.
+accepted() {
+	cycle 1 "$@"
+	clients_quit "$@"
+}
+
+# holding PATTERN WHAT FILE [OPTION...] - a program that holds something.
+holding() {
+	local pattern=$1 what=$2 file=$3
+	shift 3
+	tree_with rawd "$@"
+	holder_start h "$what" "$MNT/$file"
+	refused "$pattern" c1
+	tell h end
+	until_true not find_task holder >/dev/null
+	accepted c1
+}
+
+scenario refuse-flock holding 'f0.*has file locks' flock f0
+scenario refuse-lock holding 'f0.*has file locks' lock f0
+scenario refuse-deleted holding 'is deleted' deleted gone
+scenario refuse-map holding 'memory mapping' map f1
+scenario refuse-watch holding 'f1.*is watched' watch f1
+scenario refuse-fifo holding 'FIFO' open fifo
+scenario refuse-flock-daemon holding 'flock' flock f0 -I 0x400
+scenario refuse-dirty holding 'dirty' dirty f0 -I 0x10000
+
+# The daemon keeps the locks: nobody can know of them.
+posix_locks() {
+	tree_with rawd -I 2
+	refused 'POSIX locks' c1
+}
+scenario refuse-lock-daemon posix_locks
+
+exe_on_mount() {
+	tree_with bindfs
+	cp "$IN/bin/busybox" "$IN/src/sleep"
+	tree_spawn "$MNT/sleep 1000"
+	until_true find_task sleep >/dev/null
+	refused 'memory mapping' c1
+	kill "$(find_task sleep)"
+	until_true not find_task sleep >/dev/null
+	accepted c1
+}
+scenario refuse-exe exe_on_mount
+
+held_by_rawd() {
+	rawd_stats | grep -q '^held'
+}
+
+# Read by the daemon, and not answered.
+in_flight() {
+	tree_with rawd -H STATFS
+	tree_spawn "/usr/bin/stat -f $MNT >/dev/null"
+	until_true held_by_rawd || fail "no request is held"
+	refused 'request in flight: STATFS' c1
+	echo release >"$MNT/.ctl"
+	until_true not held_by_rawd
+	until_true not find_task stat >/dev/null
+	accepted c1
+}
+scenario refuse-in-flight in_flight
+
+waits() {
+	grep -q '^State:.[DS]' "/proc/$1/status" && grep -q fuse "/proc/$1/wchan"
+}
+
+# In the queue, the daemon being stopped.
+pending() {
+	local daemon
+	tree_with rawd -a 0
+	daemon=$(find_task rawd)
+	kill -STOP "$daemon"
+	tree_spawn "/usr/bin/ls -l $MNT >/dev/null"
+	until_true find_task ls >/dev/null
+	until_true fusecr_counts pending
+	tool_dump "$T/img" && fail "dumped"
+	grep 'request in flight: .*pending' "$T/tool.log" || fail "the request is not named"
+	kill -CONT "$daemon"
+	expect_unharmed c1
+	rm -r "$T/img"
+	until_true not find_task ls >/dev/null
+	accepted c1
+}
+scenario refuse-pending pending
+
+# fusecr_counts WHAT - some connection has requests there.
+fusecr_counts() {
+	fusecr list -j | grep -q "\"num_$1\": *[1-9]"
+}
+
+cuse() {
+	modprobe cuse || skip "this kernel has no CUSE"
+	until_true test -c /dev/cuse || skip "there is no /dev/cuse"
+	tree_with rawd
+	holder_start h open /dev/cuse
+	refused 'CUSE' c1
+	tell h end
+	until_true not find_task holder >/dev/null
+	accepted c1
+}
+scenario refuse-cuse cuse
+
+# A program outside of the tree.
+outsider() {
+	tree_with rawd
+	mkfifo "$OUT"/h.{cmd,out}
+	"$IN/bin/holder" open "$MNT/f1" "$IN/h" &
+	exec {fd}<>"$OUT/h.out"
+	SAYS[h]=$fd
+	expect h ready
+	refused "$! (holder).*outside the tree" c1
+	kill $!
+	wait $! || :
+	(cd "$MNT" && exec sleep 1000) &
+	until_true in_mount $!
+	refused "$! (sleep).*outside the tree" c1
+	kill $!
+	wait $! || :
+	accepted c1
+}
+in_mount() {
+	[ "$(readlink "/proc/$1/cwd")" = "$MNT" ]
+}
+scenario refuse-outsider outsider
+
+# The daemon's /dev/fuse is in the hands of a process outside, too.
+outside_holder() {
+	local daemon fd
+	tree_with rawd
+	daemon=$(find_task rawd)
+	for fd in "/proc/$daemon/fd/"*; do
+		[ "$(readlink "$fd")" != /dev/fuse ] || break
+	done
+	mkfifo "$OUT"/h.{cmd,out}
+	"$IN/bin/holder" device "$daemon/${fd##*/}" "$IN/h" &
+	exec {out}<>"$OUT/h.out"
+	SAYS[h]=$out
+	expect h ready
+	refused "$! (holder).*outside the tree" c1
+	kill $!
+	wait $! || :
+	accepted c1
+}
+scenario refuse-outside-holder outside_holder
+
+nested() {
+	tree_with rawd
+	tree_spawn "/usr/bin/unshare --mount /usr/bin/sleep 1000"
+	until_true find_task sleep >/dev/null
+	refused 'mounted in the nested mount namespace.*sleep' c1
+	kill "$(find_task sleep)"
+	until_true not find_task sleep >/dev/null
+	accepted c1
+}
+scenario refuse-nested-mount nested
+
+elsewhere() {
+	tree_with rawd
+	unshare --mount sleep 1000 &
+	until_true named $! sleep
+	refused "another mount namespace of process $!" c1
+	kill $!
+	wait $! || :
+	accepted c1
+}
+named() {
+	[ "$(cat "/proc/$1/comm")" = "$2" ]
+}
+scenario refuse-other-mount elsewhere
+
+user_namespace() {
+	place_new host
+	tree_start
+	tree_spawn "/usr/bin/unshare --user --map-root-user --mount $IN/bin/rawd -F -u 0:0 $MNT"
+	until_true find_task rawd >/dev/null || fail "no rawd"
+	until_true mounted_in "$(find_task rawd)" || skip "no mount from a user namespace"
+	refused 'user namespace'
+}
+mounted_in() {
+	grep -q " $MNT .* - fuse" "/proc/$1/mountinfo"
+}
+scenario refuse-user-namespace user_namespace
+
+aborted() {
+	tree_with rawd
+	for conn in /sys/fs/fuse/connections/*/abort; do
+		echo 1 >"$conn"
+	done
+	until_true not find_task rawd >/dev/null
+	tool_dump "$T/img" && fail "dumped"
+	[ -d "/proc/$PID" ] || fail "the tree is gone"
+	expect_no_trace
+}
+scenario refuse-aborted aborted
+
+unmounted() {
+	tree_with rawd
+	umount -l "$MNT"
+	tool_dump "$T/img" && fail "dumped"
+	grep -q -e 'not mounted' -e 'no mount' "$T/tool.log" || fail "not named"
+	[ -d "/proc/$PID" ] || fail "the tree is gone"
+	expect_no_trace
+}
+scenario refuse-unmounted unmounted
+
+passthrough() {
+	[ -e /sys/kernel/btf/vmlinux ] && grep -qa fuse_passthrough_open /proc/kallsyms ||
+		skip "this kernel's fuse has no passthrough"
+	# PASSTHROUGH is bit 37; it counts only with a stack depth.
+	tree_with rawd -I 0x2000000000 -k 1
+	refused 'passthrough' c1
+}
+scenario refuse-passthrough passthrough
+
+io_uring() {
+	grep -q fuse_uring_cmd /proc/kallsyms || skip "this kernel's fuse has no io_uring"
+	fail "no test for this kernel"
+}
+scenario refuse-io-uring io_uring
+
+# The same way out of a container.
+refused_in_runc() {
+	place_new runc
+	tree_start
+	daemon_start rawd
+	client_start c1
+	holder_start h flock "$MNT/f0"
+	refused 'f0.*has file locks' c1
+	tell h end
+	until_true not find_task holder >/dev/null
+	accepted c1
+}
+scenario refuse-runc refused_in_runc
+
+# As JSON, and with the exit status that is promised.
+refused_json() {
+	tree_with rawd
+	holder_start h flock "$MNT/f0"
+	fusecr checkpoint -j --pid "$PID" -D "$T/img" >"$T/json" 2>"$T/tool.log" && fail "dumped"
+	grep -q '"done": *false' "$T/json" && grep -q '"tree_runs": *true' "$T/json" ||
+		fail "JSON: $(cat "$T/json")"
+	expect_unharmed c1
+}
+scenario refuse-json refused_json
