@@ -241,6 +241,7 @@ static enum verdict do_init(struct engine *e, const struct request *q, struct re
 	/* The fields up to flags are there since 7.6. */
 	if (q->len < offsetof(struct fuse_init_in, flags) + sizeof(in->flags))
 		return fail(r, EPROTO);
+	e->init_minor = in->minor;
 	e->init_offered = in->flags;
 	if ((in->flags & FUSE_INIT_EXT) && q->len >= offsetof(struct fuse_init_in, flags2) + 4)
 		e->init_offered |= (uint64_t)in->flags2 << 32;

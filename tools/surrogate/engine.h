@@ -32,6 +32,7 @@ struct engine {
 	void *arg;
 
 	uint64_t init_offered;	/* FUSE_INIT flags that the kernel offered */
+	uint32_t init_minor;	/* of the protocol 7 that it speaks */
 	bool init_done;
 	uint64_t opens, releases;	/* of throw-away handles */
 	size_t held;		/* read and left unanswered */

@@ -139,6 +139,9 @@ static void missing_flags(struct report *r, const struct rebuilt *rb)
 	if (missing)
 		report_add(r, "%s: this kernel does not offer FUSE_INIT flag %s, which the daemon relies on",
 			   label(rb), flag_names(names, sizeof(names), init_flag_names, missing));
+	if (model_conn(rb->model)->minor > rb->engine.init_minor)
+		report_add(r, "%s: this kernel speaks protocol minor %u, and the daemon relies on minor %u",
+			   label(rb), rb->engine.init_minor, model_conn(rb->model)->minor);
 }
 
 static void compare(struct report *r, const struct rebuilt *rb, const char *what,
