@@ -134,9 +134,11 @@ TEST_F(set_inode, forget_is_sent_by_commit)
 {
 	uint64_t before = forgets(self->fs);
 	struct rawfs_node *other = &self->fs->nodes[2];
+	struct rawfs_node *later = &self->fs->nodes[3];
 
 	self->node->nlookup = 20;
 	other->nlookup = 5;
+	later->nlookup = 2;
 	ASSERT_EQ(0, th_forget(self->fd, self->nodeid, 12));
 	ASSERT_EQ(0, th_forget(self->fd, rawfs_nodeid(2), 5));
 	ASSERT_EQ(0, th_forget(self->fd, self->nodeid, 7));
@@ -147,9 +149,13 @@ TEST_F(set_inode, forget_is_sent_by_commit)
 
 	ASSERT_EQ(0, rawfs_stop(self->fs));
 	ASSERT_EQ(0, th_commit(self->fd));
+	/* Behind those that are queued already. */
+	ASSERT_EQ(0, th_forget(self->fd, rawfs_nodeid(3), 2));
+	ASSERT_EQ(0, th_commit(self->fd));
 	ASSERT_EQ(0, rawfs_cont(self->fs));
 	ASSERT_EQ(0, rawfs_wait_nlookup(self->fs, self->index, 1));
 	EXPECT_EQ(0, other->nlookup);
+	EXPECT_EQ(0, later->nlookup);
 	/* Queued together, read together. */
 	EXPECT_EQ(1, self->fs->nr_op[FUSE_BATCH_FORGET]);
 	/* They are not sent again. */

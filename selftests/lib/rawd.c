@@ -101,29 +101,49 @@ static void set_flags(struct rawfs_config *c, const char *text)
 }
 
 /* Numbers that go straight into the configuration. */
+#define NUMBER(option, member, max)					\
+	{ option, offsetof(struct rawfs_config, member),		\
+	  sizeof(((struct rawfs_config *)NULL)->member), max }
+
+static const struct {
+	char option;
+	size_t offset;
+	size_t size;
+	unsigned long long max;
+} numbers[] = {
+	NUMBER('t', instances, RAWFS_MAX_INSTANCES),
+	NUMBER('f', nr_files, 1000000),
+	NUMBER('d', nr_dirs, 10000),
+	NUMBER('n', files_per_dir, 1000000),
+	NUMBER('c', spare, 1000000),
+	NUMBER('e', entry_ms, UINT_MAX),
+	NUMBER('a', attr_ms, UINT_MAX),
+	NUMBER('m', init.minor, UINT_MAX),
+	NUMBER('w', init.max_write, RAWFS_MAX_WRITE),
+	NUMBER('r', init.max_readahead, UINT_MAX),
+	NUMBER('P', init.max_pages, UINT16_MAX),
+	NUMBER('g', init.time_gran, UINT_MAX),
+	NUMBER('k', init.max_stack_depth, 2),
+	NUMBER('b', init.max_background, UINT16_MAX),
+	NUMBER('C', init.congestion_threshold, UINT16_MAX),
+	NUMBER('O', open_flags, UINT_MAX),
+	NUMBER('D', opendir_flags, UINT_MAX),
+};
+
 static bool set_number(struct rawfs_config *c, int option, const char *text)
 {
-	switch (option) {
-	case 't': c->instances = number(text, RAWFS_MAX_INSTANCES); break;
-	case 'f': c->nr_files = number(text, 1000000); break;
-	case 'd': c->nr_dirs = number(text, 10000); break;
-	case 'n': c->files_per_dir = number(text, 1000000); break;
-	case 'c': c->spare = number(text, 1000000); break;
-	case 'e': c->entry_ms = number(text, UINT_MAX); break;
-	case 'a': c->attr_ms = number(text, UINT_MAX); break;
-	case 'm': c->init.minor = number(text, UINT_MAX); break;
-	case 'w': c->init.max_write = number(text, RAWFS_MAX_WRITE); break;
-	case 'r': c->init.max_readahead = number(text, UINT_MAX); break;
-	case 'P': c->init.max_pages = number(text, UINT16_MAX); break;
-	case 'g': c->init.time_gran = number(text, UINT_MAX); break;
-	case 'k': c->init.max_stack_depth = number(text, 2); break;
-	case 'b': c->init.max_background = number(text, UINT16_MAX); break;
-	case 'C': c->init.congestion_threshold = number(text, UINT16_MAX); break;
-	case 'O': c->open_flags = number(text, UINT_MAX); break;
-	case 'D': c->opendir_flags = number(text, UINT_MAX); break;
-	default: return false;
+	unsigned long long n;
+	size_t i;
+
+	for (i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+		if (numbers[i].option != option)
+			continue;
+		n = number(text, numbers[i].max);
+		/* The low bytes come first on every machine this runs on. */
+		memcpy((char *)c + numbers[i].offset, &n, numbers[i].size);
+		return true;
 	}
-	return true;
+	return false;
 }
 
 static const char *parse(struct rawfs_config *c, uint64_t *held, int argc,
@@ -136,19 +156,44 @@ static const char *parse(struct rawfs_config *c, uint64_t *held, int argc,
 		if (set_number(c, o, optarg))
 			continue;
 		switch (o) {
-		case 'F': foreground = true; break;
-		case 'p': pid_path = optarg; break;
-		case 'l': c->log = optarg; break;
-		case 's': stats_path = optarg; break;
-		case 'o': c->options = optarg; break;
-		case 'u': set_owner(c, optarg); break;
-		case 'S': c->source = optarg; break;
-		case 'T': c->fstype = optarg; break;
-		case 'I': set_flags(c, optarg); break;
-		case 'N': c->enosys |= 1ULL << opcode(optarg); break;
-		case 'H': *held |= 1ULL << opcode(optarg); break;
-		case 'i': c->ignore_interrupts = true; break;
-		default: usage();
+		case 'F':
+			foreground = true;
+			break;
+		case 'p':
+			pid_path = optarg;
+			break;
+		case 'l':
+			c->log = optarg;
+			break;
+		case 's':
+			stats_path = optarg;
+			break;
+		case 'o':
+			c->options = optarg;
+			break;
+		case 'u':
+			set_owner(c, optarg);
+			break;
+		case 'S':
+			c->source = optarg;
+			break;
+		case 'T':
+			c->fstype = optarg;
+			break;
+		case 'I':
+			set_flags(c, optarg);
+			break;
+		case 'N':
+			c->enosys |= 1ULL << opcode(optarg);
+			break;
+		case 'H':
+			*held |= 1ULL << opcode(optarg);
+			break;
+		case 'i':
+			c->ignore_interrupts = true;
+			break;
+		default:
+			usage();
 		}
 	}
 	if (argc - optind != 1)
@@ -223,7 +268,8 @@ static void daemonize(void)
 	pid_t pid;
 	char c;
 
-	if (pipe(ready) || (pid = fork()) < 0) {
+	pid = pipe(ready) ? -1 : fork();
+	if (pid < 0) {
 		perror("rawd");
 		exit(1);
 	}

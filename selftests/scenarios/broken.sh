@@ -109,28 +109,6 @@ criu_killed() {
 scenario dump-criu-killed-early criu_killed pre-dump
 scenario dump-criu-killed-late criu_killed post-dump
 
-# As soon as it stands in for the daemon.
-kill_surrogate() {
-	local pid
-	until grep -qs 'stands still' "$T/img/fusecr-dump.log"; do
-		sleep 0.01
-	done
-	pid=$(grep -l surrogate /proc/[0-9]*/cmdline | sed -n 's|/proc/\([0-9]*\)/.*|\1|p' | head -n 1)
-	kill -KILL "$pid" && touch "$T/killed"
-}
-
-surrogate_killed() {
-	plain_tree
-	VIA=criu
-	kill_surrogate &
-	tool_dump "$T/img" && fail "the checkpoint succeeded"
-	[ -e "$T/killed" ] || fail "the surrogate was not killed"
-	expect_unharmed c1
-	VIA=fusecr
-	next_works
-}
-scenario dump-surrogate-killed surrogate_killed
-
 # Before CRIU has frozen anything: it waits for an answer then.
 surrogate_killed_first() {
 	plain_tree
@@ -274,21 +252,3 @@ without_module_restore() {
 	restore_works
 }
 scenario restore-nomodule without_module_restore
-
-# While the surrogate has the connection in hand.
-unload() {
-	until grep -qs 'stands still' "$T/img/fusecr-dump.log"; do
-		sleep 0.01
-	done
-	rmmod fusecr 2>"$T/rmmod" && touch "$T/unloaded"
-}
-
-module_stays() {
-	plain_tree
-	unload &
-	checkpoint "$T/img"
-	[ ! -e "$T/unloaded" ] || fail "the module went away while a handle was open"
-	grep -q 'in use' "$T/rmmod" || fail "rmmod says: $(cat "$T/rmmod")"
-	restore_works
-}
-scenario dump-rmmod module_stays
