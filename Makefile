@@ -154,7 +154,7 @@ selftests:
 check:
 	@selftests/check
 
-# Every scenario on every kernel: takes hours where there is no KVM.
+# Every scenario on every kernel.
 check-full:
 	@selftests/check -a
 

@@ -97,7 +97,8 @@ enum fusecr_info_attr {
 enum fusecr_conn_state {
 	FUSECR_CONN_INITIALIZED	= 1 << 0, /* INIT was answered */
 	FUSECR_CONN_CONNECTED	= 1 << 1, /* not aborted, not unmounted */
-	FUSECR_CONN_ABORTED	= 1 << 2, /* aborted through fusectl */
+	FUSECR_CONN_ABORTED	= 1 << 2, /* aborted through fusectl; fuse records
+					  * it only with FUSE_ABORT_ERROR */
 	FUSECR_CONN_BLOCKED	= 1 << 3, /* too many background requests */
 	FUSECR_CONN_ERROR	= 1 << 4, /* INIT failed */
 	FUSECR_CONN_HELD	= 1 << 5, /* a change handle owns it */
