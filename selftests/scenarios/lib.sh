@@ -434,6 +434,33 @@ leave_running() {
 	clients_check "$@"
 }
 
+# survive PLACE DAEMON [OPTION...] - a tree goes through all of it, three times.
+survive() {
+	DAEMON=none
+	local place=$1 daemon=$2
+	shift 2
+	# shellcheck disable=SC2046
+	place_new "$place" $(daemon_programs "$daemon")
+	tree_start
+	daemon_start "$daemon" "$@"
+	client_start c1
+	client_start c2 "$MNT" 1000
+	clients_check c1 c2
+	for n in 1 2 3; do
+		[ "$DAEMON" != rawd ] || log_mark
+		cycle $n c1 c2
+		if [ "$DAEMON" = rawd ]; then
+			expect_seen "$(find_client c1)" 0
+			expect_seen "$(find_client c2)" 1000
+		fi
+	done
+	leave_running c1 c2
+	clients_quit c1 c2
+	if [ "$DAEMON" = rawd ]; then
+		expect_rawd_clean
+	fi
+}
+
 # --- what rawd has counted ------------------------------------------------------
 
 AS=0				# the user whom the mount lets look
