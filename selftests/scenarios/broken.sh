@@ -127,6 +127,81 @@ surrogate_killed_first() {
 }
 scenario dump-surrogate-never surrogate_killed_first
 
+# Has the surrogate killed in the middle of its answer number N to a request.
+doomed() {
+	mv /usr/sbin/fusecr "$T/fusecr"
+	cat >/usr/sbin/fusecr <<-END
+		#!/bin/sh
+		[ "\$1" = surrogate ] || exec $T/fusecr "\$@"
+		export DOOM=$1 DOOM_MARK=$T/doomed LD_PRELOAD=$BUILD/scenarios/doomed.so
+		exec $T/fusecr "\$@"
+	END
+	chmod +x /usr/sbin/fusecr
+}
+
+spared() {
+	[ -e "$T/doomed" ] || fail "the surrogate was not killed"
+	mv "$T/fusecr" /usr/sbin/fusecr
+}
+
+# A second process ends what the first one began, as it would have failed.
+surrogate_killed() {
+	place_new "$1"
+	tree_start
+	older_client c1
+	doomed "$2"
+	dump_fails
+	spared
+	[ "$PLACE" = runc ] || grep -q 'the surrogate was killed' "$T/tool.log" ||
+		fail "not said: $(cat "$T/tool.log")"
+	next_works
+}
+for place in host unshare runc; do
+	for answer in 1 2 9; do
+		scenario dump-surrogate-killed-$place-$answer surrogate_killed $place $answer
+	done
+done
+
+# With the daemon before the client, all is saved by then, and nothing is lost.
+surrogate_killed_late() {
+	local pids
+	plain_tree
+	pids=$(tree_pids)
+	doomed 2
+	tool_dump "$T/img" || fail "the checkpoint failed: $(cat "$T/tool.log")"
+	spared
+	# shellcheck disable=SC2086
+	expect_gone $pids
+	wait
+	restore_works
+}
+scenario dump-surrogate-killed-late surrogate_killed_late
+
+surrogate_killed_last() {
+	local pids
+	plain_tree
+	pids=$(tree_pids)
+	at post-dump "kill -KILL \$($(cat_worker))"
+	tool_dump "$T/img" || fail "the checkpoint failed: $(cat "$T/tool.log")"
+	reached post-dump
+	# shellcheck disable=SC2086
+	expect_gone $pids
+	wait
+	CRIU=()
+	restore_works
+}
+scenario dump-surrogate-killed-last surrogate_killed_last
+
+# Lines that print the surrogate that does the work: the other one's child.
+cat_worker() {
+	cat <<-'END'
+		for pid in $(pidof fusecr); do
+			grep -qx fusecr /proc/$(sed -n 's/^PPid:.//p' /proc/$pid/status)/comm &&
+				echo $pid
+		done
+	END
+}
+
 # --- restore -----------------------------------------------------------------
 
 dumped_tree() {
@@ -242,6 +317,28 @@ restore_criu_killed() {
 	restore_works
 }
 scenario restore-criu-killed restore_criu_killed pre-restore
+
+restore_surrogate_doomed() {
+	dumped_tree "$1"
+	doomed "$2"
+	restore_fails
+	spared
+	restore_works
+}
+scenario restore-surrogate-killed-host restore_surrogate_doomed host 6
+scenario restore-surrogate-killed-unshare restore_surrogate_doomed unshare 6
+
+restore_surrogate_killed() {
+	dumped_tree
+	at "$1" "kill -KILL \$($(cat_worker))"
+	restore_fails
+	reached "$1"
+	grep -q 'the surrogate was killed' "$T/tool.log" || fail "not said: $(cat "$T/tool.log")"
+	CRIU=()
+	restore_works
+}
+scenario restore-surrogate-killed-early restore_surrogate_killed pre-restore
+scenario restore-surrogate-killed-late restore_surrogate_killed post-restore
 
 without_module_restore() {
 	dumped_tree

@@ -111,19 +111,11 @@ scenario keep-cache with -O 2 -D 10
 scenario no-timeouts with -e 0 -a 0
 scenario mount-options with -o default_permissions,max_read=65536
 
-# A client that is older than the daemon: CRIU comes to it first.
+# CRIU comes to the client first.
 client_first() {
 	place_new "$1"
 	tree_start
-	mkfifo "$OUT/c1.cmd" "$OUT/c1.out" "$OUT/go"
-	exec {fd}<>"$OUT/c1.cmd"
-	CMD[c1]=$fd
-	exec {fd}<>"$OUT/c1.out"
-	SAYS[c1]=$fd
-	tree_spawn "{ read -r go <$IN/go; exec $IN/bin/client c1 $MNT $IN/c1; }"
-	daemon_start rawd
-	echo go >"$OUT/go"
-	expect c1 ready
+	older_client c1
 	cycle 1 c1
 	cycle 2 c1
 	clients_quit c1

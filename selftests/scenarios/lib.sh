@@ -266,6 +266,19 @@ client_start() {
 	program_start "$1" "client ${3:+-u $3} $1 ${2-$MNT} $IN/$1"
 }
 
+# older_client NAME - and then a rawd: CRIU dumps processes by their age.
+older_client() {
+	mkfifo -m 666 "$OUT/$1.cmd" "$OUT/$1.out" "$OUT/go"
+	exec {fd}<>"$OUT/$1.cmd"
+	CMD[$1]=$fd
+	exec {fd}<>"$OUT/$1.out"
+	SAYS[$1]=$fd
+	tree_spawn "{ read -r go <$IN/go; exec $IN/bin/client $1 $MNT $IN/$1; }"
+	daemon_start rawd
+	echo go >"$OUT/go"
+	expect "$1" ready
+}
+
 # holder_start NAME WHAT PATH
 holder_start() {
 	program_start "$1" "holder $2 $3 $IN/$1"

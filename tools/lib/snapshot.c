@@ -128,8 +128,8 @@ static int find_file(const FuseFileEntry *file, void *arg)
 /* Whoever holds the tree still, or stands in for its daemon, has its files in hand too. */
 static bool stands_in(const struct snapshot *snap, uint32_t pid)
 {
-	return (snap->o.tracer && pid == (uint32_t)snap->o.tracer) ||
-	       (snap->o.surrogate && pid == (uint32_t)snap->o.surrogate);
+	return pid == (uint32_t)snap->o.tracer || pid == (uint32_t)snap->o.surrogate[0] ||
+	       pid == (uint32_t)snap->o.surrogate[1];
 }
 
 /* Devices of the connections found; those of the tree are kept, others refused. */

@@ -40,7 +40,7 @@ struct snapshot_options {
 	int dirfd;			/* for snapshot_write */
 	enum snapshot_scope scope;
 	pid_t tracer;			/* who holds the tree still, 0: it runs */
-	pid_t surrogate;		/* whose own devices are not the daemon's, or 0 */
+	pid_t surrogate[2];		/* whose own devices are not the daemon's, or 0 */
 };
 
 struct snapshot {

@@ -31,6 +31,7 @@
 #define info(fmt, ...) say(CRIU_LOG_INFO, fmt, ##__VA_ARGS__)
 
 static int control = -1;	/* to the surrogate; -1: it has nothing to do */
+static uint32_t serial;	/* of the last question */
 static bool resumed;
 
 /* For "fusecr checkpoint" and "fusecr restore": why it failed, word for word. */
@@ -131,6 +132,8 @@ static int await(bool *none)
 			report("the surrogate (" FUSECR_PATH ") ended without an answer");
 			return -1;
 		}
+		if (m.serial != serial)
+			continue;	/* answered already, by one who was killed */
 		switch (m.type) {
 		case CONTROL_EXTERNAL:
 			info("external: %s", m.text);
@@ -153,7 +156,7 @@ static int await(bool *none)
 
 static int ask(uint32_t type, int value, int fd, bool *none)
 {
-	struct control_msg m = { .type = type, .value = value, .fd = fd };
+	struct control_msg m = { .type = type, .value = value, .fd = fd, .serial = ++serial };
 
 	if (control_send(control, &m, -1)) {
 		error("the surrogate does not listen: %s", strerror(errno));

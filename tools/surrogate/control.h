@@ -31,6 +31,7 @@ struct control_msg {
 	uint32_t type;
 	int32_t value;
 	int32_t fd;
+	uint32_t serial;	/* of a question, and of its answer; 0 before the first */
 	char text[8192];
 };
 

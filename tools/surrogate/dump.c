@@ -17,6 +17,7 @@
 
 #include "control.h"
 #include "dump.h"
+#include "guard.h"
 #include "handle.h"
 #include "image.h"
 #include "proc.h"
@@ -84,23 +85,24 @@ static int prepare_look(struct dump *d)
 	return err;
 }
 
-struct asker {
-	const struct served *sv;
+struct search {
+	struct served *sv;
 	uint64_t unique;	/* 0: any that nobody has read yet */
 	bool found, waits, is_criu;
 };
 
 static int find_asker(const FuseRequestEntry *req, void *arg)
 {
-	struct asker *a = arg;
+	struct search *a = arg;
 	uint32_t pid = req->has_waiter ? req->waiter : a->sv->same_pid_ns ? req->pid : 0;
 
 	if (a->unique ? req->unique != a->unique : req->state != FUSECR_REQ_PENDING)
 		return 0;
 	a->found = true;
 	a->waits = pid != 0;
-	a->is_criu = pid && proc_descends(pid, a->sv->criu);
-	return a->is_criu || a->unique;
+	a->is_criu = a->is_criu || asker_is_criu(&a->sv->asker, pid);
+	/* To the end: a walk that is broken off costs a new socket. */
+	return 0;
 }
 
 /*
@@ -110,7 +112,7 @@ static int find_asker(const FuseRequestEntry *req, void *arg)
 static bool criu_asks(const struct dump *d)
 {
 	for (size_t i = 0; i < d->count; i++) {
-		struct asker a = { .sv = &d->served[i] };
+		struct search a = { .sv = &d->served[i] };
 
 		nl_requests(d->nl, d->served[i].conn_id, find_asker, &a);
 		if (a.is_criu)
@@ -125,11 +127,11 @@ static bool from_criu(uint32_t pid, uint64_t unique, void *arg)
 	struct served *sv = arg;
 
 	if (sv->same_pid_ns)
-		return pid && proc_descends(pid, sv->criu);
+		return asker_is_criu(&sv->asker, pid);
 	if (pid)
 		return false;
 	for (int tries = 0; tries < WAITER_TRIES; tries++) {
-		struct asker a = { .sv = sv, .unique = unique };
+		struct search a = { .sv = sv, .unique = unique };
 
 		nl_requests(sv->nl, sv->conn_id, find_asker, &a);
 		if (!a.found || a.waits)
@@ -170,44 +172,108 @@ static int take_conn(struct dump *d, struct served *sv, const struct snapshot_co
 	sv->conn_id = sc->conn->id;
 	sv->id = sc->id;
 	sv->dev = sc->conn->dev;
-	sv->criu = d->s->criu;
-	sv->nl = d->nl;
+	asker_init(&sv->asker, d->s->criu, false);
 	sv->same_pid_ns = sc->conn->pid_ns == proc_own_ns("pid");
-	err = engine_init(&sv->engine, ENGINE_DUMP, sc->conn->max_write);
+	sv->allow_other = sc->conn->allow_other;
+	err = engine_init(&sv->engine, ENGINE_DUMP, sc->conn->max_write,
+			  &d->p->conn[sv - d->served].handles);
 	if (err)
 		return err;
 	sv->engine.ours = from_criu;
 	sv->engine.arg = sv;
-	err = handle_open(sv->conn_id);
-	if (err < 0)
-		return err;
-	sv->handle = err;
-	if (!sc->conn->allow_other) {
-		err = handle_admit(sv->handle, true);
-		if (err)
-			return err;
-	}
 	return clone_device(sv, sc);
+}
+
+static int cannot_stand_in(struct dump *d, const struct served *sv, int err)
+{
+	report_add(&d->s->report, "connection %u:%u: the surrogate cannot stand in for its daemon: %s",
+		   major(sv->dev), minor(sv->dev), strerror(-err));
+	return err;
 }
 
 static int take_all(struct dump *d)
 {
 	d->served = calloc(d->snap->count, sizeof(*d->served));
-	if (!d->served)
+	d->p = progress_new(d->snap->count);
+	if (!d->served || !d->p)
 		return -ENOMEM;
 	for (size_t i = 0; i < d->snap->count; i++) {
-		struct snapshot_conn *sc = &d->snap->conns[i];
 		int err;
 
 		d->count++;
-		err = take_conn(d, &d->served[i], sc);
-		if (err) {
-			report_add(&d->s->report, "connection %u:%u: the surrogate cannot stand in for its daemon: %s",
-				   major(sc->conn->dev), minor(sc->conn->dev), strerror(-err));
-			return err;
-		}
+		err = take_conn(d, &d->served[i], &d->snap->conns[i]);
+		if (err)
+			return cannot_stand_in(d, &d->served[i], err);
 	}
 	return 0;
+}
+
+static int own_conn(struct dump *d, struct served *sv)
+{
+	sv->nl = d->nl;
+	sv->handle = handle_open(sv->conn_id);
+	if (sv->handle < 0)
+		return sv->handle;
+	return sv->allow_other ? 0 : handle_admit(sv->handle, true);
+}
+
+static void disown_conn(struct served *sv)
+{
+	if (sv->handle >= 0)
+		close(sv->handle);
+	sv->handle = -1;
+}
+
+/* The kernel undoes it all when the process that owns the connections dies. */
+static int own_all(struct dump *d)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		int err = own_conn(d, &d->served[i]);
+
+		if (err)
+			return cannot_stand_in(d, &d->served[i], err);
+	}
+	return 0;
+}
+
+static int take_over_conn(struct dump *d, size_t i)
+{
+	struct served *sv = &d->served[i];
+	int err = own_conn(d, sv);
+
+	if (!err && d->p->frozen && !d->p->conn[i].settled) {
+		err = model_load(&sv->model, d->s->dirfd, sv->id, NULL);
+		sv->engine.model = sv->model;
+	}
+	/* What was read and not answered is read again. */
+	if (sv->handle >= 0)
+		handle_requeue(sv->handle, sv->devfd, 0);
+	if (d->p->conn[i].settled)
+		disown_conn(sv);
+	return err;
+}
+
+/*
+ * The process that did the work until now was killed.  The dump cannot succeed
+ * any more, unless nothing was missing but the end; and it has to be ended, as
+ * far as that goes, whatever else fails.
+ */
+static void take_over(struct dump *d, int sig)
+{
+	if (!d->p->complete)
+		report_add(&d->s->report, "the surrogate was killed by signal %d; try again", sig);
+	/* The other one shared the socket, and may have left answers in it. */
+	nl_close(d->nl);
+	d->nl = NULL;
+	if (nl_open(&d->nl))
+		surrogate_log("the module does not answer any more");
+	d->snap->nl = d->nl;
+	for (size_t i = 0; d->nl && i < d->count; i++) {
+		int err = take_over_conn(d, i);
+
+		surrogate_log("connection %u:%u: taken over%s%s", major(d->served[i].dev),
+			      minor(d->served[i].dev), err ? ", but not whole: " : "", err ? strerror(-err) : "");
+	}
 }
 
 /* CRIU is told of each mount in a mount namespace that it is going to dump. */
@@ -247,12 +313,11 @@ static void freeze(struct dump *d)
 {
 	struct snapshot_options o = {
 		.root = d->s->root, .scope = SNAPSHOT_SERVED,
-		.tracer = d->s->criu, .surrogate = getpid(),
+		.tracer = d->s->criu, .surrogate = { getpid(), d->guard },
 	};
 	struct report *r = &d->s->report;
 	int err = look(d, &o, d->s->dirfd, r);
 
-	d->frozen = true;
 	if (!err && !same_conns(d))
 		report_add(r, "the tree mounted or unmounted a FUSE file system meanwhile; try again");
 	for (size_t i = 0; !err && i < d->count; i++) {
@@ -262,7 +327,7 @@ static void freeze(struct dump *d)
 	if (err)
 		report_add(r, "the state of the FUSE connections could not be saved: %s",
 			   *image_error() ? image_error() : strerror(-err));
-	d->failed = r->count > 0;
+	d->p->frozen = true;
 	surrogate_log("the tree stands still, %zu connections saved, %zu objections", d->count, r->count);
 }
 
@@ -307,7 +372,7 @@ static void on_device(struct dump *d, uint32_t criu_id, int fd)
 	FuseDevEntry found = FUSE_DEV_ENTRY__INIT;
 	int err;
 
-	if (!d->frozen)
+	if (!d->p->frozen)
 		freeze(d);
 	found.fd = fd;
 	err = nl_devs(d->nl, 0, d->s->criu, dev_of_fd, &found);
@@ -324,7 +389,7 @@ static void on_device(struct dump *d, uint32_t criu_id, int fd)
 			report_add(&d->s->report, "the images could not be completed: %s",
 				   *image_error() ? image_error() : strerror(-err));
 		else
-			d->complete = true;
+			d->p->complete = true;
 	}
 	if (d->s->report.count)
 		surrogate_fail(d->s, "-");
@@ -358,7 +423,7 @@ static void await_closes(struct dump *d, struct pollfd *pfd)
 		bool open = false;
 
 		for (size_t i = 0; i < d->count; i++)
-			open |= d->served[i].engine.opens != d->served[i].engine.releases;
+			open |= d->p->conn[i].handles.opens != d->p->conn[i].handles.releases;
 		if (!open)
 			return;
 		poll_set(d, pfd);
@@ -378,10 +443,13 @@ static void step_aside(struct dump *d)
 		struct served *sv = &d->served[i];
 		int err = 0;
 
+		if (d->p->conn[i].settled)
+			continue;
 		if (sv->model)
 			err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, &r);
 		if (!err)
 			err = handle_commit(sv->handle);
+		d->p->conn[i].settled = !err;
 		if (err)
 			report_add(&r, "lookup counts of connection %u:%u could not be put back: %s",
 				   major(sv->dev), minor(sv->dev), strerror(-err));
@@ -389,8 +457,7 @@ static void step_aside(struct dump *d)
 			err = handle_requeue(sv->handle, sv->devfd, 0);
 			surrogate_log("%zu requests left for the daemon, %d put back", sv->engine.held, err);
 		}
-		close(sv->handle);
-		sv->handle = -1;
+		disown_conn(sv);
 	}
 	text = report_text(&r);
 	if (text && *text)
@@ -402,46 +469,76 @@ static void step_aside(struct dump *d)
 static void on_end(struct dump *d, struct pollfd *pfd, int result)
 {
 	surrogate_log("CRIU is done: %d", result);
-	if (d->frozen)
+	if (d->p->frozen)
 		await_closes(d, pfd);
 	step_aside(d);
-	if (result || !d->complete)
+	if (result || !d->p->complete)
 		image_remove_all(d->s->dirfd);
 }
 
-/* Serves until the plugin ends it, or is no more; its result. */
+static void end(struct dump *d, struct pollfd *pfd)
+{
+	if (!d->p->ended)
+		on_end(d, pfd, d->p->value);
+	d->p->ended = true;
+	surrogate_done(d->s);
+}
+
+/* Whatever the plugin asks; true at the end. */
+static bool on_control(struct dump *d, struct pollfd *pfd, const struct control_msg *msg)
+{
+	d->s->serial = d->p->serial = msg->serial;
+	d->p->value = msg->value;
+	d->p->asked = msg->type;
+	if (msg->type == CONTROL_END)
+		end(d, pfd);
+	else
+		on_device(d, msg->value, msg->fd);
+	return msg->type == CONTROL_END;
+}
+
+/* What a dead process was asked, and may have answered: then this is ignored. */
+static bool answer_late(struct dump *d, struct pollfd *pfd)
+{
+	d->s->serial = d->p->serial;
+	if (d->p->asked == CONTROL_END)
+		end(d, pfd);
+	else if (d->p->asked && d->p->complete)
+		surrogate_done(d->s);
+	else if (d->p->asked)
+		surrogate_fail(d->s, "-");
+	return d->p->asked == CONTROL_END;
+}
+
+/* Serves until the plugin ends it, or is no more. */
 static void stand_in(struct dump *d)
 {
 	struct pollfd *pfd = calloc(d->count + 1, sizeof(*pfd));
-	struct control_msg msg = { .type = CONTROL_END, .value = -1 };
+	struct control_msg msg;
+	bool over = !pfd;
 	int fd, n;
 
-	while (pfd) {
+	over = over || answer_late(d, pfd);
+	while (!over) {
 		poll_set(d, pfd);
 		pfd[d->count] = (struct pollfd){ .fd = d->s->control, .events = POLLIN };
 		n = poll(pfd, d->count + 1, -1);
 		if (n < 0 && errno != EINTR)
 			break;
 		if (pfd[d->count].revents) {
-			if (control_recv(d->s->control, &msg, &fd) <= 0) {
-				msg.type = CONTROL_END;
-				msg.value = -1;
-			}
-			if (msg.type == CONTROL_END)
-				break;
-			on_device(d, msg.value, msg.fd);
+			if (control_recv(d->s->control, &msg, &fd) <= 0)
+				msg = (struct control_msg){ .type = CONTROL_END, .value = -1 };
+			over = on_control(d, pfd, &msg);
 			continue;
 		}
 		/* A request while the daemon can still answer it is the daemon's. */
-		if (!d->frozen && criu_asks(d))
+		if (!d->p->frozen && criu_asks(d))
 			freeze(d);
-		if (d->frozen)
+		if (d->p->frozen)
 			serve_ready(d, pfd);
 		else
 			pause_ms(1);
 	}
-	on_end(d, pfd, msg.value);
-	surrogate_done(d->s);
 	free(pfd);
 }
 
@@ -452,9 +549,9 @@ static void dump_free(struct dump *d)
 
 		if (sv->devfd >= 0)
 			close(sv->devfd);
-		if (sv->handle >= 0)
-			close(sv->handle);
+		disown_conn(sv);
 		engine_free(&sv->engine);
+		asker_free(&sv->asker);
 		model_free(sv->model);
 	}
 	free(d->served);
@@ -476,10 +573,24 @@ static int without_module(struct dump *d)
 	return 1;
 }
 
+static int begin(struct dump *d)
+{
+	int err = own_all(d);
+
+	if (err) {
+		surrogate_fail(d->s, "-");
+		dump_free(d);
+		return err;
+	}
+	tell_mounts(d);
+	surrogate_done(d->s);
+	return 0;
+}
+
 int surrogate_dump(struct surrogate *s)
 {
 	struct dump d = { .s = s };
-	int err = nl_open(&d.nl);
+	int err = nl_open(&d.nl), killed;
 
 	if (err == -ENOENT)
 		return without_module(&d);
@@ -498,8 +609,12 @@ int surrogate_dump(struct surrogate *s)
 		return 0;
 	}
 	image_remove_all(s->dirfd);
-	tell_mounts(&d);
-	surrogate_done(s);
+	d.guard = getpid();
+	killed = guard();
+	if (killed > 0)
+		take_over(&d, killed);
+	else if (begin(&d))
+		return 1;
 	stand_in(&d);
 	dump_watch(&d);
 	dump_free(&d);

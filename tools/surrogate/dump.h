@@ -3,7 +3,9 @@
 #ifndef FUSECR_SURROGATE_DUMP_H
 #define FUSECR_SURROGATE_DUMP_H
 
+#include "asker.h"
 #include "engine.h"
+#include "guard.h"
 #include "nl.h"
 #include "snapshot.h"
 #include "surrogate.h"
@@ -14,7 +16,8 @@ struct served {
 	uint32_t id;		/* in the images */
 	uint32_t dev;
 	bool same_pid_ns;	/* pids in its requests are numbers that we know */
-	pid_t criu;
+	bool allow_other;	/* else even root has to be let in */
+	struct asker asker;
 	struct nl *nl;
 	int devfd;		/* our own device instance, a clone */
 	int handle;
@@ -28,9 +31,8 @@ struct dump {
 	struct snapshot *snap;	/* the frozen one; before: as found running */
 	struct served *served;
 	size_t count;
-	bool frozen;		/* the snapshot is taken */
-	bool complete;		/* all images are written */
-	bool failed;		/* s->report says why */
+	struct progress *p;
+	pid_t guard;
 };
 
 /* After CRIU is done: leaves when the tree runs again, else buries it. */

@@ -39,7 +39,6 @@ struct request {
 	const struct fuse_in_header *h;
 	const void *arg;
 	size_t len;	/* of arg */
-	bool ours;	/* asked by the checkpointing side */
 };
 
 /* What a handler made of a request. */
@@ -166,7 +165,7 @@ static enum verdict do_open(struct engine *e, const struct request *q, struct re
 		return fail(r, ENOSYS);
 	if (!model_inode(e->model, q->h->nodeid))
 		return fail(r, EIO);
-	r->out.open.fh = ENGINE_FH_BASE + e->opens++;
+	r->out.open.fh = ENGINE_FH_BASE + e->handles->opens++;
 	if (e->phase == ENGINE_RESTORE)
 		r->out.open.open_flags = model_open_flags(e->model, q->h->nodeid, FOPEN_KEEP_CACHE);
 	else
@@ -176,7 +175,7 @@ static enum verdict do_open(struct engine *e, const struct request *q, struct re
 
 static bool throw_away(const struct engine *e, uint64_t fh)
 {
-	return fh >= ENGINE_FH_BASE && fh < ENGINE_FH_BASE + e->opens;
+	return fh >= ENGINE_FH_BASE && fh < ENGINE_FH_BASE + e->handles->opens;
 }
 
 static enum verdict do_release(struct engine *e, const struct request *q, struct reply *r)
@@ -186,10 +185,16 @@ static enum verdict do_release(struct engine *e, const struct request *q, struct
 	if (q->len < sizeof(*in))
 		return fail(r, EINVAL);
 	if (throw_away(e, in->fh))
-		e->releases++;
+		e->handles->releases++;
 	else if (e->phase == ENGINE_DUMP)
 		return HOLD;	/* a handle of the daemon's: it must hear of it */
 	return answer(r, 0);
+}
+
+/* Dear: only for requests that somebody waits for, and whose asker matters. */
+static bool ours(const struct engine *e, const struct request *q)
+{
+	return !e->ours || e->ours(q->h->pid, q->h->unique, e->arg);
 }
 
 /* CRIU closes duplicates of the programs' files; dying programs their own. */
@@ -199,7 +204,7 @@ static enum verdict do_flush(struct engine *e, const struct request *q, struct r
 
 	if (q->len < sizeof(*in))
 		return fail(r, EINVAL);
-	if (e->phase == ENGINE_DUMP && !q->ours && !throw_away(e, in->fh))
+	if (e->phase == ENGINE_DUMP && !throw_away(e, in->fh) && !ours(e, q))
 		return HOLD;
 	if (e->model && (model_conn(e->model)->no & FUSECR_NO_FLUSH))
 		return fail(r, ENOSYS);
@@ -234,10 +239,12 @@ static enum verdict do_no_reply(struct engine *e, const struct request *q, struc
 
 static enum verdict do_init(struct engine *e, const struct request *q, struct reply *r)
 {
-	const FuseConnEntry *c = model_conn(e->model);
+	const FuseConnEntry *c = e->model ? model_conn(e->model) : NULL;
 	const struct fuse_init_in *in = q->arg;
 	struct fuse_init_out *o = &r->out.init;
 
+	if (!c)
+		return fail(r, EIO);
 	/* The fields up to flags are there since 7.6. */
 	if (q->len < offsetof(struct fuse_init_in, flags) + sizeof(in->flags))
 		return fail(r, EPROTO);
@@ -298,25 +305,21 @@ static const struct op ops[] = {
 	{ FUSE_LSEEK,		do_unknown,	false },
 };
 
-static enum verdict dispatch(struct engine *e, struct request *q, struct reply *r)
+static enum verdict dispatch(struct engine *e, const struct request *q, struct reply *r)
 {
 	const struct op *op = NULL;
 
-	q->ours = !e->ours || e->ours(q->h->pid, q->h->unique, e->arg);
 	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
 		if (ops[i].opcode == q->h->opcode)
 			op = &ops[i];
-	if (e->phase == ENGINE_DYING) {
-		/* The dying close their files; anything else finds no daemon. */
-		if (op && op->any)
-			return op->serve(e, q, r);
-		return fail(r, ENOTCONN);
-	}
-	if (!e->model && op && op->serve != do_no_reply && q->ours)
-		return fail(r, EIO);
-	if (op && (op->any || q->ours))
+	if (op && op->any)
 		return op->serve(e, q, r);
-	return HOLD;
+	/* The dying close their files; anything else finds no daemon. */
+	if (e->phase == ENGINE_DYING)
+		return fail(r, ENOTCONN);
+	if (!op || !ours(e, q))
+		return HOLD;
+	return e->model ? op->serve(e, q, r) : fail(r, EIO);
 }
 
 static int send_reply(int fd, uint64_t unique, const struct reply *r)
@@ -363,12 +366,13 @@ int engine_serve(struct engine *e, int fd)
 	return 1;
 }
 
-int engine_init(struct engine *e, enum engine_phase phase, uint32_t max_write)
+int engine_init(struct engine *e, enum engine_phase phase, uint32_t max_write, struct handles *handles)
 {
 	memset(e, 0, sizeof(*e));
 	if (max_write > PAYLOAD_MAX)
 		return -EBADMSG;
 	e->phase = phase;
+	e->handles = handles;
 	e->buf_size = HEADROOM + max_write;
 	e->buf = malloc(e->buf_size);
 	return e->buf ? 0 : -ENOMEM;

@@ -18,6 +18,10 @@
  * ones are put back before any daemon sees the connection again. */
 #define ENGINE_FH_BASE	0xfec7fec700000000ULL
 
+struct handles {
+	uint64_t opens, releases;	/* of throw-away handles */
+};
+
 enum engine_phase {
 	ENGINE_DUMP,	/* the daemon stands still and will come back, or not */
 	ENGINE_DYING,	/* the daemon is dead: nobody will answer later */
@@ -27,21 +31,22 @@ enum engine_phase {
 struct engine {
 	const struct model *model;	/* NULL: everything of ours fails with EIO */
 	enum engine_phase phase;
-	/* Whether a request, read already, comes from the checkpointing side. */
+	/* Whether a request that somebody waits for comes from the checkpointing side. */
 	bool (*ours)(uint32_t pid, uint64_t unique, void *arg);
 	void *arg;
 
 	uint64_t init_offered;	/* FUSE_INIT flags that the kernel offered */
 	uint32_t init_minor;	/* of the protocol 7 that it speaks */
 	bool init_done;
-	uint64_t opens, releases;	/* of throw-away handles */
+	struct handles *handles;
 	size_t held;		/* read and left unanswered */
 
 	void *buf;
 	size_t buf_size;
 };
 
-int engine_init(struct engine *e, enum engine_phase phase, uint32_t max_write);
+/* The handles are the caller's: another process may have to go on with them. */
+int engine_init(struct engine *e, enum engine_phase phase, uint32_t max_write, struct handles *handles);
 void engine_free(struct engine *e);
 
 /*

@@ -15,14 +15,15 @@
 #include <linux/fuse.h>
 #include <linux/fusecr.h>
 
+#include "asker.h"
 #include "control.h"
 #include "engine.h"
+#include "guard.h"
 #include "handle.h"
 #include "image.h"
 #include "mountfs.h"
 #include "names.h"
 #include "nl.h"
-#include "proc.h"
 #include "settle.h"
 #include "surrogate.h"
 #include "tree.h"
@@ -42,9 +43,10 @@ struct rebuilt {
 	uint32_t id;		/* in the images */
 	struct model *model;
 	struct engine engine;
+	struct handles *handles;
 	uint64_t conn_id;	/* the new one */
 	uint32_t dev;
-	pid_t criu;
+	struct asker asker;
 	int mnt;		/* detached, or attached somewhere */
 	int handle;
 	struct instance *instances;
@@ -59,6 +61,8 @@ struct restore {
 	struct rebuilt *conns;
 	size_t count;
 	char stage[STAGE_SIZE];
+	struct progress *p;
+	bool lost;		/* who began this was killed: it cannot succeed */
 };
 
 static const char *label(const struct rebuilt *rb)
@@ -77,11 +81,8 @@ static const char *label(const struct rebuilt *rb)
  */
 static bool from_criu(uint32_t pid, uint64_t unique, void *arg)
 {
-	struct rebuilt *rb = arg;
-
 	(void)unique;
-	return pid && (proc_descends(pid, rb->criu) || proc_descends(pid, getpid()) ||
-		       proc_same_exe(pid, rb->criu));
+	return asker_is_criu(arg, pid);
 }
 
 static int serve(struct rebuilt *rb, int timeout_ms)
@@ -212,6 +213,21 @@ static int negotiate(struct restore *re, struct rebuilt *rb)
 	return err;
 }
 
+static int own(struct rebuilt *rb)
+{
+	rb->handle = handle_open(rb->conn_id);
+	if (rb->handle < 0)
+		return rb->handle;
+	return model_conn(rb->model)->allow_other ? 0 : handle_admit(rb->handle, true);
+}
+
+static void disown(struct rebuilt *rb)
+{
+	if (rb->handle >= 0)
+		close(rb->handle);
+	rb->handle = -1;
+}
+
 static int rebuild(struct restore *re, struct rebuilt *rb)
 {
 	const struct message_list *devs, *mounts;
@@ -231,10 +247,10 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	if (!devs->count || !mounts->count || strcmp(c->fstype, "fuse") ||
 	    (!re->inv->own_mnt_ns && ((FuseMountEntry *)mounts->items[0])->root.len != 1))
 		return -EBADMSG;
-	err = engine_init(&rb->engine, ENGINE_RESTORE, c->max_write);
+	err = engine_init(&rb->engine, ENGINE_RESTORE, c->max_write, rb->handles);
 	rb->engine.model = rb->model;
 	rb->engine.ours = from_criu;
-	rb->engine.arg = rb;
+	rb->engine.arg = &rb->asker;
 	for (size_t i = 0; !err && i < 1; i++)
 		err = open_instance(rb, (const FuseDevEntry *)devs->items[0]);
 	if (err)
@@ -252,11 +268,7 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	if (err)
 		return err;
 	set_readahead(rb);
-	err = handle_open(rb->conn_id);
-	if (err < 0)
-		return err;
-	rb->handle = err;
-	return c->allow_other ? 0 : handle_admit(rb->handle, true);
+	return own(rb);
 }
 
 static char *text_of(const ProtobufCBinaryData *data)
@@ -348,21 +360,61 @@ static int rebuild_all(struct restore *re)
 	int err = 0;
 
 	re->conns = calloc(re->inv->conns ?: 1, sizeof(*re->conns));
-	if (!re->conns)
+	re->p = progress_new(re->inv->conns);
+	if (!re->conns || !re->p)
 		return -ENOMEM;
 	for (; !err && re->count < re->inv->conns; re->count++) {
 		struct rebuilt *rb = &re->conns[re->count];
 
 		rb->id = re->count + 1;
-		rb->criu = re->s->criu;
+		rb->handles = &re->p->conn[re->count].handles;
+		asker_init(&rb->asker, re->s->criu, true);
 		rb->mnt = rb->handle = -1;
 		err = rebuild(re, rb);
 	}
 	/* Only when every connection can be had does anything become visible. */
 	if (!err && re->inv->own_mnt_ns)
 		err = stage_create(re->stage);
-	for (size_t i = 0; !err && i < re->count; i++)
+	for (size_t i = 0; !err && i < re->count; i++) {
 		err = place(re, &re->conns[i]);
+		/* Whoever goes on from here must own it himself. */
+		disown(&re->conns[i]);
+	}
+	return err;
+}
+
+/*
+ * The process that did the work until now was killed: what CRIU asks fails from
+ * now on, hence the restore.
+ */
+static void take_over(struct restore *re, int sig)
+{
+	re->s->serial = re->p->serial;
+	re->lost = !re->p->ended;
+	if (re->lost)
+		report_add(&re->s->report, "the surrogate was killed by signal %d; try again", sig);
+	for (size_t i = 0; re->lost && i < re->count; i++) {
+		struct rebuilt *rb = &re->conns[i];
+		int err = own(rb);
+
+		/* What was read and not answered is read again. */
+		err = err ?: handle_requeue(rb->handle, rb->instances[0].fd, 0);
+		if (err < 0)
+			surrogate_log("%s: not taken over: %s", label(rb), strerror(-err));
+		rb->engine.model = NULL;
+	}
+}
+
+static int own_all(struct restore *re)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < re->count; i++)
+		err = own(&re->conns[i]);
+	if (err)
+		surrogate_fail(re->s, "the FUSE connections could not be owned: %s", strerror(-err));
+	else
+		surrogate_done(re->s);
 	return err;
 }
 
@@ -399,12 +451,12 @@ static int await_closes(struct restore *re, struct rebuilt *rb)
 	int err = 1;
 
 	for (int ms = 0; ms < CLOSE_TIMEOUT_MS && err >= 0; ms += err ? 0 : 10) {
-		err = serve(rb, rb->engine.opens - rb->engine.releases == want ? 0 : 10);
-		if (!err && rb->engine.opens - rb->engine.releases == want)
+		err = serve(rb, rb->handles->opens - rb->handles->releases == want ? 0 : 10);
+		if (!err && rb->handles->opens - rb->handles->releases == want)
 			return 0;
 	}
 	report_add(&re->s->report, "%s: %lu files are open on it, and the image has %lu", label(rb),
-		   (unsigned long)(rb->engine.opens - rb->engine.releases), (unsigned long)want);
+		   (unsigned long)(rb->handles->opens - rb->handles->releases), (unsigned long)want);
 	return err < 0 ? err : -EBUSY;
 }
 
@@ -429,11 +481,14 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 static int on_resume(struct restore *re, pid_t root)
 {
 	struct tree tree = { 0 };
-	int err = tree_read(&tree, root);
+	int err = re->lost ? -EIO : tree_read(&tree, root);
 
 	for (size_t i = 0; !err && i < re->count; i++)
 		err = settle(re, &re->conns[i], &tree);
 	tree_free(&tree);
+	re->p->ended = !err;
+	if (err)
+		surrogate_fail(re->s, "the FUSE connections could not be handed back: %s", strerror(-err));
 	return err;
 }
 
@@ -452,14 +507,14 @@ static void restore_free(struct restore *re, bool keep)
 				free(path);
 			}
 		}
-		if (rb->handle >= 0)
-			close(rb->handle);
+		disown(rb);
 		if (rb->mnt >= 0)
 			close(rb->mnt);
 		for (size_t k = 0; k < rb->count; k++)
 			close(rb->instances[k].fd);
 		free(rb->instances);
 		engine_free(&rb->engine);
+		asker_free(&rb->asker);
 		model_free(rb->model);
 	}
 	stage_remove(re->stage);
@@ -475,10 +530,15 @@ static bool stand_in(struct restore *re)
 {
 	struct pollfd *pfd = calloc(re->count + 2, sizeof(*pfd));
 	struct control_msg m;
-	bool over = false;
-	int fd, err;
+	bool over = re->p->ended;
+	int fd;
 
-	while (pfd) {
+	if (re->lost && re->p->asked) {
+		surrogate_fail(re->s, "-");
+		free(pfd);
+		return false;
+	}
+	while (pfd && !over) {
 		for (size_t i = 0; i < re->count; i++)
 			pfd[i] = (struct pollfd){ .fd = re->conns[i].instances[0].fd, .events = POLLIN };
 		pfd[re->count] = (struct pollfd){ .fd = re->s->control, .events = POLLIN };
@@ -492,14 +552,14 @@ static bool stand_in(struct restore *re)
 			on_fetch(re);
 		if (!pfd[re->count].revents)
 			continue;
-		if (control_recv(re->s->control, &m, &fd) <= 0 || m.type != CONTROL_RESUME) {
-			surrogate_log("CRIU ended without a restored tree");
-			break;
-		}
-		err = on_resume(re, m.value);
-		if (err)
-			surrogate_fail(re->s, "the FUSE connections could not be handed back: %s", strerror(-err));
-		over = !err;
+		if (control_recv(re->s->control, &m, &fd) <= 0)
+			m.type = CONTROL_END;
+		re->s->serial = re->p->serial = m.serial;
+		re->p->asked = m.type;
+		if (m.type == CONTROL_RESUME)
+			over = !on_resume(re, m.value);
+		else if (re->lost)
+			surrogate_fail(re->s, "-");
 		break;
 	}
 	free(pfd);
@@ -530,7 +590,7 @@ int surrogate_restore(struct surrogate *s)
 {
 	struct restore re = { .s = s };
 	bool over;
-	int err = read_inventory(&re);
+	int killed, err = read_inventory(&re);
 
 	if (!err) {
 		err = nl_open(&re.nl);
@@ -543,12 +603,14 @@ int surrogate_restore(struct surrogate *s)
 		restore_free(&re, false);
 		return 1;
 	}
-	surrogate_done(s);
-	over = stand_in(&re);
+	killed = guard();
+	if (killed > 0)
+		take_over(&re, killed);
+	over = killed <= 0 && own_all(&re) ? false : stand_in(&re);
 	/* Our duplicates go before anyone runs: the daemon is alone from now on. */
 	restore_free(&re, over);
-	if (over)
-		surrogate_done(s);
+	/* Ignored if the answer was a failure. */
+	surrogate_done(s);
 	surrogate_log(over ? "the daemon has taken over" : "the mounts are taken back");
 	return !over;
 }

@@ -32,6 +32,7 @@ void surrogate_log(const char *fmt, ...)
 
 static void tell(struct surrogate *s, struct control_msg *m)
 {
+	m->serial = s->serial;
 	if (control_send(s->control, m, -1))
 		surrogate_log("the plugin does not listen: %s", strerror(errno));
 }

@@ -8,6 +8,7 @@
 #define FUSECR_SURROGATE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "report.h"
@@ -18,6 +19,7 @@ struct surrogate {
 	int dirfd;	/* CRIU's image directory */
 	pid_t criu;	/* the process that the plugin lives in */
 	pid_t root;	/* dump: root of the tree */
+	uint32_t serial;	/* of the question that is being answered */
 	struct report report;
 };
 

@@ -125,7 +125,7 @@ void dump_watch(struct dump *d)
 	bool tracer_gone;
 	int pidfd;
 
-	if (!d->frozen)
+	if (!d->p->frozen)
 		return;	/* CRIU never got that far: the daemon never stood still */
 	pidfd = pidfd_open(d->s->criu, 0);
 	for (;;) {
