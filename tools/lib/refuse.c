@@ -59,7 +59,7 @@ void refuse_conn(struct report *r, const struct snapshot *snap, const FuseConnEn
 		report_add(r, "%s: its daemon has not answered INIT yet; try again", label);
 	if (!(c->state & FUSECR_CONN_CONNECTED) || (c->state & (FUSECR_CONN_ABORTED | FUSECR_CONN_ERROR)))
 		report_add(r, "%s: it is aborted or its daemon is dead; unmount it", label);
-	if ((c->state & FUSECR_CONN_HELD) && !snap->o.surrogate)
+	if ((c->state & FUSECR_CONN_HELD) && !snap->o.surrogate[0])
 		report_add(r, "%s: another checkpoint holds it", label);
 	if (strcmp(c->fstype, "fuse"))
 		report_add(r, "%s: file system type %s is not carried", label, c->fstype);
@@ -143,30 +143,39 @@ void refuse_request(struct report *r, const struct snapshot *snap,
 		   (unsigned long)req->nodeid, req->pid, req_state_name(req->state));
 }
 
-void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry *i)
+static void object_to_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry *i, const char *why)
 {
-	char what[320];
+	char name[256] = "";
 
 	if (i->n_name)
-		snprintf(what, sizeof(what), "node %lu (%.*s)", (unsigned long)i->nodeid,
-			 (int)i->name[0]->name.len, i->name[0]->name.data);
-	else
-		snprintf(what, sizeof(what), "node %lu", (unsigned long)i->nodeid);
-	if (i->flags & FUSECR_INODE_BAD)
-		report_add(r, "%s: %s is stale in the kernel", conn_label(c), what);
-	if (i->flags & FUSECR_INODE_UNLINKED)
-		report_add(r, "%s: %s is deleted but still in use", conn_label(c), what);
-	if (i->flags & FUSECR_INODE_LOCKED)
-		report_add(r, "%s: %s has file locks or leases", conn_label(c), what);
-	if (i->flags & FUSECR_INODE_WATCHED)
-		report_add(r, "%s: %s is watched by inotify or fanotify", conn_label(c), what);
-	if (i->flags & FUSECR_INODE_DAX)
-		report_add(r, "%s: %s uses DAX", conn_label(c), what);
-	if (i->flags & FUSECR_INODE_PASSTHROUGH)
-		report_add(r, "%s: %s has a passthrough backing file", conn_label(c), what);
-	if (i->dirty_pages || i->writeback_pages)
-		report_add(r, "%s: %s has %u dirty pages and %u under write-back; sync it and try again",
-			   conn_label(c), what, i->dirty_pages, i->writeback_pages);
+		snprintf(name, sizeof(name), " (%.*s)", (int)i->name[0]->name.len, i->name[0]->name.data);
+	report_add(r, "%s: node %lu%s %s", conn_label(c), (unsigned long)i->nodeid, name, why);
+}
+
+/* There are many, and nearly all are in order: nothing is worded before it is needed. */
+void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry *i)
+{
+	static const struct {
+		uint32_t flag;
+		const char *why;
+	} reasons[] = {
+		{ FUSECR_INODE_BAD, "is stale in the kernel" },
+		{ FUSECR_INODE_UNLINKED, "is deleted but still in use" },
+		{ FUSECR_INODE_LOCKED, "has file locks or leases" },
+		{ FUSECR_INODE_WATCHED, "is watched by inotify or fanotify" },
+		{ FUSECR_INODE_DAX, "uses DAX" },
+		{ FUSECR_INODE_PASSTHROUGH, "has a passthrough backing file" },
+	};
+	char why[96];
+
+	for (size_t k = 0; k < sizeof(reasons) / sizeof(*reasons); k++)
+		if (i->flags & reasons[k].flag)
+			object_to_inode(r, c, i, reasons[k].why);
+	if (i->dirty_pages || i->writeback_pages) {
+		snprintf(why, sizeof(why), "has %u dirty pages and %u under write-back; sync it and try again",
+			 i->dirty_pages, i->writeback_pages);
+		object_to_inode(r, c, i, why);
+	}
 }
 
 static void file_label(char *buf, size_t len, const FuseFileEntry *f)
@@ -190,40 +199,44 @@ void refuse_virtiofs(struct report *r, const FuseFileEntry *f)
 	report_add(r, "%s: on virtiofs, which is not carried", what);
 }
 
-void refuse_file(struct report *r, const struct snapshot *snap,
-		 const FuseConnEntry *c, const FuseFileEntry *f)
+static void object_to_file(struct report *r, const FuseConnEntry *c, const FuseFileEntry *f, const char *why)
 {
-	const char *label = conn_label(c);
 	char what[320];
 
 	file_label(what, sizeof(what), f);
+	report_add(r, "%s: %s %s", conn_label(c), what, why);
+}
+
+void refuse_file(struct report *r, const struct snapshot *snap,
+		 const FuseConnEntry *c, const FuseFileEntry *f)
+{
+	bool fd = f->use == FUSECR_FILE_FD, ours = tree_find(&snap->tree, f->pid);
+
 	if (f->use == FUSECR_FILE_INCOMPLETE) {
-		if (tree_find(&snap->tree, f->pid))
-			report_add(r, "%s: the mappings of %s could not be read now; try again", label, what);
+		if (ours)
+			object_to_file(r, c, f, "in its mappings: they could not be read now; try again");
 		return;
 	}
-	if (!tree_find(&snap->tree, f->pid)) {
-		report_add(r, "%s: %s is outside the tree but uses the mount", label, what);
+	if (!ours) {
+		object_to_file(r, c, f, "is outside the tree but uses the mount");
 		return;
 	}
 	if (f->use == FUSECR_FILE_MAP)
-		report_add(r, "%s: %s is a memory mapping of a file on the mount", label, what);
+		object_to_file(r, c, f, "is a memory mapping of a file on the mount");
 	if (f->flags & FUSECR_FF_UNLINKED)
-		report_add(r, "%s: %s is deleted", label, what);
+		object_to_file(r, c, f, "is deleted");
 	if (f->flags & FUSECR_FF_FLOCK)
-		report_add(r, "%s: %s may hold a flock that only the daemon knows", label, what);
+		object_to_file(r, c, f, "may hold a flock that only the daemon knows");
 	/* Once polled it stays listed, also when the daemon knows no poll. */
 	if ((f->flags & FUSECR_FF_POLLED) && !(c->no & FUSECR_NO_POLL))
-		report_add(r, "%s: %s waits for a poll notification of the daemon", label, what);
+		object_to_file(r, c, f, "waits for a poll notification of the daemon");
 	if (f->flags & FUSECR_FF_PASSTHROUGH)
-		report_add(r, "%s: %s uses passthrough", label, what);
-	if (f->use == FUSECR_FILE_FD && (f->flags & FUSECR_FF_FOREIGN))
-		report_add(r, "%s: %s is a FIFO, socket or device on the mount", label, what);
+		object_to_file(r, c, f, "uses passthrough");
+	if (fd && (f->flags & FUSECR_FF_FOREIGN))
+		object_to_file(r, c, f, "is a FIFO, socket or device on the mount");
 	/* Such locks leave no trace in the kernel: fs/fuse/file.c, fuse_file_lock(). */
-	if (f->use == FUSECR_FILE_FD && S_ISREG(f->mode) && !(f->flags & FUSECR_FF_PATH) &&
-	    !(c->no & FUSECR_NO_LOCK))
-		report_add(r, "%s: %s: the daemon keeps POSIX locks itself (FUSE_POSIX_LOCKS), and whether this file is locked cannot be seen",
-			   label, what);
+	if (fd && S_ISREG(f->mode) && !(f->flags & FUSECR_FF_PATH) && !(c->no & FUSECR_NO_LOCK))
+		object_to_file(r, c, f, "may be locked: the daemon keeps POSIX locks itself (FUSE_POSIX_LOCKS), and whether this file is locked cannot be seen");
 }
 
 /* Fuse decides on these in open, so the answer to OPEN has to be right. */
@@ -231,33 +244,23 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 
 static int by_node(const void *a, const void *b)
 {
-	const FuseFileEntry *fa = *(const FuseFileEntry **)a, *fb = *(const FuseFileEntry **)b;
+	const struct snapshot_open *oa = a, *ob = b;
 
-	return (fa->nodeid > fb->nodeid) - (fa->nodeid < fb->nodeid);
+	return (oa->nodeid > ob->nodeid) - (oa->nodeid < ob->nodeid);
 }
 
-void refuse_files(struct report *r, const struct snapshot_conn *sc)
+void refuse_opens(struct report *r, const struct snapshot_conn *sc)
 {
-	const FuseFileEntry **files = calloc(sc->files.count ?: 1, sizeof(*files));
-	size_t count = 0;
-
-	for (size_t i = 0; files && i < sc->files.count; i++) {
-		const FuseFileEntry *f = (const FuseFileEntry *)sc->files.items[i];
-
-		if (f->has_fh)
-			files[count++] = f;
-	}
-	if (files)
-		qsort(files, count, sizeof(*files), by_node);
-	for (size_t i = 1; i < count; i++) {
-		const FuseFileEntry *a = files[i - 1], *b = files[i];
+	if (sc->nr_opens)
+		qsort(sc->opens, sc->nr_opens, sizeof(*sc->opens), by_node);
+	for (size_t i = 1; i < sc->nr_opens; i++) {
+		const struct snapshot_open *a = &sc->opens[i - 1], *b = &sc->opens[i];
 
 		if (a->nodeid == b->nodeid && ((a->open_flags ^ b->open_flags) & DECIDED_IN_OPEN))
 			report_add(r, "%s: node %lu is open twice with different FOPEN flags (%#x, %#x)",
 				   conn_label(sc->conn), (unsigned long)a->nodeid,
 				   a->open_flags, b->open_flags);
 	}
-	free(files);
 }
 
 struct elsewhere {

@@ -19,7 +19,7 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		 const FuseConnEntry *conn, const FuseFileEntry *file);
 void refuse_virtiofs(struct report *r, const FuseFileEntry *file);
 /* Opens of one node that answers to OPEN could not tell apart. */
-void refuse_files(struct report *r, const struct snapshot_conn *sc);
+void refuse_opens(struct report *r, const struct snapshot_conn *sc);
 /* The connection mounted where a checkpoint of this tree does not reach. */
 void refuse_mounts(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc);
 

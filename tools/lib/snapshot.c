@@ -56,8 +56,8 @@ static void conn_free(struct snapshot_conn *sc)
 	if (sc->conn)
 		fuse_conn_entry__free_unpacked(sc->conn, NULL);
 	message_list_free(&sc->devs);
-	message_list_free(&sc->files);
 	message_list_free(&sc->mounts);
+	free(sc->opens);
 }
 
 void snapshot_free(struct snapshot *snap)
@@ -321,12 +321,27 @@ static int collect_inode(const FuseInodeEntry *inode, void *arg)
 	return collect_write(c, &inode->base);
 }
 
+static int keep_open(struct snapshot_conn *sc, const FuseFileEntry *file)
+{
+	struct snapshot_open *opens = sc->opens;
+
+	/* Grown by doubling: a power of two is full. */
+	if (!(sc->nr_opens & (sc->nr_opens - 1))) {
+		opens = reallocarray(opens, sc->nr_opens ? 2 * sc->nr_opens : 1, sizeof(*opens));
+		if (!opens)
+			return -ENOMEM;
+		sc->opens = opens;
+	}
+	opens[sc->nr_opens++] = (struct snapshot_open){ file->nodeid, file->open_flags };
+	return 0;
+}
+
 static int collect_file(const FuseFileEntry *file, void *arg)
 {
 	struct collect *c = arg;
 	const struct task *task = tree_find(&c->snap->tree, file->pid);
 	FuseFileEntry copy = *file;
-	int err;
+	int err = 0;
 
 	if (stands_in(c->snap, file->pid))
 		return 0;
@@ -335,7 +350,8 @@ static int collect_file(const FuseFileEntry *file, void *arg)
 		return 0;
 	copy.has_vpid = 1;
 	copy.vpid = task->vpid;
-	err = message_list_add(&c->sc->files, &copy.base);
+	if (file->has_fh)
+		err = keep_open(c->sc, file);
 	return err ?: collect_write(c, &copy.base);
 }
 
@@ -385,14 +401,14 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 	struct collect c = { .snap = snap, .sc = sc, .r = r };
 	int err;
 
-	message_list_free(&sc->files);
+	sc->nr_opens = 0;
 	refuse_conn(r, snap, sc->conn);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		err = collect_kind(&c, dirfd, kinds[i]);
 		if (err)
 			return err;
 	}
-	refuse_files(r, sc);
+	refuse_opens(r, sc);
 	return 0;
 }
 

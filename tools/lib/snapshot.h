@@ -21,13 +21,20 @@ struct message_list {
 	size_t count;
 };
 
+/* What is kept of a file: trees with 100,000 of them exist. */
+struct snapshot_open {
+	uint64_t nodeid;
+	uint32_t open_flags;
+};
+
 struct snapshot_conn {
 	FusecrCountEntry written;	/* entries, in the images */
 	uint32_t id;			/* in the images' names, from 1 */
 	FuseConnEntry *conn;
 	struct message_list devs;	/* FuseDevEntry, of the tree's tasks only */
-	struct message_list files;	/* FuseFileEntry, likewise */
 	struct message_list mounts;	/* FuseMountEntry, in the tree's namespace */
+	struct snapshot_open *opens;	/* files that have a handle of the daemon's */
+	size_t nr_opens;
 };
 
 enum snapshot_scope {
@@ -65,7 +72,8 @@ void snapshot_free(struct snapshot *snap);
 /*
  * Reads requests, inodes and files of each connection, adds to the report what
  * a checkpoint could not carry, and writes the images into dirfd (-1: only
- * looks).  Memory does not grow with the number of inodes.
+ * looks).  Memory does not grow with the number of inodes, and by 16 bytes for
+ * each open file.
  */
 int snapshot_collect(struct snapshot *snap, int dirfd, struct report *r);
 /* Writes devices and, last, the inventory: only now is the image set complete. */

@@ -89,9 +89,25 @@ static void unmount_all(const struct served *sv)
 	free(u.paths);
 }
 
+/* All that waits for an answer; false when the connection is gone. */
+static bool serve_dying(struct served *sv)
+{
+	int n = 1;
+
+	while (n > 0)
+		n = engine_serve(&sv->engine, sv->devfd);
+	if (n < 0) {
+		close(sv->devfd);
+		sv->devfd = -1;
+	}
+	return n == 0;
+}
+
 static void bury(struct dump *d)
 {
-	size_t left = d->count;
+	struct pollfd *pfd = calloc(d->count, sizeof(*pfd));
+	size_t left = pfd ? d->count : 0;
+	int quiet = 0;
 
 	surrogate_log("the tree is dead");
 	for (size_t i = 0; i < d->count; i++) {
@@ -99,24 +115,19 @@ static void bury(struct dump *d)
 		if (!d->snap->own_mnt_ns)
 			unmount_all(&d->served[i]);
 	}
-	for (int ms = 0; left && ms < BURY_MS; ms += LOOK_MS) {
+	while (left && quiet < BURY_MS) {
 		for (size_t i = 0; i < d->count; i++) {
-			struct served *sv = &d->served[i];
-			int n = 1;
-
-			if (sv->devfd < 0)
-				continue;
-			while (n > 0)
-				n = engine_serve(&sv->engine, sv->devfd);
-			if (n < 0) {
-				close(sv->devfd);
-				sv->devfd = -1;
+			if (d->served[i].devfd >= 0 && !serve_dying(&d->served[i]))
 				left--;
-			}
+			pfd[i] = (struct pollfd){ .fd = d->served[i].devfd, .events = POLLIN };
 		}
-		if (left)
-			poll(NULL, 0, LOOK_MS);
+		/* The dying ask one thing after another: at once, not at the next look. */
+		if (left && poll(pfd, d->count, LOOK_MS) > 0)
+			quiet = 0;
+		else
+			quiet += LOOK_MS;
 	}
+	free(pfd);
 	surrogate_log("%zu connections outlived the tree", left);
 }
 
