@@ -58,7 +58,7 @@ PLUGIN := $(if $(PLUGIN_SRC),$(BUILD)/fusecr_plugin.so)
 MAN_SRC := $(wildcard Documentation/*.scd)
 MAN := $(MAN_SRC:Documentation/%.scd=$(BUILD)/%)
 
-.PHONY: check-full all tools man module module-clean install uninstall deps \
+.PHONY: all tools man module module-clean install uninstall deps \
 	selftests check demo bench clean FORCE
 .DELETE_ON_ERROR:
 
@@ -153,10 +153,6 @@ selftests:
 
 check:
 	@selftests/check
-
-# Every scenario on every kernel.
-check-full:
-	@selftests/check -a
 
 demo:
 	@selftests/demo/run

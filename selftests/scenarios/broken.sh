@@ -340,6 +340,17 @@ restore_surrogate_killed() {
 scenario restore-surrogate-killed-early restore_surrogate_killed pre-restore
 scenario restore-surrogate-killed-late restore_surrogate_killed post-restore
 
+# A handle keeps the module: it goes when nobody needs it.
+rmmod_meanwhile() {
+	dumped_tree
+	at post-restore "! rmmod fusecr"
+	restore_works
+	reached post-restore
+	module_unload
+	module_load
+}
+scenario restore-rmmod rmmod_meanwhile
+
 without_module_restore() {
 	dumped_tree
 	module_unload

@@ -367,7 +367,7 @@ gone() {
 	local pid
 	for pid; do
 		# The tree's root may wait for this shell to reap it.
-		[ -e "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status" && return 1
+		grep -q '^State:.[^Z]' "/proc/$pid/status" 2>/dev/null && return 1
 	done
 	return 0
 }
