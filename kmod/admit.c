@@ -21,7 +21,7 @@
 #include <linux/kprobes.h>
 #include <linux/mutex.h>
 #include <linux/rculist.h>
-#include <linux/sched.h>
+#include <linux/user_namespace.h>
 #include <linux/slab.h>
 #include <linux/fusecr.h>
 
@@ -56,7 +56,7 @@ static int on_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
 	const struct fuse_conn *fc = (void *)regs_get_kernel_argument(regs, 0);
 
 	return !is_admitted(fc) ||
-	       !has_capability_noaudit(current, CAP_SYS_ADMIN);
+	       !ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 }
 NOKPROBE_SYMBOL(on_entry);
 

@@ -478,3 +478,49 @@ int fusecr_btf_member(const struct fusecr_btf *btf, u32 type, const char *path,
 		t = inner;
 	}
 }
+
+static void each_member(const struct fusecr_btf *btf, const struct btf_type *t,
+			u32 base, unsigned int depth,
+			void (*fn)(const char *name,
+				   const struct fusecr_btf_member *member,
+				   void *arg),
+			void *arg)
+{
+	const struct btf_member *m = (const void *)(t + 1);
+	bool bitfields = BTF_INFO_KFLAG(t->info);
+	unsigned int i;
+
+	for (i = 0; i < btf_type_vlen(t); i++, m++) {
+		const struct btf_type *inner = strip(btf, m->type);
+		const char *name = name_at(btf, m->name_off);
+		struct fusecr_btf_member member = {
+			.bit_off = base + (bitfields ?
+				BTF_MEMBER_BIT_OFFSET(m->offset) : m->offset),
+			.bit_size = bitfields ?
+				BTF_MEMBER_BITFIELD_SIZE(m->offset) : 0,
+		};
+
+		if (!inner)
+			continue;
+		if (*name) {
+			member.kind = BTF_INFO_KIND(inner->info);
+			member.size = size_of(btf, inner);
+			fn(name, &member, arg);
+		} else if (depth && is_aggregate(inner)) {
+			each_member(btf, inner, member.bit_off, depth - 1, fn,
+				    arg);
+		}
+	}
+}
+
+void fusecr_btf_each(const struct fusecr_btf *btf, u32 type,
+		     void (*fn)(const char *name,
+				const struct fusecr_btf_member *member,
+				void *arg),
+		     void *arg)
+{
+	const struct btf_type *t = strip(btf, type);
+
+	if (is_aggregate(t))
+		each_member(btf, t, 0, DEPTH_LIMIT, fn, arg);
+}

@@ -55,6 +55,13 @@ struct fusecr_btf_member {
 int fusecr_btf_member(const struct fusecr_btf *btf, u32 type, const char *path,
 		      struct fusecr_btf_member *member);
 
+/* Calls back for each member that has a name, as @fusecr_btf_member() counts. */
+void fusecr_btf_each(const struct fusecr_btf *btf, u32 type,
+		     void (*fn)(const char *name,
+				const struct fusecr_btf_member *member,
+				void *arg),
+		     void *arg);
+
 /* Bytes of a type; 0 for one without size. */
 u32 fusecr_btf_size(const struct fusecr_btf *btf, u32 type);
 

@@ -4,6 +4,7 @@
 #define FUSECR_COMPAT_H
 
 #include <linux/fs.h>
+#include <linux/fs_struct.h>
 #include <linux/fuse.h>
 #include <linux/netlink.h>
 #include <linux/version.h>
@@ -23,6 +24,13 @@
 #endif
 #ifndef FUSE_PASSTHROUGH
 #define FUSE_PASSTHROUGH		(1ULL << 37)	/* 6.9 */
+#endif
+
+#ifndef FUSE_OVER_IO_URING
+#define FUSE_OVER_IO_URING		(1ULL << 41)	/* 6.14 */
+#endif
+#ifndef FUSE_REQUEST_TIMEOUT
+#define FUSE_REQUEST_TIMEOUT		(1ULL << 42)	/* 6.15 */
 #endif
 
 /*
@@ -81,6 +89,43 @@ static inline struct timespec64 compat_ctime(const struct inode *inode)
 	return inode->i_ctime;
 #endif
 }
+
+/* 6.17: the spinlock of a fs_struct is a seqlock's now. */
+static inline void compat_fs_lock(struct fs_struct *fs)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	read_seqlock_excl(&fs->seq);
+#else
+	spin_lock(&fs->lock);
+#endif
+}
+
+static inline void compat_fs_unlock(struct fs_struct *fs)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	read_sequnlock_excl(&fs->seq);
+#else
+	spin_unlock(&fs->lock);
+#endif
+}
+
+/* 6.19: "fs: make sure ->i_state accesses go through accessors". */
+static inline bool compat_inode_is_new(struct inode *inode)
+{
+	lockdep_assert_held(&inode->i_lock);
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+	return inode_state_read(inode) & I_NEW;
+#else
+	return inode->i_state & I_NEW;
+#endif
+}
+
+/* The union that the member is in has no name any more since 7.1. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 1, 0)
+#define compat_d_alias d_alias
+#else
+#define compat_d_alias d_u.d_alias
+#endif
 
 /*
  * What a file was opened as: the mapping of a passthrough file is that of its

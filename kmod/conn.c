@@ -5,6 +5,7 @@
 #include <linux/err.h>
 #include <linux/exportfs.h>
 #include <linux/fs.h>
+#include <linux/fs_context.h>
 #include <linux/fusecr.h>
 #include <linux/kdev_t.h>
 #include <linux/module.h>
@@ -58,7 +59,7 @@ u64 fusecr_cookie(const void *object)
 
 /* What to look for: an id, or the least device above @after. */
 struct pick {
-	struct file_system_type *type;
+	struct fs_context fc;	/* for sget_fc(): of a mount that is refused */
 	u64 id;			/* 0: any */
 	u32 after;
 	struct super_block *sb;	/* out: pinned */
@@ -86,7 +87,7 @@ static struct super_block *best_of(const struct pick *pick)
 {
 	struct super_block *sb, *best = NULL;
 
-	hlist_for_each_entry(sb, &pick->type->fs_supers, s_instances) {
+	hlist_for_each_entry(sb, &pick->fc.fs_type->fs_supers, s_instances) {
 		struct fuse_conn *fc = conn_of(sb);
 
 		if (!fc)
@@ -102,10 +103,10 @@ static struct super_block *best_of(const struct pick *pick)
 	return best;
 }
 
-/* Called by sget() with sb_lock held. */
-static int pick_super(struct super_block *unused, void *data)
+/* Called by sget_fc() with sb_lock held. */
+static int pick_super(struct super_block *unused, struct fs_context *fc)
 {
-	struct pick *pick = data;
+	struct pick *pick = container_of(fc, struct pick, fc);
 	struct super_block *sb;
 
 	rcu_read_lock();
@@ -123,17 +124,21 @@ static int pick_super(struct super_block *unused, void *data)
 /*
  * iterate_supers_type() takes each superblock's s_umount, which an unmount or
  * a remount may hold while it waits for its daemon (generic_shutdown_super(),
- * fuse_reconfigure()).  sget() calls back with the list of superblocks locked
- * and nothing else; refused the new one, it frees that and leaves no trace.
+ * fuse_reconfigure()).  sget_fc() calls back with the list of superblocks
+ * locked and nothing else; refused the new one, it frees that and leaves no
+ * trace.
  */
-static struct fusecr_conn *pick(struct pick *pick)
+static struct fusecr_conn *pick(struct pick *pick,
+				struct file_system_type *type)
 {
 	struct fusecr_conn *conn = kzalloc(sizeof(*conn), GFP_KERNEL);
 	struct super_block *sb;
 
 	if (!conn)
 		return ERR_PTR(-ENOMEM);
-	sb = sget(pick->type, NULL, pick_super, 0, pick);
+	pick->fc.fs_type = type;
+	pick->fc.user_ns = &init_user_ns;
+	sb = sget_fc(&pick->fc, NULL, pick_super);
 	if (!pick->sb) {
 		kfree(conn);
 		return PTR_ERR(sb) == -ECANCELED ? NULL : ERR_CAST(sb);
@@ -149,8 +154,8 @@ struct fusecr_conn *fusecr_conn_get(u64 id)
 	unsigned int i;
 
 	for (i = 0; id && i < ARRAY_SIZE(types) && types[i]; i++) {
-		struct pick p = { .type = types[i], .id = id };
-		struct fusecr_conn *conn = pick(&p);
+		struct pick p = { .id = id };
+		struct fusecr_conn *conn = pick(&p, types[i]);
 
 		if (conn)
 			return conn;
@@ -161,11 +166,8 @@ struct fusecr_conn *fusecr_conn_get(u64 id)
 struct fusecr_conn *fusecr_conn_next(struct fusecr_conn_cursor *cursor)
 {
 	while (cursor->type < ARRAY_SIZE(types) && types[cursor->type]) {
-		struct pick p = {
-			.type = types[cursor->type],
-			.after = cursor->dev,
-		};
-		struct fusecr_conn *conn = pick(&p);
+		struct pick p = { .after = cursor->dev };
+		struct fusecr_conn *conn = pick(&p, types[cursor->type]);
 
 		if (IS_ERR(conn))
 			return conn;
@@ -223,6 +225,9 @@ static const struct {
 	{ FUSE_CREATE_SUPP_GROUP,	FL_CONN_CREATE_SUPP_GROUP },
 	{ FUSE_DIRECT_IO_ALLOW_MMAP,	FL_CONN_DIRECT_IO_ALLOW_MMAP },
 	{ FUSE_PASSTHROUGH,		FL_CONN_PASSTHROUGH },
+	{ FUSE_OVER_IO_URING,		FL_CONN_IO_URING },
+	/* Not the bit, but a value: it may also come from a sysctl. */
+	{ FUSE_REQUEST_TIMEOUT,		FL_CONN_REQ_TIMEOUT },
 };
 
 /* Flags that leave a trace elsewhere than in a bit that is set. */
@@ -249,6 +254,13 @@ u64 fusecr_conn_known_flags(void)
 }
 
 /* The flags that, sent as the answer to FUSE_INIT, lead to this state. */
+static bool is_on(const struct fuse_conn *fc, enum fl_id id)
+{
+	if (id == FL_CONN_REQ_TIMEOUT)
+		return *fl_conn_req_timeout(fc);
+	return fl_bit(fc, id);
+}
+
 static u64 flags_of(const struct fusecr_conn *conn)
 {
 	const struct fuse_conn *fc = conn->fc;
@@ -258,7 +270,7 @@ static u64 flags_of(const struct fusecr_conn *conn)
 	if (!fl_bit(fc, FL_CONN_INIT))
 		return 0;
 	for (i = 0; i < ARRAY_SIZE(init_flags); i++)
-		if (fl_has(init_flags[i].id) && fl_bit(fc, init_flags[i].id))
+		if (fl_has(init_flags[i].id) && is_on(fc, init_flags[i].id))
 			flags |= init_flags[i].flag;
 	if (!fl_bit(fc, FL_CONN_NO_LOCK))
 		flags |= FUSE_POSIX_LOCKS;
@@ -417,7 +429,7 @@ static int put_counters(struct sk_buff *skb, const struct fusecr_conn *conn)
 	     nla_put_u32(skb, FUSECR_CONN_EPOCH,
 			 atomic_read(fl_conn_epoch(fc)))) ||
 	    nla_put_u32(skb, FUSECR_CONN_DEV_COUNT,
-			atomic_read(fl_conn_dev_count(fc))) ||
+			n.devices) ||
 	    nla_put_u32(skb, FUSECR_CONN_NUM_WAITING,
 			atomic_read(fl_conn_num_waiting(fc))) ||
 	    nla_put_u32(skb, FUSECR_CONN_NUM_BACKGROUND,
@@ -434,13 +446,18 @@ static int put_counters(struct sk_buff *skb, const struct fusecr_conn *conn)
 static int put_obstacles(struct sk_buff *skb, const struct fuse_conn *fc)
 {
 	bool dax = fl_has(FL_CONN_DAX) && *fl_conn_dax(fc);
-	bool uring = fl_has(FL_CONN_RING) && *fl_conn_ring(fc);
+	bool uring = (fl_has(FL_CONN_RING) && *fl_conn_ring(fc)) ||
+		     (fl_has(FL_CONN_IO_URING) && fl_bit(fc, FL_CONN_IO_URING));
+	char unknown[256];
 
 	/* Only the head is looked at: killsb may be held for a daemon's sake. */
 	if (nla_put_u8(skb, FUSECR_CONN_DAX, dax) ||
 	    nla_put_u8(skb, FUSECR_CONN_URING, uring) ||
 	    nla_put_u8(skb, FUSECR_CONN_SUBMOUNTS,
 		       !list_is_singular(fl_conn_mounts(fc))))
+		return -EMSGSIZE;
+	if (fl_conn_unknown(fc, unknown, sizeof(unknown)) &&
+	    nla_put_string(skb, FUSECR_CONN_UNKNOWN, unknown))
 		return -EMSGSIZE;
 	return 0;
 }

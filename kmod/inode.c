@@ -47,7 +47,7 @@ static struct inode *get(struct inode *inode)
 	bool new;
 
 	spin_lock(&inode->i_lock);
-	new = inode->i_state & I_NEW;
+	new = compat_inode_is_new(inode);
 	spin_unlock(&inode->i_lock);
 	/* Never new again; igrab() looks for what goes. */
 	return new ? NULL : igrab(inode);
@@ -162,7 +162,7 @@ static int put_names(struct sk_buff *skb, struct inode *inode, bool shorten,
 
 	*more = false;
 	spin_lock(&inode->i_lock);
-	hlist_for_each_entry(dentry, &inode->i_dentry, d_u.d_alias) {
+	hlist_for_each_entry(dentry, &inode->i_dentry, compat_d_alias) {
 		spin_lock(&dentry->d_lock);
 		/* The root, and what was opened by handle, have no name. */
 		if (!IS_ROOT(dentry)) {

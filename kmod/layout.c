@@ -33,7 +33,7 @@ enum kind {
 	PTR,
 	AGG,	/* structure or union */
 	ARR,
-	BIT,	/* bit-field of one bit */
+	BIT,	/* bit-field of one bit, or an integer that says yes or no */
 	SIZE,	/* no member: size of the structure itself */
 };
 
@@ -57,6 +57,13 @@ struct row {
 #define OP(id, of, member, kind) ROW(id, of, #member, kind, 0, true)
 #define B(id, member) ROW(CONN_##id, fuse_conn, #member, BIT, 0, false)
 #define OB(id, member) ROW(CONN_##id, fuse_conn, #member, BIT, 0, true)
+/* Since 7.3 in fuse_chan ("fuse: split out channel", fs/fuse/fuse_dev_i.h). */
+#define CHAN(id, member, kind, type) \
+	ROW(CONN_##id, fuse_conn, "chan->" #member, kind, sizeof(type), false), \
+	ROW(CONN_##id, fuse_conn, #member, kind, sizeof(type), false)
+#define OCHAN(id, member, kind, type) \
+	ROW(CONN_##id, fuse_conn, "chan->" #member, kind, sizeof(type), true), \
+	ROW(CONN_##id, fuse_conn, #member, kind, sizeof(type), true)
 #define S(id, of) ROW(id, of, NULL, SIZE, 0, false)
 #define OS(id, of) ROW(id, of, NULL, SIZE, 0, true)
 
@@ -65,8 +72,9 @@ static const struct row rows[] __initconst = {
 	M(MOUNT_SB, fuse_mount, sb, PTR, void *),
 
 	M(CONN_LOCK, fuse_conn, lock, AGG, spinlock_t),
-	M(CONN_BG_LOCK, fuse_conn, bg_lock, AGG, spinlock_t),
-	M(CONN_DEV_COUNT, fuse_conn, dev_count, AGG, atomic_t),
+	ROW(CONN_DEV_LOCK, fuse_conn, "chan->lock", AGG, sizeof(spinlock_t), false),
+	M(CONN_DEV_LOCK, fuse_conn, lock, AGG, spinlock_t),
+	CHAN(BG_LOCK, bg_lock, AGG, spinlock_t),
 	M(CONN_USER_ID, fuse_conn, user_id, AGG, kuid_t),
 	M(CONN_GROUP_ID, fuse_conn, group_id, AGG, kgid_t),
 	M(CONN_PID_NS, fuse_conn, pid_ns, PTR, void *),
@@ -74,27 +82,29 @@ static const struct row rows[] __initconst = {
 	M(CONN_MAX_READ, fuse_conn, max_read, INT, u32),
 	M(CONN_MAX_WRITE, fuse_conn, max_write, INT, u32),
 	M(CONN_MAX_PAGES, fuse_conn, max_pages, INT, u32),
+	ROW(CONN_IQ, fuse_conn, "chan->iq", AGG, 0, false),
 	P(CONN_IQ, fuse_conn, iq, AGG),
 	M(CONN_KHCTR, fuse_conn, khctr, AGG, atomic64_t),
-	M(CONN_MAX_BACKGROUND, fuse_conn, max_background, INT, u32),
+	CHAN(MAX_BACKGROUND, max_background, INT, u32),
 	M(CONN_CONGESTION_THRESHOLD, fuse_conn, congestion_threshold, INT, u32),
-	M(CONN_NUM_BACKGROUND, fuse_conn, num_background, INT, u32),
-	M(CONN_BG_QUEUE, fuse_conn, bg_queue, AGG, struct list_head),
-	M(CONN_INITIALIZED, fuse_conn, initialized, INT, int),
-	M(CONN_BLOCKED, fuse_conn, blocked, INT, int),
-	M(CONN_CONNECTED, fuse_conn, connected, INT, u32),
+	CHAN(NUM_BACKGROUND, num_background, INT, u32),
+	CHAN(BG_QUEUE, bg_queue, AGG, struct list_head),
+	CHAN(INITIALIZED, initialized, INT, int),
+	CHAN(BLOCKED, blocked, INT, int),
+	CHAN(CONNECTED, connected, INT, u32),
+	ROW(CONN_ABORTED, fuse_conn, "chan->abort_with_err", INT, sizeof(bool), false),
 	M(CONN_ABORTED, fuse_conn, aborted, INT, bool),
-	M(CONN_NUM_WAITING, fuse_conn, num_waiting, AGG, atomic_t),
+	CHAN(NUM_WAITING, num_waiting, AGG, atomic_t),
 	M(CONN_MINOR, fuse_conn, minor, INT, u32),
 	M(CONN_DEV, fuse_conn, dev, INT, dev_t),
 	M(CONN_SCRAMBLE_KEY, fuse_conn, scramble_key, ARR, u32[4]),
 	M(CONN_ATTR_VERSION, fuse_conn, attr_version, AGG, atomic64_t),
-	M(CONN_DEVICES, fuse_conn, devices, AGG, struct list_head),
+	CHAN(DEVICES, devices, AGG, struct list_head),
 	M(CONN_MOUNTS, fuse_conn, mounts, AGG, struct list_head),
 	O(CONN_DAX, fuse_conn, dax, PTR, void *),
-	O(CONN_RING, fuse_conn, ring, PTR, void *),
+	OCHAN(RING, ring, PTR, void *),
 	O(CONN_EPOCH, fuse_conn, epoch, AGG, atomic_t),
-	O(CONN_REQ_TIMEOUT, fuse_conn, timeout.req_timeout, INT, u32),
+	OCHAN(REQ_TIMEOUT, timeout.req_timeout, INT, u32),
 	O(CONN_MAX_STACK_DEPTH, fuse_conn, max_stack_depth, INT, int),
 
 	B(ERROR, conn_error),
@@ -126,6 +136,7 @@ static const struct row rows[] __initconst = {
 	OB(CREATE_SUPP_GROUP, create_supp_group),
 	OB(DIRECT_IO_ALLOW_MMAP, direct_io_allow_mmap),
 	OB(PASSTHROUGH, passthrough),
+	OCHAN(IO_URING, io_uring, BIT, char[0]),
 
 	B(NO_OPEN, no_open),
 	B(NO_OPENDIR, no_opendir),
@@ -139,7 +150,7 @@ static const struct row rows[] __initconst = {
 	B(NO_LOCK, no_lock),
 	B(NO_ACCESS, no_access),
 	B(NO_CREATE, no_create),
-	B(NO_INTERRUPT, no_interrupt),
+	CHAN(NO_INTERRUPT, no_interrupt, BIT, char[0]),
 	B(NO_BMAP, no_bmap),
 	B(NO_POLL, no_poll),
 	B(NO_FLOCK, no_flock),
@@ -149,6 +160,8 @@ static const struct row rows[] __initconst = {
 	B(NO_COPY_FILE_RANGE, no_copy_file_range),
 	B(NO_TMPFILE, no_tmpfile),
 	OB(NO_STATX, no_statx),
+	OB(NO_LINK, no_link),
+	OB(NO_COPY_FILE_RANGE_64, no_copy_file_range_64),
 
 	M(IQ_CONNECTED, fuse_iqueue, connected, INT, u32),
 	M(IQ_LOCK, fuse_iqueue, lock, AGG, spinlock_t),
@@ -160,6 +173,7 @@ static const struct row rows[] __initconst = {
 	M(IQ_FORGET_TAIL, fuse_iqueue, forget_list_tail, PTR, void *),
 	M(IQ_FASYNC, fuse_iqueue, fasync, PTR, void *),
 
+	ROW(DEV_FC, fuse_dev, "chan->conn", PTR, sizeof(void *), false),
 	M(DEV_FC, fuse_dev, fc, PTR, void *),
 	M(DEV_ENTRY, fuse_dev, entry, AGG, struct list_head),
 	M(PQ_CONNECTED, fuse_dev, pq.connected, INT, u32),
@@ -175,7 +189,6 @@ static const struct row rows[] __initconst = {
 	M(REQ_IN_H, fuse_req, in.h, AGG, struct fuse_in_header),
 	M(REQ_OUT_H, fuse_req, out.h, AGG, struct fuse_out_header),
 	M(REQ_WAITQ, fuse_req, waitq, AGG, wait_queue_head_t),
-	M(REQ_FM, fuse_req, fm, PTR, void *),
 
 	M(ARGS_NODEID, fuse_args, nodeid, INT, u64),
 	M(ARGS_OPCODE, fuse_args, opcode, INT, u32),
@@ -243,7 +256,8 @@ static const struct row rows[] __initconst = {
 };
 
 static struct fusecr_btf_struct structs[] __initdata = {
-	{ "fuse_mount" },	{ "fuse_conn" },	{ "fuse_iqueue" },
+	{ "fuse_mount" },	{ "fuse_conn" },	{ "fuse_chan" },
+	{ "fuse_iqueue" },
 	{ "fuse_dev" },		{ "fuse_req" },		{ "fuse_args" },
 	{ "fuse_in_arg" },	{ "fuse_args_pages" },	{ "fuse_page_desc" },
 	{ "fuse_folio_desc" },	{ "fuse_forget_link" },	{ "fuse_inode" },
@@ -270,11 +284,19 @@ static u32 __init struct_type(const char *name)
 	return 0;
 }
 
+static bool __init is_switch(const struct fusecr_btf_member *m)
+{
+	if (m->bit_size)
+		return m->bit_size == 1;
+	return m->kind == BTF_KIND_INT && m->bit_off % 8 == 0 &&
+	       (m->size == sizeof(bool) || m->size == sizeof(u32));
+}
+
 static bool __init kind_fits(const struct row *row,
 			     const struct fusecr_btf_member *m)
 {
 	if (row->kind == BIT)
-		return m->bit_size == 1;
+		return is_switch(m);
 	if (m->bit_size || m->bit_off % 8 ||
 	    (row->size && row->size != m->size))
 		return false;
@@ -293,19 +315,28 @@ static bool __init kind_fits(const struct row *row,
 	return false;
 }
 
-static void __init place(struct fl_loc *loc, const struct fusecr_btf_member *m)
+/* Where a switch is, as bits of a u32: fuse's bit-fields have no larger unit. */
+static void __init place_switch(struct fl_loc *loc,
+				const struct fusecr_btf_member *m, u32 off)
+{
+	u32 bit = m->bit_off - ALIGN_DOWN(off, sizeof(u32)) * 8;
+
+	if (!m->bit_size && m->size == sizeof(u32))
+		loc->mask = ~0;
+	else if (!IS_ENABLED(CONFIG_CPU_BIG_ENDIAN))
+		loc->mask = BIT(bit);
+	else
+		loc->mask = BIT(31 - bit - (m->bit_size ? 0 : 7));
+}
+
+static void __init place(struct fl_loc *loc, enum kind kind,
+			 const struct fusecr_btf_member *m)
 {
 	u32 off = m->bit_off / 8;
 
-	if (m->bit_size) {
-		u32 bit;
-
-		/* Bit-fields of fuse's have units of at most 32 bits. */
+	if (kind == BIT) {
+		place_switch(loc, m, off);
 		off = ALIGN_DOWN(off, sizeof(u32));
-		bit = m->bit_off - off * 8;
-		if (IS_ENABLED(CONFIG_CPU_BIG_ENDIAN))
-			bit = 31 - bit;
-		loc->mask = BIT(bit);
 	}
 	loc->deref = m->deref;
 	if (m->deref) {
@@ -339,7 +370,7 @@ static int __init resolve_row(const struct fusecr_btf *btf,
 		return err;
 	if (!kind_fits(row, &m))
 		return -EINVAL;
-	place(loc, &m);
+	place(loc, row->kind, &m);
 	return 0;
 }
 
@@ -423,6 +454,103 @@ static int __init check_groups(void)
 	return 0;
 }
 
+/* --- what nobody knows ---------------------------------------------------- */
+
+#define UNKNOWN_MAX	32
+
+/* Switches of a connection that are in no row, by their BTF. */
+static struct unknown {
+	struct fl_loc loc;
+	char name[32];
+} unknown[UNKNOWN_MAX] __ro_after_init;
+static unsigned int nunknown __ro_after_init;
+
+/*
+ * Set by whoever mounts, or by virtiofs, not by what a daemon answers; and what
+ * changes without one.
+ */
+static const char * const unimportant[] __initconst = {
+	"destroy", "no_control", "no_force_umount", "legacy_opts_show",
+	"delete_stale", "use_pages_for_kvec_io", "sync_init",
+	/* a copy of another one */
+	"abort_with_err", "aborted", "minor", "initialized", "blocked",
+	"connected",
+};
+
+static bool __init is_known(const struct fl_loc *loc, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(unimportant); i++)
+		if (!strcmp(unimportant[i], name))
+			return true;
+	for (i = FL_CONN_ERROR; i <= FL_CONN_LAST_SWITCH; i++) {
+		const struct fl_loc *known = &fl_locs[i];
+
+		if (known->there && known->deref == loc->deref &&
+		    known->off == loc->off && known->off2 == loc->off2 &&
+		    known->mask == loc->mask)
+			return true;
+	}
+	return false;
+}
+
+struct look {
+	bool deref;
+	u32 ptr_off;
+};
+
+static void __init note_switch(const char *name,
+			       const struct fusecr_btf_member *found, void *arg)
+{
+	const struct look *look = arg;
+	struct fusecr_btf_member m = *found;
+	struct unknown *u = &unknown[nunknown];
+
+	/* Among integers only those that can be but yes or no. */
+	if (!is_switch(&m) || (!m.bit_size && m.size != sizeof(bool)))
+		return;
+	m.deref = look->deref;
+	m.ptr_off = look->ptr_off;
+	memset(u, 0, sizeof(*u));
+	place(&u->loc, BIT, &m);
+	if (is_known(&u->loc, name))
+		return;
+	strscpy(u->name, name, sizeof(u->name));
+	/* The last one stands for all that have no room. */
+	if (nunknown < UNKNOWN_MAX - 1)
+		nunknown++;
+}
+
+static void __init find_unknown(const struct fusecr_btf *btf)
+{
+	struct fusecr_btf_member chan;
+	struct look look = { };
+
+	fusecr_btf_each(btf, struct_type("fuse_conn"), note_switch, &look);
+	if (fusecr_btf_member(btf, struct_type("fuse_conn"), "chan", &chan))
+		return;
+	look.deref = true;
+	look.ptr_off = chan.bit_off / 8;
+	fusecr_btf_each(btf, struct_type("fuse_chan"), note_switch, &look);
+}
+
+size_t fl_conn_unknown(const struct fuse_conn *fc, char *buf, size_t size)
+{
+	size_t len = 0;
+	unsigned int i;
+
+	buf[0] = '\0';
+	for (i = 0; i < nunknown; i++) {
+		if (!(READ_ONCE(*(u32 *)fl_at(fc, &unknown[i].loc)) &
+		      unknown[i].loc.mask))
+			continue;
+		len += scnprintf(buf + len, size - len, "%s%s", len ? " " : "",
+				 unknown[i].name);
+	}
+	return len;
+}
+
 int __init fl_init(void)
 {
 	const struct module *fuse = fuse_dev_operations.owner;
@@ -439,6 +567,8 @@ int __init fl_init(void)
 	fusecr_btf_scan(btf, structs, ARRAY_SIZE(structs), enums,
 			ARRAY_SIZE(enums));
 	err = resolve_rows(btf) ?: resolve_enums() ?: check_groups();
+	if (!err)
+		find_unknown(btf);
 	fusecr_btf_free(btf);
 	if (err)
 		return err;
@@ -467,10 +597,14 @@ void fl_features_add(u32 more)
 	features |= more;
 }
 
+/* enum fusecr_no has sync_fs between the first and the later ones. */
 #define NO_FIRST	FL_CONN_NO_OPEN
-#define NO_COUNT	(FL_CONN_NO_STATX - FL_CONN_NO_OPEN + 1)
+#define NO_COUNT	(FL_CONN_NO_COPY_FILE_RANGE_64 - FL_CONN_NO_OPEN + 1)
+#define NO_BIT(i)	BIT((i) + ((i) > FL_CONN_NO_STATX - FL_CONN_NO_OPEN))
 
-static_assert(BIT(NO_COUNT) == FUSECR_NO_SYNCFS);
+static_assert(NO_BIT(FL_CONN_NO_STATX - NO_FIRST) == FUSECR_NO_STATX);
+static_assert(NO_BIT(FL_CONN_NO_LINK - NO_FIRST) == FUSECR_NO_LINK);
+static_assert(NO_BIT(NO_COUNT - 1) == FUSECR_NO_COPY_FILE_RANGE_64);
 
 u32 fl_conn_no_known(void)
 {
@@ -479,7 +613,7 @@ u32 fl_conn_no_known(void)
 
 	for (i = 0; i < NO_COUNT; i++)
 		if (fl_has(NO_FIRST + i))
-			known |= BIT(i);
+			known |= NO_BIT(i);
 	return known;
 }
 
@@ -490,7 +624,7 @@ u32 fl_conn_no(const struct fuse_conn *fc)
 
 	for (i = 0; i < NO_COUNT; i++)
 		if (fl_has(NO_FIRST + i) && fl_bit(fc, NO_FIRST + i))
-			no |= BIT(i);
+			no |= NO_BIT(i);
 	return no;
 }
 
@@ -500,7 +634,7 @@ void fl_conn_set_no(struct fuse_conn *fc, u32 no)
 
 	for (i = 0; i < NO_COUNT; i++)
 		if (fl_has(NO_FIRST + i))
-			fl_bit_set(fc, NO_FIRST + i, no & BIT(i));
+			fl_bit_set(fc, NO_FIRST + i, no & NO_BIT(i));
 }
 
 unsigned int fl_args_in_count(const struct fuse_args *args)

@@ -51,7 +51,7 @@ enum fl_id {
 	/* struct fuse_conn */
 	FL_CONN_LOCK,
 	FL_CONN_BG_LOCK,
-	FL_CONN_DEV_COUNT,
+	FL_CONN_DEV_LOCK,
 	FL_CONN_USER_ID,
 	FL_CONN_GROUP_ID,
 	FL_CONN_PID_NS,
@@ -111,6 +111,7 @@ enum fl_id {
 	FL_CONN_CREATE_SUPP_GROUP,	/* optional: 6.3 */
 	FL_CONN_DIRECT_IO_ALLOW_MMAP,	/* optional: 6.6 */
 	FL_CONN_PASSTHROUGH,		/* optional: 6.9 */
+	FL_CONN_IO_URING,		/* optional: 6.14 */
 	/* in the order of enum fusecr_no, except sync_fs */
 	FL_CONN_NO_OPEN,
 	FL_CONN_NO_OPENDIR,
@@ -134,6 +135,9 @@ enum fl_id {
 	FL_CONN_NO_COPY_FILE_RANGE,
 	FL_CONN_NO_TMPFILE,
 	FL_CONN_NO_STATX,		/* optional: 6.6 */
+	FL_CONN_NO_LINK,		/* optional: 6.16 */
+	FL_CONN_NO_COPY_FILE_RANGE_64,	/* optional: 6.18 */
+	FL_CONN_LAST_SWITCH = FL_CONN_NO_COPY_FILE_RANGE_64,
 	/* struct fuse_iqueue */
 	FL_IQ_CONNECTED,
 	FL_IQ_LOCK,
@@ -160,7 +164,6 @@ enum fl_id {
 	FL_REQ_IN_H,
 	FL_REQ_OUT_H,
 	FL_REQ_WAITQ,
-	FL_REQ_FM,
 	/* struct fuse_args */
 	FL_ARGS_NODEID,
 	FL_ARGS_OPCODE,
@@ -279,14 +282,18 @@ static inline bool fl_has(enum fl_id id)
 	return fl_locs[id].there;
 }
 
-static inline void *fl_ptr(const void *obj, enum fl_id id)
+static inline void *fl_at(const void *obj, const struct fl_loc *loc)
 {
-	const struct fl_loc *loc = &fl_locs[id];
 	char *p = (char *)obj + loc->off;
 
 	if (unlikely(loc->deref))
 		p = *(char **)p + loc->off2;
 	return p;
+}
+
+static inline void *fl_ptr(const void *obj, enum fl_id id)
+{
+	return fl_at(obj, &fl_locs[id]);
 }
 
 /* The object whose member @id is at @member. */
@@ -332,11 +339,12 @@ static inline type *name(const struct object *obj)			\
 FL_MEMBER(fl_mount_conn, fuse_mount, struct fuse_conn *, FL_MOUNT_FC)
 FL_MEMBER(fl_mount_sb, fuse_mount, struct super_block *, FL_MOUNT_SB)
 
-/* Protects the list of devices. */
+/* Protects polled_files. */
 FL_MEMBER(fl_conn_lock, fuse_conn, spinlock_t, FL_CONN_LOCK)
+/* Protects the list of devices: fc->lock, since 7.3 that of fc->chan. */
+FL_MEMBER(fl_conn_dev_lock, fuse_conn, spinlock_t, FL_CONN_DEV_LOCK)
 /* Protects max_background, congestion_threshold, num_background, bg_queue. */
 FL_MEMBER(fl_conn_bg_lock, fuse_conn, spinlock_t, FL_CONN_BG_LOCK)
-FL_MEMBER(fl_conn_dev_count, fuse_conn, atomic_t, FL_CONN_DEV_COUNT)
 FL_MEMBER(fl_conn_user_id, fuse_conn, kuid_t, FL_CONN_USER_ID)
 FL_MEMBER(fl_conn_group_id, fuse_conn, kgid_t, FL_CONN_GROUP_ID)
 /* One counted reference; fuse reads it without a lock (fuse_get_req). */
@@ -362,7 +370,7 @@ FL_MEMBER(fl_conn_dev, fuse_conn, dev_t, FL_CONN_DEV)
 /* u32[4], random for each connection. */
 FL_MEMBER(fl_conn_scramble_key, fuse_conn, u32, FL_CONN_SCRAMBLE_KEY)
 FL_MEMBER(fl_conn_attr_version, fuse_conn, atomic64_t, FL_CONN_ATTR_VERSION)
-/* Of struct fuse_dev, see fl_dev_from_entry(); under fl_conn_lock(). */
+/* Of struct fuse_dev, see fl_dev_from_entry(); under fl_conn_dev_lock(). */
 FL_MEMBER(fl_conn_devices, fuse_conn, struct list_head, FL_CONN_DEVICES)
 FL_MEMBER(fl_conn_mounts, fuse_conn, struct list_head, FL_CONN_MOUNTS)
 FL_MEMBER(fl_conn_dax, fuse_conn, void *, FL_CONN_DAX)
@@ -371,6 +379,13 @@ FL_MEMBER(fl_conn_epoch, fuse_conn, atomic_t, FL_CONN_EPOCH)
 /* Jiffies. */
 FL_MEMBER(fl_conn_req_timeout, fuse_conn, u32, FL_CONN_REQ_TIMEOUT)
 FL_MEMBER(fl_conn_max_stack_depth, fuse_conn, int, FL_CONN_MAX_STACK_DEPTH)
+
+/*
+ * Names of members of fuse_conn and fuse_chan that are on and that this source
+ * does not know, space between them: state that nobody would carry over.
+ * Returns the length; @buf ends in a NUL.
+ */
+size_t fl_conn_unknown(const struct fuse_conn *fc, char *buf, size_t size);
 
 /* enum fusecr_no: which bits this kernel has, which of them are set. */
 u32 fl_conn_no_known(void);
@@ -399,16 +414,27 @@ FL_MEMBER(fl_iq_forget_tail, fuse_iqueue, struct fuse_forget_link *,
 	  FL_IQ_FORGET_TAIL)
 FL_MEMBER(fl_iq_fasync, fuse_iqueue, struct fasync_struct *, FL_IQ_FASYNC)
 
-FL_MEMBER(fl_dev_fc, fuse_dev, struct fuse_conn *, FL_DEV_FC)
 FL_MEMBER(fl_dev_entry, fuse_dev, struct list_head, FL_DEV_ENTRY)
-/* The lists under fl_pq_lock(), which nests in fl_conn_lock(). */
+/* The lists under fl_pq_lock(), which nests in fl_conn_dev_lock(). */
 FL_MEMBER(fl_pq_connected, fuse_dev, u32, FL_PQ_CONNECTED)
 FL_MEMBER(fl_pq_lock, fuse_dev, spinlock_t, FL_PQ_LOCK)
 FL_MEMBER(fl_pq_io, fuse_dev, struct list_head, FL_PQ_IO)
 
+/*
+ * The connection of an instance: fud->fc, since 7.3 fud->chan->conn.  NULL when
+ * it is not mounted, or as good as closed (FUSE_DEV_CHAN_DISCONNECTED): small
+ * values are marks of fuse's, not pointers.
+ */
 static inline struct fuse_conn *fl_dev_conn(const struct fuse_dev *fud)
 {
-	return READ_ONCE(*fl_dev_fc(fud));
+	const struct fl_loc *loc = &fl_locs[FL_DEV_FC];
+	/* Pairs with xchg() or cmpxchg() in fuse_dev_install(). */
+	char *p = smp_load_acquire((char **)((char *)fud + loc->off));
+
+	if ((unsigned long)p < PAGE_SIZE)
+		return NULL;
+	return loc->deref ? READ_ONCE(*(struct fuse_conn **)(p + loc->off2)) :
+			    (struct fuse_conn *)p;
 }
 
 static inline struct fuse_dev *fl_dev_from_entry(const struct list_head *entry)
@@ -416,7 +442,7 @@ static inline struct fuse_dev *fl_dev_from_entry(const struct list_head *entry)
 	return fl_container(entry, FL_DEV_ENTRY);
 }
 
-/* FL_PQ_HASH_SIZE lists. */
+/* FL_PQ_HASH_SIZE lists; set before the instance comes on its list. */
 static inline struct list_head *fl_pq_processing(const struct fuse_dev *fud)
 {
 	return *(struct list_head **)fl_ptr(fud, FL_PQ_PROCESSING);
@@ -431,7 +457,7 @@ static inline struct fuse_dev *fl_file_dev(const struct file *file)
 {
 	struct fuse_dev *fud = READ_ONCE(file->private_data);
 
-	return (unsigned long)fud < PAGE_SIZE ? NULL : fud;
+	return (unsigned long)fud < PAGE_SIZE || !fl_dev_conn(fud) ? NULL : fud;
 }
 
 FL_MEMBER(fl_req_list, fuse_req, struct list_head, FL_REQ_LIST)
@@ -442,7 +468,6 @@ FL_MEMBER(fl_req_flags, fuse_req, unsigned long, FL_REQ_FLAGS)
 FL_MEMBER(fl_req_in_h, fuse_req, struct fuse_in_header, FL_REQ_IN_H)
 FL_MEMBER(fl_req_out_h, fuse_req, struct fuse_out_header, FL_REQ_OUT_H)
 FL_MEMBER(fl_req_waitq, fuse_req, wait_queue_head_t, FL_REQ_WAITQ)
-FL_MEMBER(fl_req_fm, fuse_req, struct fuse_mount *, FL_REQ_FM)
 
 static inline struct fuse_req *fl_req_from_list(const struct list_head *list)
 {

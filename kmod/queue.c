@@ -75,11 +75,13 @@ void fusecr_queue_count(const struct fuse_conn *fc,
 		counts->forgets++;
 	spin_unlock(fl_iq_lock(fiq));
 
-	spin_lock(fl_conn_lock(fc));
-	list_for_each(entry, fl_conn_devices(fc))
+	spin_lock(fl_conn_dev_lock(fc));
+	list_for_each(entry, fl_conn_devices(fc)) {
+		counts->devices++;
 		counts->processing +=
 			fusecr_queue_processing(fl_dev_from_entry(entry));
-	spin_unlock(fl_conn_lock(fc));
+	}
+	spin_unlock(fl_conn_dev_lock(fc));
 }
 
 /* fuse's number of each flag, to ours (which are in enum fl_fr's order). */
@@ -361,13 +363,13 @@ static int walk_list(struct fusecr_req_cursor *cursor,
 	return 0;
 }
 
-/* Caller holds fc->lock. */
+/* Caller holds fl_conn_dev_lock(). */
 static int walk_device(struct fusecr_req_cursor *cursor,
 		       const struct fusecr_msg *msg, struct fuse_dev *fud)
 {
 	int err = 0;
 
-	lockdep_assert_held(fl_conn_lock(fl_dev_conn(fud)));
+	lockdep_assert_held(fl_conn_dev_lock(fl_dev_conn(fud)));
 	spin_lock(fl_pq_lock(fud));
 	for (; cursor->bucket <= FL_PQ_HASH_SIZE; cursor->bucket++) {
 		if (!cursor->bucket)
@@ -394,7 +396,7 @@ static int walk_devices(struct fusecr_req_cursor *cursor,
 	u32 i = 0;
 	int err = 0;
 
-	spin_lock(fl_conn_lock(fc));
+	spin_lock(fl_conn_dev_lock(fc));
 	list_for_each(entry, fl_conn_devices(fc)) {
 		if (i++ < cursor->dev)
 			continue;
@@ -403,7 +405,7 @@ static int walk_devices(struct fusecr_req_cursor *cursor,
 			break;
 		cursor->dev++;
 	}
-	spin_unlock(fl_conn_lock(fc));
+	spin_unlock(fl_conn_dev_lock(fc));
 	return err;
 }
 

@@ -15,6 +15,7 @@ struct fusecr_queue_counts {
 	u32 pending;
 	u32 processing;		/* on all devices, under I/O too */
 	u32 forgets;
+	u32 devices;
 };
 
 /* Caller keeps @fc.  Takes fiq->lock, fc->lock, fpq->lock. */

@@ -18,6 +18,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 
+#include "compat.h"
 #include "tasks.h"
 
 /* What is visited before the locks are let go. */
@@ -166,9 +167,9 @@ static int visit_fs(struct task_struct *task, bool root, fusecr_fs_fn fn,
 		return 0;
 	task_lock(task);
 	if (task->fs) {
-		spin_lock(&task->fs->lock);
+		compat_fs_lock(task->fs);
 		err = fn(arg, root ? &task->fs->root : &task->fs->pwd);
-		spin_unlock(&task->fs->lock);
+		compat_fs_unlock(task->fs);
 	}
 	task_unlock(task);
 	return err;

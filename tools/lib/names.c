@@ -94,6 +94,8 @@ const struct flag_name no_names[] = {
 	{ FUSECR_NO_TMPFILE, "TMPFILE" },
 	{ FUSECR_NO_STATX, "STATX" },
 	{ FUSECR_NO_SYNCFS, "SYNCFS" },
+	{ FUSECR_NO_LINK, "LINK" },
+	{ FUSECR_NO_COPY_FILE_RANGE_64, "COPY_FILE_RANGE_64" },
 	{ 0, NULL }
 };
 

@@ -76,6 +76,9 @@ void refuse_conn(struct report *r, const struct snapshot *snap, const FuseConnEn
 		report_add(r, "%s: io_uring queues are in use", label);
 	if (c->has_submounts && c->submounts)
 		report_add(r, "%s: the daemon has submounts of its own", label);
+	if (c->unknown)
+		report_add(r, "%s: this kernel's fuse has state that this fusecr does not know: %s; a newer fusecr may",
+			   label, c->unknown);
 	if (c->flags & INIT_PASSTHROUGH)
 		report_add(r, "%s: passthrough is negotiated, and its backing files are not carried", label);
 }

@@ -237,6 +237,14 @@ static enum verdict do_no_reply(struct engine *e, const struct request *q, struc
 	return NO_REPLY;
 }
 
+/* fuse_init_out.request_timeout, since Linux 6.15; unused before. */
+static void init_out_request_timeout(struct fuse_init_out *o, uint32_t seconds)
+{
+	uint16_t timeout = seconds;
+
+	memcpy((char *)o + offsetof(struct fuse_init_out, flags2) + 8, &timeout, sizeof(timeout));
+}
+
 static enum verdict do_init(struct engine *e, const struct request *q, struct reply *r)
 {
 	const FuseConnEntry *c = e->model ? model_conn(e->model) : NULL;
@@ -263,6 +271,7 @@ static enum verdict do_init(struct engine *e, const struct request *q, struct re
 	o->time_gran = c->time_gran;
 	o->max_pages = c->max_pages;
 	o->map_alignment = c->map_alignment;
+	init_out_request_timeout(o, c->request_timeout);
 	e->init_done = true;
 	return answer(r, sizeof(*o));
 }

@@ -174,6 +174,7 @@ static int check_init(const FuseConnEntry *got, void *arg)
 	compare(r, c->rb, "time_gran", want->time_gran, got->time_gran);
 	compare(r, c->rb, "max_background", want->max_background, got->max_background);
 	compare(r, c->rb, "congestion_threshold", want->congestion_threshold, got->congestion_threshold);
+	compare(r, c->rb, "request_timeout", want->request_timeout, got->request_timeout);
 	compare(r, c->rb, "default_permissions", want->default_permissions, got->default_permissions);
 	return 0;
 }

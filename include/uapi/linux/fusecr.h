@@ -129,6 +129,8 @@ enum fusecr_no {
 	FUSECR_NO_TMPFILE		= 1 << 20,
 	FUSECR_NO_STATX			= 1 << 21,
 	FUSECR_NO_SYNCFS		= 1 << 22, /* sync_fs is clear */
+	FUSECR_NO_LINK			= 1 << 23,
+	FUSECR_NO_COPY_FILE_RANGE_64	= 1 << 24,
 };
 
 enum fusecr_conn_attr {
@@ -178,8 +180,11 @@ enum fusecr_conn_attr {
 	FUSECR_CONN_NUM_INODES,		/* u32, inodes on the superblock */
 	/* what this tool cannot carry yet; u8: 0 or 1 */
 	FUSECR_CONN_DAX,		/* u8 */
-	FUSECR_CONN_URING,		/* u8, io_uring queues exist */
+	FUSECR_CONN_URING,		/* u8, io_uring queues are negotiated or exist */
 	FUSECR_CONN_SUBMOUNTS,		/* u8, more than one superblock */
+	FUSECR_CONN_UNKNOWN,		/* string, members of fuse_conn and fuse_chan
+					 * that are on and that this module does not
+					 * know, space between; absent when none */
 	__FUSECR_CONN_MAX,
 };
 #define FUSECR_CONN_MAX (__FUSECR_CONN_MAX - 1)
