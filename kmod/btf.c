@@ -15,6 +15,8 @@
 
 #include "btf.h"
 
+/* Newer headers, and newer BTF, have more (7.1: layout_off, layout_len). */
+#define HDR_LEN		offsetofend(struct btf_header, str_len)
 #define SIZE_LIMIT	(64 << 20)	/* vmlinux has some 5 MiB */
 #define DEPTH_LIMIT	8		/* anonymous structures in each other */
 #define CHAIN_LIMIT	32		/* typedefs and qualifiers in a row */
@@ -67,7 +69,7 @@ static int read_part(struct part *part, const char *path)
 	err = -EINVAL;
 	size = i_size_read(file_inode(file));
 	if (file_inode(file)->i_sb->s_magic != SYSFS_MAGIC ||
-	    size < sizeof(struct btf_header) || size > SIZE_LIMIT)
+	    size < HDR_LEN || size > SIZE_LIMIT)
 		goto out;
 	err = -ENOMEM;
 	part->data = kvmalloc(size, GFP_KERNEL);
@@ -93,7 +95,7 @@ static int check_header(struct part *part)
 	const struct btf_header *hdr = part->data;
 
 	if (hdr->magic != BTF_MAGIC || hdr->version != BTF_VERSION ||
-	    hdr->hdr_len < sizeof(*hdr) || hdr->hdr_len > part->len ||
+	    hdr->hdr_len < HDR_LEN || hdr->hdr_len > part->len ||
 	    !IS_ALIGNED(hdr->hdr_len, 4) || !IS_ALIGNED(hdr->type_off, 4) ||
 	    !section_fits(part, hdr->hdr_len, hdr->type_off, hdr->type_len) ||
 	    !section_fits(part, hdr->hdr_len, hdr->str_off, hdr->str_len))

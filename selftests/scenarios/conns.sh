@@ -142,3 +142,22 @@ clients_only() {
 }
 scenario clients-only clients_only fusecr
 scenario clients-only-criu clients_only criu
+
+# An executable that is open and read in part: CRIU looks for its build-id.
+executable() {
+	place_new "$1" $(daemon_programs bindfs)
+	tree_start
+	daemon_start bindfs
+	cp /bin/busybox "$OUT/src/elf"
+	client_start c1
+	tree_do "exec 5<$MNT/elf"
+	tree_do "$IN/bin/busybox dd bs=1000 count=2 <&5 >/dev/null 2>&1"
+	cycle 1 c1
+	cycle 2 c1
+	tree_do "$IN/bin/busybox cat <&5 >$IN/rest; $IN/bin/busybox mv $IN/rest $IN/whole"
+	until_true test -e "$OUT/whole" || fail "the rest is not read"
+	tail -c +2001 /bin/busybox | cmp - "$OUT/whole" || fail "the rest is not what it was"
+	clients_quit c1
+}
+scenario executable-host executable host
+scenario executable-runc executable runc

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "criu.h"
+#include "sigbus.h"
 #include "surrogate/control.h"
 
 #define NAME		"fusecr_plugin"
@@ -142,6 +143,9 @@ static int await(bool *none)
 				return -1;
 			}
 			break;
+		case CONTROL_SERVED:
+			sigbus_zero(m.value);
+			break;
 		case CONTROL_DONE:
 			return 0;
 		case CONTROL_NONE:
@@ -230,6 +234,7 @@ static void fusecr_exit(int stage, int ret)
 	bool none;
 
 	(void)stage;
+	sigbus_restore();
 	if (control < 0)
 		return;
 	ask(CONTROL_END, ret, -1, &none);

@@ -281,7 +281,9 @@ static void tell_mounts(struct dump *d)
 {
 	for (size_t i = 0; i < d->snap->count; i++) {
 		struct message_list *mounts = &d->snap->conns[i].mounts;
+		struct control_msg served = { .type = CONTROL_SERVED, .value = d->served[i].dev };
 
+		control_send(d->s->control, &served, -1);
 		for (size_t k = 0; k < mounts->count; k++) {
 			const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[k];
 			struct control_msg msg = { .type = CONTROL_EXTERNAL };

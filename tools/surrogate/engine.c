@@ -151,10 +151,8 @@ static enum verdict do_statx(struct engine *e, const struct request *q, struct r
 }
 
 /*
- * Opens are CRIU's own.  At dump they must never read: what the page cache
- * lacks only the daemon knows, so they bypass it (DIRECT_IO) and fail there,
- * which CRIU takes as "no build-id" (criu/files-reg.c, get_build_id(), 3.17.1
- * and 4.2).  At restore they become the programs' own files.
+ * Opens are CRIU's own.  At dump nothing may change in the page cache that the
+ * programs use as well.  At restore they become the programs' own files.
  */
 static enum verdict do_open(struct engine *e, const struct request *q, struct reply *r)
 {
@@ -166,10 +164,10 @@ static enum verdict do_open(struct engine *e, const struct request *q, struct re
 	if (!model_inode(e->model, q->h->nodeid))
 		return fail(r, EIO);
 	r->out.open.fh = ENGINE_FH_BASE + e->handles->opens++;
-	if (e->phase == ENGINE_RESTORE)
-		r->out.open.open_flags = model_open_flags(e->model, q->h->nodeid, FOPEN_KEEP_CACHE);
-	else
-		r->out.open.open_flags = FOPEN_KEEP_CACHE | (dir ? 0 : FOPEN_DIRECT_IO);
+	/* One node's files cannot be of all kinds at once (fs/fuse/iomode.c). */
+	r->out.open.open_flags = model_open_flags(e->model, q->h->nodeid, FOPEN_KEEP_CACHE);
+	if (e->phase == ENGINE_DUMP)
+		r->out.open.open_flags |= FOPEN_KEEP_CACHE;
 	return answer(r, sizeof(r->out.open));
 }
 
@@ -276,7 +274,22 @@ static enum verdict do_init(struct engine *e, const struct request *q, struct re
 	return answer(r, sizeof(*o));
 }
 
-/* Reads and listings would need the daemon's data. */
+/*
+ * Reads would need the daemon's data.  With readahead nobody waits for them, but
+ * they say through which file they are made.
+ */
+static enum verdict do_read(struct engine *e, const struct request *q, struct reply *r)
+{
+	const struct fuse_read_in *in = q->arg;
+
+	if (q->len < sizeof(*in))
+		return fail(r, EINVAL);
+	if (!throw_away(e, in->fh) && !ours(e, q))
+		return HOLD;
+	return fail(r, EIO);
+}
+
+/* So would these. */
 static enum verdict do_unknown(struct engine *e, const struct request *q, struct reply *r)
 {
 	(void)e;
@@ -305,7 +318,7 @@ static const struct op ops[] = {
 	{ FUSE_ACCESS,		do_access,	false },
 	{ FUSE_STATFS,		do_statfs,	false },
 	{ FUSE_INIT,		do_init,	true },
-	{ FUSE_READ,		do_unknown,	false },
+	{ FUSE_READ,		do_read,	true },
 	{ FUSE_READDIR,		do_unknown,	false },
 	{ FUSE_READDIRPLUS,	do_unknown,	false },
 	{ FUSE_READLINK,	do_unknown,	false },
@@ -321,11 +334,11 @@ static enum verdict dispatch(struct engine *e, const struct request *q, struct r
 	for (size_t i = 0; i < sizeof(ops) / sizeof(*ops); i++)
 		if (ops[i].opcode == q->h->opcode)
 			op = &ops[i];
+	/* The dying close their files; anything else finds no daemon. */
+	if (e->phase == ENGINE_DYING && (!op || !op->any || op->serve == do_read))
+		return fail(r, ENOTCONN);
 	if (op && op->any)
 		return op->serve(e, q, r);
-	/* The dying close their files; anything else finds no daemon. */
-	if (e->phase == ENGINE_DYING)
-		return fail(r, ENOTCONN);
 	if (!op || !ours(e, q))
 		return HOLD;
 	return e->model ? op->serve(e, q, r) : fail(r, EIO);
