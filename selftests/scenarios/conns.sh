@@ -145,6 +145,7 @@ scenario clients-only-criu clients_only criu
 
 # An executable that is open and read in part: CRIU looks for its build-id.
 executable() {
+	# shellcheck disable=SC2046
 	place_new "$1" $(daemon_programs bindfs)
 	tree_start
 	daemon_start bindfs

@@ -67,9 +67,8 @@ static bool maps_ours(unsigned long addr)
 	ssize_t n;
 	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 
-	/* A container that is being restored may have none. */
 	if (fd < 0)
-		return true;
+		return false;
 	while (!found && (n = read(fd, buf, sizeof(buf))) > 0) {
 		for (ssize_t i = 0; !found && i < n; i++) {
 			if (buf[i] != '\n') {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * CRIU looks for a build-id in every regular file: it maps the file and reads
- * the first page (criu/files-reg.c, get_build_id(), since 4.0; before, it reads
- * first).  What the page cache lacks only the daemon has, and it stands still.
- * The failed read is SIGBUS then, and would end CRIU.
+ * At dump CRIU looks for a build-id in every regular file: it maps the file and
+ * looks at the first page (criu/files-reg.c, get_build_id(), since 4.0; before,
+ * it reads first).  Only the daemon has that page, and it stands still.  The
+ * failed read is SIGBUS then, and would end CRIU.
  */
 #ifndef FUSECR_PLUGIN_SIGBUS_H
 #define FUSECR_PLUGIN_SIGBUS_H
@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 /*
- * From now on such a page of a file on this device reads as zeros, in CRIU and
- * in tasks that are not yet restored: no build-id.  dev is as stat() tells it.
+ * From now on such a page of a file on this device reads as zeros, in CRIU
+ * only: no build-id.  dev is as stat() tells it.
  */
 void sigbus_zero(uint32_t dev);
 /* SIGBUS is what it was. */

@@ -18,7 +18,7 @@ enum control_type {
 	CONTROL_NONE,		/* not ours: the tree, or that file, has no FUSE */
 	CONTROL_FAILED,		/* text says why, what, and what to do */
 	CONTROL_EXTERNAL,	/* before DONE: text is for CRIU's add_external() */
-	CONTROL_SERVED,		/* before DONE: value is a device that is served */
+	CONTROL_SERVED,		/* before DONE, at dump: value is a device that is served */
 	/* plugin to surrogate */
 	CONTROL_DEVICE,		/* dump: value is CRIU's id of the file, fd is CRIU's */
 	CONTROL_RESUME,		/* restore: all stands still, value is the root task */

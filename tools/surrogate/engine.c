@@ -151,8 +151,12 @@ static enum verdict do_statx(struct engine *e, const struct request *q, struct r
 }
 
 /*
- * Opens are CRIU's own.  At dump nothing may change in the page cache that the
- * programs use as well.  At restore they become the programs' own files.
+ * Opens are CRIU's own.  At dump they bypass the page cache (DIRECT_IO): what it
+ * lacks only the daemon knows, and a build-id that CRIU found in it would be
+ * looked for again at restore, where there is no daemon yet.  So every read
+ * fails, which CRIU takes as "no build-id" (criu/files-reg.c, get_build_id(),
+ * 3.17.1 to 4.2; for its mapping see plugin/sigbus.h).  At restore they become
+ * the programs' own files.
  */
 static enum verdict do_open(struct engine *e, const struct request *q, struct reply *r)
 {
@@ -164,10 +168,10 @@ static enum verdict do_open(struct engine *e, const struct request *q, struct re
 	if (!model_inode(e->model, q->h->nodeid))
 		return fail(r, EIO);
 	r->out.open.fh = ENGINE_FH_BASE + e->handles->opens++;
-	/* One node's files cannot be of all kinds at once (fs/fuse/iomode.c). */
-	r->out.open.open_flags = model_open_flags(e->model, q->h->nodeid, FOPEN_KEEP_CACHE);
-	if (e->phase == ENGINE_DUMP)
-		r->out.open.open_flags |= FOPEN_KEEP_CACHE;
+	if (e->phase == ENGINE_RESTORE)
+		r->out.open.open_flags = model_open_flags(e->model, q->h->nodeid, FOPEN_KEEP_CACHE);
+	else
+		r->out.open.open_flags = FOPEN_KEEP_CACHE | (dir ? 0 : FOPEN_DIRECT_IO);
 	return answer(r, sizeof(r->out.open));
 }
 

@@ -410,12 +410,8 @@ static int own_all(struct restore *re)
 {
 	int err = 0;
 
-	for (size_t i = 0; !err && i < re->count; i++) {
-		struct control_msg served = { .type = CONTROL_SERVED, .value = re->conns[i].dev };
-
+	for (size_t i = 0; !err && i < re->count; i++)
 		err = own(&re->conns[i]);
-		control_send(re->s->control, &served, -1);
-	}
 	if (err)
 		surrogate_fail(re->s, "the FUSE connections could not be owned: %s", strerror(-err));
 	else
