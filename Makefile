@@ -3,8 +3,12 @@
 #   make                      the tools, in build/
 #   make module KDIR=...      the kernel module, fusecr.ko
 #   make install              the tools, manual pages and completion
+#   make dkms-install         the module's source, built for all kernels by DKMS
+#   make dkms-remove          and away again
+#   make deb                  Debian packages, in build/deb/
 #   make deps                 what building needs, with apt (as root)
 #   make check                all tests, in virtual machines (as root)
+#   make check-all            the same on every kernel, and DKMS
 #   make demo                 a checkpoint and a restore of sshfs to look at
 #   make bench                numbers
 #
@@ -59,6 +63,7 @@ MAN_SRC := $(wildcard Documentation/*.scd)
 MAN := $(MAN_SRC:Documentation/%.scd=$(BUILD)/%)
 
 .PHONY: all tools man module module-clean install uninstall deps \
+	check-all dkms-source dkms-install dkms-remove deb \
 	selftests check demo bench clean FORCE
 .DELETE_ON_ERROR:
 
@@ -146,6 +151,41 @@ uninstall:
 		$(DESTDIR)$(COMPLETIONDIR)/fusecr
 	$(RM) $(foreach page,$(MAN),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 
+# --- DKMS and Debian packages -------------------------------------------------
+
+DKMS_SRC = $(DESTDIR)/usr/src/fusecr-$(VERSION)
+
+dkms-source:
+	$(Q)$(INSTALL) -d $(DKMS_SRC)
+	$(Q)cp --parents --preserve=timestamps $(MODULE_SRC) LICENSE $(DKMS_SRC)
+	$(Q)sed 's/#MODULE_VERSION#/$(VERSION)/' dkms.conf >$(DKMS_SRC)/dkms.conf
+
+# For each kernel whose headers are there; dkms builds for later ones by itself.
+dkms-install: dkms-source
+	$(Q)dkms status fusecr/$(VERSION) | grep -q . || dkms add fusecr/$(VERSION)
+	$(Q)for build in /lib/modules/*/build; do \
+		[ ! -d "$$build/" ] || { kernel=$${build%/build}; \
+			dkms install fusecr/$(VERSION) -k "$${kernel##*/}" || exit; }; \
+	done
+
+dkms-remove:
+	$(Q)dkms remove fusecr/$(VERSION) --all
+	$(Q)$(RM) -r $(DKMS_SRC)
+
+DEB_DIR := $(BUILD)/deb/fusecr-$(VERSION)
+DEB_DATE = $(shell date -R -u -d "@$${SOURCE_DATE_EPOCH:-$$(stat -c %Y VERSION)}")
+
+# In a copy: debian/changelog is made from VERSION.
+deb:
+	$(Q)$(RM) -r $(BUILD)/deb
+	$(Q)mkdir -p $(DEB_DIR)
+	$(Q)cp -r --preserve=timestamps Kbuild Makefile VERSION LICENSE README.md dkms.conf \
+		kmod tools include Documentation debian $(DEB_DIR)
+	$(Q)printf 'fusecr (%s) unstable; urgency=medium\n\n  * Version %s.\n\n -- %s  %s\n' \
+		'$(VERSION)' '$(VERSION)' 'The fusecr authors <fusecr@localhost>' '$(DEB_DATE)' \
+		>$(DEB_DIR)/debian/changelog
+	$(Q)cd $(DEB_DIR) && dpkg-buildpackage -b -us -uc
+
 # --- tests, in virtual machines; each installs what it needs -----------------
 
 selftests:
@@ -153,6 +193,10 @@ selftests:
 
 check:
 	@selftests/check
+
+# Every kernel, the packages and DKMS: long.
+check-all:
+	@selftests/check -a
 
 demo:
 	@selftests/demo/run

@@ -243,7 +243,17 @@ scenario refuse-passthrough passthrough
 
 io_uring() {
 	grep -q fuse_uring_cmd /proc/kallsyms || skip "this kernel's fuse has no io_uring"
-	fail "no test for this kernel"
+	echo 1 >/sys/module/fuse/parameters/enable_uring || fail "it cannot be enabled"
+	place_new host
+	tree_start
+	# INIT_EXT and OVER_IO_URING. The server has no queues, so everyone would
+	# wait for them: nobody uses the mount.
+	daemon_start rawd -I 0x20040000000
+	tool_dump "$T/img" && fail "dumped"
+	echo 0 >/sys/module/fuse/parameters/enable_uring
+	grep -q 'io_uring queues are in use' "$T/tool.log" || fail "not named: $(cat "$T/tool.log")"
+	[ -d "/proc/$PID" ] || fail "the tree is gone"
+	[ -n "$(find_task rawd)" ] || fail "the daemon is gone"
 }
 scenario refuse-io-uring io_uring
 
