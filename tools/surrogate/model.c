@@ -173,8 +173,7 @@ static int load_list(struct message_list *list, int dirfd, enum image_kind kind,
 	if (err)
 		return err;
 	while ((err = image_read(img, &msg)) > 0) {
-		err = message_list_add(list, msg);
-		protobuf_c_message_free_unpacked(msg, NULL);
+		err = message_list_take(list, msg);
 		if (err)
 			break;
 	}
