@@ -52,7 +52,8 @@ static int name_cmp(const void *a, const void *b)
 	size_t len = na->len < nb->len ? na->len : nb->len;
 	int c = (na->parent > nb->parent) - (na->parent < nb->parent);
 
-	c = c ?: memcmp(na->name, nb->name, len);
+	/* An empty name may be NULL. */
+	c = c || !len ? c : memcmp(na->name, nb->name, len);
 	return c ?: (na->len > nb->len) - (na->len < nb->len);
 }
 
