@@ -11,6 +11,7 @@
 #   make check-all            the same on every kernel, and DKMS
 #   make demo                 a checkpoint and a restore of sshfs to look at
 #   make bench                numbers
+#   make fuzz                 untrusted input, for half an hour (clang, libFuzzer)
 #
 # DESTDIR, PREFIX, CC, CFLAGS and LDFLAGS are those of every Makefile.
 
@@ -64,7 +65,7 @@ MAN := $(MAN_SRC:Documentation/%.scd=$(BUILD)/%)
 
 .PHONY: all tools man module module-clean install uninstall deps \
 	check-all dkms-source dkms-install dkms-remove deb \
-	selftests check demo bench clean FORCE
+	selftests check demo bench fuzz clean FORCE
 .DELETE_ON_ERROR:
 
 all: tools man
@@ -203,6 +204,10 @@ demo:
 
 bench:
 	@selftests/bench/run
+
+# FUZZ="-t 60 image" is for selftests/fuzz/run.
+fuzz:
+	@selftests/fuzz/run $(FUZZ)
 
 deps:
 	apt-get install -y --no-install-recommends $(BUILD_DEPS)

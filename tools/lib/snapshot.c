@@ -15,9 +15,27 @@
 #include "refuse.h"
 #include "snapshot.h"
 
+int message_list_take(struct message_list *list, ProtobufCMessage *msg)
+{
+	ProtobufCMessage **items;
+
+	/* Grow by doubling: trees with 100,000 open files exist. */
+	if (!(list->count & (list->count - 1))) {
+		items = reallocarray(list->items, list->count ? list->count * 2 : 1,
+				     sizeof(*items));
+		if (!items) {
+			protobuf_c_message_free_unpacked(msg, NULL);
+			return -ENOMEM;
+		}
+		list->items = items;
+	}
+	list->items[list->count++] = msg;
+	return 0;
+}
+
 int message_list_add(struct message_list *list, const ProtobufCMessage *msg)
 {
-	ProtobufCMessage **items, *copy;
+	ProtobufCMessage *copy;
 	size_t size = protobuf_c_message_get_packed_size(msg);
 	uint8_t *buf = malloc(size ?: 1);
 
@@ -26,20 +44,7 @@ int message_list_add(struct message_list *list, const ProtobufCMessage *msg)
 	protobuf_c_message_pack(msg, buf);
 	copy = protobuf_c_message_unpack(msg->descriptor, NULL, size, buf);
 	free(buf);
-	if (!copy)
-		return -ENOMEM;
-	/* Grow by doubling: trees with 100,000 open files exist. */
-	if (!(list->count & (list->count - 1))) {
-		items = reallocarray(list->items, list->count ? list->count * 2 : 1,
-				     sizeof(*items));
-		if (!items) {
-			protobuf_c_message_free_unpacked(copy, NULL);
-			return -ENOMEM;
-		}
-		list->items = items;
-	}
-	list->items[list->count++] = copy;
-	return 0;
+	return copy ? message_list_take(list, copy) : -ENOMEM;
 }
 
 void message_list_free(struct message_list *list)

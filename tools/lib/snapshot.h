@@ -82,7 +82,13 @@ int snapshot_finish(struct snapshot *snap, int dirfd);
 /* All of the above in one go, for a tree that need not stand still. */
 int snapshot_write(struct nl *nl, const struct snapshot_options *o, struct report *r);
 
+/* Adds a copy of a message that we made ourselves.  0 or -ENOMEM. */
 int message_list_add(struct message_list *list, const ProtobufCMessage *msg);
+/*
+ * Adds the message itself, which belongs to the list from now on, or is freed.
+ * For what was read: unknown fields may not survive being copied.  0 or -ENOMEM.
+ */
+int message_list_take(struct message_list *list, ProtobufCMessage *msg);
 void message_list_free(struct message_list *list);
 
 #endif

@@ -368,10 +368,12 @@ static int send_reply(int fd, uint64_t unique, const struct reply *r)
 
 int engine_serve(struct engine *e, int fd)
 {
-	struct reply r = { 0 };
+	struct reply r;
 	struct request q;
 	ssize_t n;
 
+	/* { 0 } need not clear all of a union (GCC 15): the kernel would get our stack. */
+	memset(&r, 0, sizeof(r));
 	n = read(fd, e->buf, e->buf_size);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR || errno == ENOENT ? 0 : -errno;

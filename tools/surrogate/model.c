@@ -52,7 +52,8 @@ static int name_cmp(const void *a, const void *b)
 	size_t len = na->len < nb->len ? na->len : nb->len;
 	int c = (na->parent > nb->parent) - (na->parent < nb->parent);
 
-	c = c ?: memcmp(na->name, nb->name, len);
+	/* An empty name may be NULL. */
+	c = c || !len ? c : memcmp(na->name, nb->name, len);
 	return c ?: (na->len > nb->len) - (na->len < nb->len);
 }
 
@@ -173,8 +174,7 @@ static int load_list(struct message_list *list, int dirfd, enum image_kind kind,
 	if (err)
 		return err;
 	while ((err = image_read(img, &msg)) > 0) {
-		err = message_list_add(list, msg);
-		protobuf_c_message_free_unpacked(msg, NULL);
+		err = message_list_take(list, msg);
 		if (err)
 			break;
 	}
