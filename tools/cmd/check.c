@@ -163,15 +163,18 @@ static void check_module(struct findings *f, struct nl *nl, int err)
 /* Matters to a module that is not loaded yet: what is loaded stays. */
 static void check_lockdown(struct findings *f, bool loaded)
 {
-	char line[128];
+	char line[128], enforce[8];
 	const char *on = first_line(line, sizeof(line), "/sys/kernel/security/lockdown");
+	bool locked = on && !strstr(on, "[none]");
+	bool enforced = first_line(enforce, sizeof(enforce), "/sys/module/module/parameters/sig_enforce") &&
+			*enforce == 'Y';
 
-	if (!on || strstr(on, "[none]"))
+	if (!locked && !enforced)
 		found(f, "lockdown", OK, NULL, "%s", on ? "none" : "this kernel has none");
 	else
 		found(f, "lockdown", loaded ? NOTE : MISSING,
-		      "sign fusecr.ko with a key that this kernel trusts (mokutil --import)",
-		      "%s: only signed modules are loaded", on);
+		      "have this kernel trust the key that fusecr.ko is signed with (mokutil --import /var/lib/dkms/mok.pub, reboot)",
+		      "%s: only signed modules are loaded", locked ? on : "module.sig_enforce");
 }
 
 /* The first line that a program prints, or NULL. */
