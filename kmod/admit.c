@@ -48,6 +48,7 @@ static bool is_admitted(const struct fuse_conn *fc)
 			return true;
 	return false;
 }
+
 NOKPROBE_SYMBOL(is_admitted);
 
 /* Other than 0: this call's result is not wanted. */
@@ -58,6 +59,7 @@ static int on_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
 	return !is_admitted(fc) ||
 	       !ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 }
+
 NOKPROBE_SYMBOL(on_entry);
 
 /* int in 6.1, bool since 6.4: 1 is true of both. */
@@ -66,6 +68,7 @@ static int on_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 	regs_set_return_value(regs, true);
 	return 0;
 }
+
 NOKPROBE_SYMBOL(on_return);
 
 static struct kretprobe probe = {

@@ -55,6 +55,7 @@ enum fusecr_cmd {
 	FUSECR_CMD_GET_FILE,
 	__FUSECR_CMD_MAX,
 };
+
 #define FUSECR_CMD_MAX (__FUSECR_CMD_MAX - 1)
 
 /* Top level: what a request names, and the one nest that an answer carries. */
@@ -72,6 +73,7 @@ enum fusecr_attr {
 	FUSECR_A_FILE,		/* nest */
 	__FUSECR_A_MAX,
 };
+
 #define FUSECR_A_MAX (__FUSECR_A_MAX - 1)
 
 /* What this module could find in the running kernel's fuse. */
@@ -89,16 +91,19 @@ enum fusecr_info_attr {
 	FUSECR_INFO_FEATURES,	/* u32, enum fusecr_feature */
 	FUSECR_INFO_BTF,	/* string, the BTF that fuse's layout was read from */
 	FUSECR_INFO_KNOWN_FLAGS,/* u64, FUSE_INIT flags that leave a trace in this
-				 * kernel's struct fuse_conn and are reported */
+				 * kernel's struct fuse_conn and are reported
+				 */
 	__FUSECR_INFO_MAX,
 };
+
 #define FUSECR_INFO_MAX (__FUSECR_INFO_MAX - 1)
 
 enum fusecr_conn_state {
 	FUSECR_CONN_INITIALIZED	= 1 << 0, /* INIT was answered */
 	FUSECR_CONN_CONNECTED	= 1 << 1, /* not aborted, not unmounted */
 	FUSECR_CONN_ABORTED	= 1 << 2, /* aborted through fusectl; fuse records
-					  * it only with FUSE_ABORT_ERROR */
+					   * it only with FUSE_ABORT_ERROR
+					   */
 	FUSECR_CONN_BLOCKED	= 1 << 3, /* too many background requests */
 	FUSECR_CONN_ERROR	= 1 << 4, /* INIT failed */
 	FUSECR_CONN_HELD	= 1 << 5, /* a change handle owns it */
@@ -184,9 +189,11 @@ enum fusecr_conn_attr {
 	FUSECR_CONN_SUBMOUNTS,		/* u8, more than one superblock */
 	FUSECR_CONN_UNKNOWN,		/* string, members of fuse_conn and fuse_chan
 					 * that are on and that this module does not
-					 * know, space between; absent when none */
+					 * know, space between; absent when none
+					 */
 	__FUSECR_CONN_MAX,
 };
+
 #define FUSECR_CONN_MAX (__FUSECR_CONN_MAX - 1)
 
 /* A /dev/fuse open file and who holds it. */
@@ -204,6 +211,7 @@ enum fusecr_dev_attr {
 	FUSECR_DEV_CUSE,		/* u8, this is /dev/cuse */
 	__FUSECR_DEV_MAX,
 };
+
 #define FUSECR_DEV_MAX (__FUSECR_DEV_MAX - 1)
 
 enum fusecr_req_state {
@@ -247,11 +255,14 @@ enum fusecr_req_attr {
 	FUSECR_REQ_IN_LEN,	/* u32, bytes after fuse_in_header */
 	FUSECR_REQ_IN_OFFSET,	/* u32, where this chunk starts in them */
 	FUSECR_REQ_IN_DATA,	/* binary, at most FUSECR_IN_CHUNK bytes; a request
-				 * with more follows in messages of the same unique */
+				 * with more follows in messages of the same unique
+				 */
 	FUSECR_REQ_WAITER,	/* u32, the thread group that waits for the answer;
-				 * absent when none does, or does not yet */
+				 * absent when none does, or does not yet
+				 */
 	__FUSECR_REQ_MAX,
 };
+
 #define FUSECR_REQ_MAX (__FUSECR_REQ_MAX - 1)
 #define FUSECR_IN_CHUNK	8192
 
@@ -263,6 +274,7 @@ enum fusecr_name_attr {
 	FUSECR_NAME_UNHASHED,	/* u8, the dentry is unlinked or invalidated */
 	__FUSECR_NAME_MAX,
 };
+
 #define FUSECR_NAME_MAX_ATTR (__FUSECR_NAME_MAX - 1)
 
 enum fusecr_inode_flag {
@@ -306,6 +318,7 @@ enum fusecr_inode_attr {
 	FUSECR_INODE_NAME,		/* nest, repeated, FUSECR_NAME_* */
 	__FUSECR_INODE_MAX,
 };
+
 #define FUSECR_INODE_MAX (__FUSECR_INODE_MAX - 1)
 
 enum fusecr_file_use {
@@ -324,7 +337,8 @@ enum fusecr_file_flag {
 	FUSECR_FF_WRITE_ENTRY	= 1 << 4, /* on fi->write_files */
 	FUSECR_FF_PATH		= 1 << 5, /* O_PATH: no fuse_file behind it */
 	FUSECR_FF_FOREIGN	= 1 << 6, /* an inode of the mount, but not opened by
-					   * fuse: FIFO, socket, device */
+					   * fuse: FIFO, socket, device
+					   */
 };
 
 enum fusecr_file_attr {
@@ -349,13 +363,16 @@ enum fusecr_file_attr {
 	FUSECR_FILE_READDIR_CACHE_OFF,	/* s64 */
 	FUSECR_FILE_READDIR_VERSION,	/* u64 */
 	FUSECR_FILE_IOMODE,		/* u32, 0 none, 1 cached, 2 uncached; absent
-					 * before 6.9 */
+					 * before 6.9
+					 */
 	FUSECR_FILE_FLAGS,		/* u32, enum fusecr_file_flag */
 	FUSECR_FILE_MNT_ID,		/* u32, mount id as in mountinfo */
 	FUSECR_FILE_PATH,		/* binary, from the root of the mount's file
-					 * system, no terminating NUL */
+					 * system, no terminating NUL
+					 */
 	__FUSECR_FILE_MAX,
 };
+
 #define FUSECR_FILE_MAX (__FUSECR_FILE_MAX - 1)
 
 /*
@@ -388,12 +405,14 @@ enum fusecr_set_conn_mask {
 struct fusecr_set_conn {
 	__u32 mask;		/* enum fusecr_set_conn_mask; EINVAL for other bits */
 	__u32 no;		/* enum fusecr_no; EINVAL for a bit this kernel lacks.
-				 * FUSECR_NO_SYNCFS is not settable and ignored */
+				 * FUSECR_NO_SYNCFS is not settable and ignored
+				 */
 	__u64 next_unique;	/* EINVAL when it is not a multiple of 2 */
 	__u64 next_kh;
 	__u64 attr_version;
 	__s32 pid;		/* PID_NS: the namespace of this task (caller's pid
-				 * namespace); ESRCH */
+				 * namespace); ESRCH
+				 */
 	__u32 reserved;		/* 0 */
 };
 
@@ -406,7 +425,8 @@ enum fusecr_set_file_mask {
 	FUSECR_SET_FH		= 1 << 0,
 	FUSECR_SET_KH		= 1 << 1,
 	FUSECR_SET_OPEN_FLAGS	= 1 << 2, /* EINVAL when DIRECT_IO or PASSTHROUGH
-					   * would change: fuse decides on them in open */
+					   * would change: fuse decides on them in open
+					   */
 	FUSECR_SET_READDIR_POS	= 1 << 3,
 };
 
@@ -416,7 +436,8 @@ struct fusecr_set_file {
 	__u32 use;		/* FUSECR_FILE_FD or FUSECR_FILE_MAP */
 	__u32 open_flags;	/* FOPEN_* */
 	__u64 number;		/* descriptor or address; EBADF when it is no FUSE
-				 * file of this connection */
+				 * file of this connection
+				 */
 	__u64 nodeid;		/* expected; ESTALE when it is another */
 	__u64 fh;
 	__u64 kh;		/* EBUSY when the file is polled */
@@ -445,7 +466,8 @@ struct fusecr_requeue {
 #define FUSECR_IOC_SET_FILE	_IOW(FUSECR_IOC_MAGIC, 4, struct fusecr_set_file)
 #define FUSECR_IOC_FORGET	_IOW(FUSECR_IOC_MAGIC, 5, struct fusecr_forget)
 /* argument 1: tasks with CAP_SYS_ADMIN in the initial user namespace pass
- * allow_other's check on this connection; 0: no more.  EOPNOTSUPP */
+ * allow_other's check on this connection; 0: no more.  EOPNOTSUPP
+ */
 #define FUSECR_IOC_ADMIT	_IO(FUSECR_IOC_MAGIC, 6)
 #define FUSECR_IOC_REQUEUE	_IOWR(FUSECR_IOC_MAGIC, 7, struct fusecr_requeue)
 /* Keep every setting, queue the FORGETs.  The handle stays attached. */
