@@ -156,7 +156,7 @@ static int get(struct image *img, void *data, size_t size, const char *what)
 
 static int get_u32(struct image *img, uint32_t *value, const char *what)
 {
-	uint32_t le;
+	uint32_t le = 0;
 	int ret = get(img, &le, sizeof(le), what);
 
 	if (ret == 0)
@@ -328,7 +328,7 @@ int image_read_one(int dirfd, enum image_kind kind, uint32_t id, ProtobufCMessag
 	int ret;
 
 	ret = image_open(&img, dirfd, kind, id);
-	if (ret < 0)
+	if (!img)
 		return ret;
 	ret = image_read(img, msg);
 	if (ret == 0)

@@ -10,6 +10,7 @@
 #include <linux/fuse.h>
 #include <linux/fusecr.h>
 
+#include "cleanup.h"
 #include "mounts.h"
 #include "names.h"
 #include "proc.h"
@@ -316,7 +317,8 @@ static int mounted_elsewhere(const FuseMountEntry *m, const char *fstype, const 
 
 void refuse_mounts(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
 {
-	uint64_t tree_ns = snap->tree.tasks[0].mnt_ns, *seen = NULL, *grown;
+	uint64_t tree_ns = snap->tree.tasks[0].mnt_ns, *grown;
+	uint64_t *seen cleanup(free_auto) = NULL;
 	struct elsewhere e = { .r = r, .snap = snap, .sc = sc };
 	size_t count = 0, i;
 	struct dirent *de;
@@ -347,5 +349,4 @@ void refuse_mounts(struct report *r, const struct snapshot *snap, const struct s
 	}
 	if (proc)
 		closedir(proc);
-	free(seen);
 }

@@ -69,12 +69,11 @@ static void *tree_put(void **root, const void *key, size_t size,
 	if (!copy)
 		return NULL;
 	memcpy(copy, key, size);
-	found = tsearch(copy, root, cmp);
-	if (!found) {
+	if (!tsearch(copy, root, cmp)) {
 		free(copy);
 		return NULL;
 	}
-	return *found;
+	return copy;
 }
 
 static struct node *node_get(struct model *m, uint64_t nodeid)

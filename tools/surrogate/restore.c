@@ -16,6 +16,7 @@
 #include <linux/fusecr.h>
 
 #include "asker.h"
+#include "cleanup.h"
 #include "control.h"
 #include "engine.h"
 #include "guard.h"
@@ -118,7 +119,11 @@ static int open_instance(struct rebuilt *rb, const FuseDevEntry *dev)
 	first = rb->instances[0].fd;
 	if (rb->count > 1 && ioctl(fd, FUSE_DEV_IOC_CLONE, &first) < 0)
 		return -errno;
+	/* gcc 12 does not see that rb, of which there is an array, has it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 	return 0;
+#pragma GCC diagnostic pop
 }
 
 static int find_own(const FuseDevEntry *dev, void *arg)
@@ -307,9 +312,10 @@ static int walk_in(struct rebuilt *rb, size_t from)
 		return -errno;
 	for (size_t i = from; !err && i < mounts->count; i++) {
 		const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
-		char *root = text_of(&m->root), *path = text_of(&m->mountpoint);
+		char *root cleanup(free_auto) = text_of(&m->root);
+		char *path cleanup(free_auto) = text_of(&m->mountpoint);
 
-		err = mountfs_bind(rb->mnt, root, path, m->options);
+		err = root && path ? mountfs_bind(rb->mnt, root, path, m->options) : -ENOMEM;
 	}
 	return err;
 }
@@ -364,7 +370,7 @@ static int rebuild_all(struct restore *re)
 	re->p = progress_new(re->inv->conns);
 	if (!re->conns || !re->p)
 		return -ENOMEM;
-	for (; !err && re->count < re->inv->conns; re->count++) {
+	for (re->count = 0; !err && re->count < re->inv->conns; re->count++) {
 		struct rebuilt *rb = &re->conns[re->count];
 
 		rb->id = re->count + 1;
