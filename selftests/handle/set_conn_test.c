@@ -307,7 +307,7 @@ TEST_F(counters, nonsense_is_refused_whole)
 	}, bad;
 
 	bad = good;
-	bad.mask |= 1 << 31;
+	bad.mask |= 1U << 31;
 	EXPECT_EQ(-EINVAL, th_set_conn(self->fd, bad));
 	bad = good;
 	bad.reserved = 1;

@@ -262,7 +262,7 @@ TEST_F(set_file, nonsense_is_refused)
 {
 	struct fusecr_set_file bad = self->set;
 
-	bad.mask = 1 << 31;
+	bad.mask = 1U << 31;
 	EXPECT_EQ(-EINVAL, th_set_file(self->handle, bad));
 	bad = self->set;
 	bad.use = FUSECR_FILE_CWD;

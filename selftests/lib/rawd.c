@@ -221,7 +221,8 @@ static void *signals(void *arg)
 			  0644);
 		if (fd < 0 || write(fd, text, len) != (ssize_t)len)
 			perror(stats_path);
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		free(text);
 	}
 	return NULL;

@@ -245,7 +245,7 @@ int rawfs_wait_pending(struct rawfs *fs)
 
 	if (poll(&fd, 1, PATIENCE * 1000) != 1)
 		return -ETIMEDOUT;
-	return fd.revents & POLLIN ? 0 : -ENODEV;
+	return (fd.revents & POLLIN) ? 0 : -ENODEV;
 }
 
 void rawfs_hold(struct rawfs *fs, uint32_t opcode)

@@ -307,8 +307,8 @@ size_t rawfs_read(struct rawfs_node *node, uint64_t nodeid, void *buf,
 /* From the first change on, content is kept in memory. */
 int rawfs_resize(struct rawfs_node *node, uint64_t nodeid, uint64_t size)
 {
-	uint64_t old = node->attr.size;
 	unsigned char *data;
+	uint64_t old;
 
 	if (size > 1ULL << 30)
 		return -EFBIG;
