@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034,SC2086,SC2154
+# shellcheck shell=bash disable=SC2034,SC2086,SC2153,SC2154
 #
 # Dumps and restores that fail on the way. After a dump the tree runs and its
 # mount is usable; after a restore nothing is left; the next try works.

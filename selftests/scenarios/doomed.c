@@ -15,6 +15,7 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
 	static int calls;
 
 	if (++calls == atoi(getenv("DOOM")) &&
+	    /* cppcheck-suppress leakReturnValNotUsed ; the process ends */
 	    open(getenv("DOOM_MARK"), O_CREAT | O_EXCL | O_WRONLY, 0600) >= 0)
 		kill(getpid(), SIGKILL);
 	return syscall(SYS_writev, fd, iov, count);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 #
 # What the archive has, as the apt of a suite's root knows it. $here is this
-# directory; SUITE and ROOT are set by find_suite or find_root.
+# directory, set by who sources this; SUITE and ROOT are set by find_suite or find_root.
 
 die() {
 	echo "${0##*/}: $*" >&2

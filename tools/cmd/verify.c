@@ -202,6 +202,7 @@ static void name_file(struct verify *v, const ProtobufCMessage *msg)
 {
 	const FuseFileEntry *e = (const FuseFileEntry *)msg;
 
+	/* cppcheck-suppress duplicateExpressionTernary ; it cannot tell PRIx64 from PRIu64 */
 	name_object(v, e->use == FUSECR_FILE_MAP ? ", process %" PRIu32 ", %s 0x%" PRIx64 :
 		    ", process %" PRIu32 ", %s %" PRIu64, e->vpid, file_use_name(e->use), e->number);
 }

@@ -79,6 +79,7 @@ static struct json_object *base64(const uint8_t *data, size_t len)
 		uint32_t group = 0;
 
 		for (k = 0; k < 3; k++)
+			/* cppcheck-suppress [knownConditionTrueFalse, badBitmaskCheck] ; have is 1 to 3 */
 			group = group << 8 | (k < have ? data[i + k] : 0);
 		for (k = 0; k < 4; k++)
 			*p++ = k <= have ? digits[group >> (18 - 6 * k) & 63] : '=';

@@ -41,6 +41,7 @@ static const char *status_field(const char *status, const char *key)
 	const char *line;
 
 	for (line = status; line; line = strchr(line, '\n')) {
+		/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): read_proc() never fails with errno 0 */
 		line += *line == '\n';
 		if (!strncmp(line, key, len) && line[len] == ':')
 			return line + len + 1;

@@ -160,6 +160,7 @@ static int await(bool *none)
 
 static int ask(uint32_t type, int value, int fd, bool *none)
 {
+	/* cppcheck-suppress unknownEvaluationOrder ; a member and a variable */
 	struct control_msg m = { .type = type, .value = value, .fd = fd, .serial = ++serial };
 
 	if (control_send(control, &m, -1)) {

@@ -93,6 +93,7 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 
 	(void)context;
 	if (maps_ours(page) &&
+	    /* cppcheck-suppress leakReturnValNotUsed ; it lies where it was asked to */
 	    mmap((void *)page, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
 		return;
 	/* Not our business: it happens again, and does what it would have done. */
