@@ -9,6 +9,7 @@
 #   make deps                 what building needs, with apt (as root)
 #   make check                all tests, in virtual machines (as root)
 #   make check-all            the same on every kernel, and DKMS
+#   make lint                 what static analysis has to say (as root)
 #   make demo                 a checkpoint and a restore of sshfs to look at
 #   make bench                numbers
 #   make fuzz                 untrusted input, for half an hour (clang, libFuzzer)
@@ -65,7 +66,7 @@ MAN := $(MAN_SRC:Documentation/%.scd=$(BUILD)/%)
 
 .PHONY: all tools man module module-clean install uninstall deps \
 	check-all dkms-source dkms-install dkms-remove deb \
-	selftests check demo bench fuzz clean FORCE
+	selftests check lint demo bench fuzz clean FORCE
 .DELETE_ON_ERROR:
 
 all: tools man
@@ -198,6 +199,9 @@ check:
 # Every kernel, the packages and DKMS: long.
 check-all:
 	@selftests/check -a
+
+lint:
+	@selftests/lint
 
 demo:
 	@selftests/demo/run
