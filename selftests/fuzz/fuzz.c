@@ -102,6 +102,7 @@ size_t fuzz_mutate_record(uint8_t *data, size_t size, size_t max,
 	}
 	room = r->len + (max > size ? max - size : 0);
 	room = room < sizeof(body) ? room : sizeof(body);
+	/* cppcheck-suppress knownConditionTrueFalse ; r->len may be 0 */
 	if (r->len > room || !room)
 		return size;
 	memcpy(body, data + r->at, r->len);
