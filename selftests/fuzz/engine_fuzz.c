@@ -235,7 +235,7 @@ static ProtobufCMessage *make_inode(uint32_t nodeid)
 	inode->mode = (nodeid & 1 ? S_IFDIR : S_IFREG) | 0644;
 	name->parent = FUSE_ROOT_ID;
 	name->name.len = snprintf((char *)name->name.data, name->name.len, "f%u", nodeid);
-	inode->name[1]->unhashed = 1;
+	name->unhashed = 0;
 	return msg;
 }
 
@@ -259,6 +259,7 @@ static struct model *make_model(int dirfd, uint32_t no)
 	msgs[0] = message_make(image_types[IMAGE_MOUNT].desc, 1);
 	write_image(dirfd, IMAGE_MOUNT, msgs, 1);
 	must(!model_load(&m, dirfd, 1, NULL));
+	must(model_lookup(m, FUSE_ROOT_ID, "f2", 2));
 	return m;
 }
 
