@@ -47,7 +47,6 @@ extern const struct file_operations fuse_dev_operations;
 enum fl_id {
 	/* struct fuse_mount */
 	FL_MOUNT_FC,
-	FL_MOUNT_SB,
 	/* struct fuse_conn */
 	FL_CONN_LOCK,
 	FL_CONN_BG_LOCK,
@@ -65,7 +64,6 @@ enum fl_id {
 	FL_CONN_CONGESTION_THRESHOLD,
 	FL_CONN_NUM_BACKGROUND,
 	FL_CONN_BG_QUEUE,
-	FL_CONN_INITIALIZED,
 	FL_CONN_BLOCKED,
 	FL_CONN_CONNECTED,
 	FL_CONN_ABORTED,
@@ -159,14 +157,11 @@ enum fl_id {
 	FL_REQ_LIST,
 	FL_REQ_INTR_ENTRY,
 	FL_REQ_ARGS,
-	FL_REQ_COUNT,
 	FL_REQ_FLAGS,
 	FL_REQ_IN_H,
 	FL_REQ_OUT_H,
 	FL_REQ_WAITQ,
 	/* struct fuse_args */
-	FL_ARGS_NODEID,
-	FL_ARGS_OPCODE,
 	FL_ARGS_IN_NUMARGS,
 	FL_ARGS_IN_PAGES,
 	FL_ARGS_IN_ARGS,
@@ -337,7 +332,6 @@ static inline type *name(const struct object *obj)			\
 
 /* Fixed once the mount is made. */
 FL_MEMBER(fl_mount_conn, fuse_mount, struct fuse_conn *, FL_MOUNT_FC)
-FL_MEMBER(fl_mount_sb, fuse_mount, struct super_block *, FL_MOUNT_SB)
 
 /* Protects polled_files. */
 FL_MEMBER(fl_conn_lock, fuse_conn, spinlock_t, FL_CONN_LOCK)
@@ -360,7 +354,6 @@ FL_MEMBER(fl_conn_congestion_threshold, fuse_conn, u32,
 	  FL_CONN_CONGESTION_THRESHOLD)
 FL_MEMBER(fl_conn_num_background, fuse_conn, u32, FL_CONN_NUM_BACKGROUND)
 FL_MEMBER(fl_conn_bg_queue, fuse_conn, struct list_head, FL_CONN_BG_QUEUE)
-FL_MEMBER(fl_conn_initialized, fuse_conn, int, FL_CONN_INITIALIZED)
 FL_MEMBER(fl_conn_blocked, fuse_conn, int, FL_CONN_BLOCKED)
 FL_MEMBER(fl_conn_connected, fuse_conn, u32, FL_CONN_CONNECTED)
 FL_MEMBER(fl_conn_aborted, fuse_conn, bool, FL_CONN_ABORTED)
@@ -463,7 +456,6 @@ static inline struct fuse_dev *fl_file_dev(const struct file *file)
 FL_MEMBER(fl_req_list, fuse_req, struct list_head, FL_REQ_LIST)
 FL_MEMBER(fl_req_intr_entry, fuse_req, struct list_head, FL_REQ_INTR_ENTRY)
 FL_MEMBER(fl_req_args, fuse_req, struct fuse_args *, FL_REQ_ARGS)
-FL_MEMBER(fl_req_count, fuse_req, refcount_t, FL_REQ_COUNT)
 FL_MEMBER(fl_req_flags, fuse_req, unsigned long, FL_REQ_FLAGS)
 FL_MEMBER(fl_req_in_h, fuse_req, struct fuse_in_header, FL_REQ_IN_H)
 FL_MEMBER(fl_req_out_h, fuse_req, struct fuse_out_header, FL_REQ_OUT_H)
@@ -499,8 +491,6 @@ static inline void fl_req_clear(struct fuse_req *req, enum fl_fr flag)
 	clear_bit(fl_fr_bits[flag], fl_req_flags(req));
 }
 
-FL_MEMBER(fl_args_nodeid, fuse_args, u64, FL_ARGS_NODEID)
-FL_MEMBER(fl_args_opcode, fuse_args, u32, FL_ARGS_OPCODE)
 FL_MEMBER(fl_args_in_numargs, fuse_args, u8, FL_ARGS_IN_NUMARGS)
 
 static inline bool fl_args_in_pages(const struct fuse_args *args)

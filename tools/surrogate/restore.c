@@ -257,8 +257,7 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	rb->engine.model = rb->model;
 	rb->engine.ours = from_criu;
 	rb->engine.arg = &rb->asker;
-	for (size_t i = 0; !err && i < 1; i++)
-		err = open_instance(rb, (const FuseDevEntry *)devs->items[0]);
+	err = err ?: open_instance(rb, (const FuseDevEntry *)devs->items[0]);
 	if (err)
 		return err;
 	rb->mnt = mountfs_create(c, ((FuseMountEntry *)mounts->items[0])->options,
