@@ -169,7 +169,11 @@ static void check_lockdown(struct findings *f, bool loaded)
 	bool enforced = first_line(enforce, sizeof(enforce), "/sys/module/module/parameters/sig_enforce") &&
 			*enforce == 'Y';
 
-	if (!locked && !enforced)
+	if (!on && !enforced && !access("/sys/kernel/security", F_OK) &&
+	    access("/sys/kernel/security/lsm", F_OK))
+		found(f, "lockdown", NOTE, "mount -t securityfs securityfs /sys/kernel/security, and ask again",
+		      "not known: securityfs is not mounted");
+	else if (!locked && !enforced)
 		found(f, "lockdown", OK, NULL, "%s", on ? "none" : "this kernel has none");
 	else
 		found(f, "lockdown", loaded ? NOTE : MISSING,
