@@ -9,6 +9,7 @@
 #   make deps                 what building needs, with apt (as root)
 #   make check                all tests, in virtual machines (as root)
 #   make check-all            the same on every kernel, and DKMS
+#   make check-debug          the same on kernels with KASAN, lockdep, kmemleak, ...
 #   make lint                 what static analysis has to say (as root)
 #   make demo                 a checkpoint and a restore of sshfs to look at
 #   make bench                numbers
@@ -65,7 +66,7 @@ MAN_SRC := $(wildcard Documentation/*.scd)
 MAN := $(MAN_SRC:Documentation/%.scd=$(BUILD)/%)
 
 .PHONY: all tools man module module-clean install uninstall deps \
-	check-all dkms-source dkms-install dkms-remove deb \
+	check-all check-debug dkms-source dkms-install dkms-remove deb \
 	selftests check lint demo bench fuzz clean FORCE
 .DELETE_ON_ERROR:
 
@@ -199,6 +200,10 @@ check:
 # Every kernel, the packages and DKMS: long.
 check-all:
 	@selftests/check -a
+
+# Kernels are built, once; allocations fail, a million calls are made up: longer.
+check-debug:
+	@selftests/check -d
 
 lint:
 	@selftests/lint

@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation and every copy from or to user space fails once, in turn, in
+ * each question, each change, and while the module is loaded. What is asked:
+ * an error that says so or the whole answer, never less of it; a change that is
+ * made or is not; and everything back in its place afterwards.
+ *
+ * The kernel lets the n-th one of a task fail: Documentation/fault-injection,
+ * /proc/<pid>/fail-nth. It needs CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC and
+ * CONFIG_FAULT_INJECTION_USERCOPY, which no release has.
+ */
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "kselftest_harness.h"
+#include "test_handle.h"
+#include "test_util.h"
+
+#define FAIL_NTH	"/proc/thread-self/fail-nth"
+#define DEBUGFS		"/sys/kernel/debug"
+#define MANY		100000	/* more than anything here has */
+
+/* --- faults ------------------------------------------------------------------ */
+
+/* Whatever is allocated may fail, and nobody prints what was made to fail. */
+static int set_up_faults(void)
+{
+	static const char * const settings[][2] = {
+		{ "failslab/ignore-gfp-wait", "N" },
+		{ "fail_page_alloc/ignore-gfp-wait", "N" },
+		{ "fail_page_alloc/ignore-gfp-highmem", "N" },
+		{ "fail_page_alloc/min-order", "0" },
+		{ "failslab/verbose", "0" },
+		{ "fail_page_alloc/verbose", "0" },
+		{ "fail_usercopy/verbose", "0" },
+	};
+	int err;
+
+	if (access(DEBUGFS "/failslab", F_OK) &&
+	    mount("debugfs", DEBUGFS, "debugfs", 0, NULL) && errno != EBUSY)
+		return -errno;
+	for (unsigned int i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), DEBUGFS "/%s", settings[i][0]);
+		err = test_write(path, settings[i][1]);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* The n-th from here on fails; none with 0. */
+static void fail(int fd, unsigned int n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", n);
+
+	/* The copy of this very text may be the one that fails. */
+	for (int i = 0; i < 2; i++)
+		if (pwrite(fd, text, len, 0) == len)
+			return;
+	abort();
+}
+
+/* How many there were since then, n when the n-th was among them. */
+static unsigned int ends(int fd, unsigned int n)
+{
+	char text[16] = "";
+
+	/* Here as well. */
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+		return n - 1;
+	fail(fd, 0);
+	return n - strtoul(text, NULL, 10);
+}
+
+/* What a fault may come out as. */
+static bool is_fault(int err)
+{
+	return err == -ENOMEM || err == -ENOBUFS || err == -EFAULT;
+}
+
+/* --- questions ----------------------------------------------------------------- */
+
+FIXTURE(question) {
+	struct rawfs *fs;
+	struct tnl_query query;
+	struct test_client client;
+	int fd[2];
+	int fail;
+};
+
+FIXTURE_VARIANT(question) {
+	uint8_t cmd;
+	bool one;		/* not a dump */
+	bool conn, node, pid;	/* what is named */
+};
+
+#define QUESTION(name, ...) \
+	FIXTURE_VARIANT_ADD(question, name) { __VA_ARGS__ }
+
+QUESTION(info, .cmd = FUSECR_CMD_GET_INFO, .one = true);
+QUESTION(conn, .cmd = FUSECR_CMD_GET_CONN, .one = true, .conn = true);
+QUESTION(conns, .cmd = FUSECR_CMD_GET_CONN);
+QUESTION(devs, .cmd = FUSECR_CMD_GET_DEV);
+QUESTION(devs_of_conn, .cmd = FUSECR_CMD_GET_DEV, .conn = true);
+QUESTION(reqs, .cmd = FUSECR_CMD_GET_REQ, .conn = true);
+QUESTION(inode, .cmd = FUSECR_CMD_GET_INODE, .one = true, .conn = true, .node = true);
+QUESTION(inodes, .cmd = FUSECR_CMD_GET_INODE, .conn = true);
+QUESTION(files, .cmd = FUSECR_CMD_GET_FILE);
+QUESTION(files_of_conn, .cmd = FUSECR_CMD_GET_FILE, .conn = true);
+QUESTION(files_of_task, .cmd = FUSECR_CMD_GET_FILE, .pid = true);
+
+static struct rawfs *serve(void)
+{
+	struct rawfs_config config;
+	struct rawfs *fs;
+
+	rawfs_defaults(&config);
+	config.controlled = true;
+	config.init.flags = FUSE_PARALLEL_DIROPS;
+	fs = rawfs_up(&config, false);
+	if (fs)
+		rawfs_wait_init(fs);
+	return fs;
+}
+
+static uint64_t id_of(const struct rawfs *fs)
+{
+	struct tnl nl;
+	uint64_t id;
+
+	if (tnl_open(&nl))
+		return 0;
+	id = tnl_conn_id(&nl, fs->dev);
+	tnl_close(&nl);
+	return id;
+}
+
+FIXTURE_SETUP(question)
+{
+	self->fail = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	if (self->fail < 0)
+		SKIP(return, "this kernel cannot let allocations fail");
+	ASSERT_EQ(0, set_up_faults());
+	ASSERT_EQ(0, test_own_mounts());
+	self->fs = serve();
+	ASSERT_NE(NULL, self->fs);
+	for (int i = 0; i < 2; i++) {
+		self->fd[i] = open(test_path(self->fs, i ? "dir0" : "f3"), O_RDONLY);
+		ASSERT_LE(0, self->fd[i]);
+	}
+	/* A request with something in it that nobody answers. */
+	rawfs_hold(self->fs, FUSE_MKDIR);
+	ASSERT_EQ(0, test_client_start(&self->client, test_mkdir,
+				       (void *)test_path(self->fs, "new")));
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_MKDIR, 1));
+	self->query.cmd = variant->cmd;
+	if (variant->conn)
+		self->query.conn_id = id_of(self->fs);
+	if (variant->node)
+		self->query.nodeid = rawfs_nodeid(rawfs_index(self->fs, "f3"));
+	if (variant->pid)
+		self->query.pid = getpid();
+}
+
+FIXTURE_TEARDOWN(question)
+{
+	if (!self->fs)
+		return;
+	rawfs_release(self->fs, 0);
+	test_client_kill(&self->client);
+	close(self->fd[0]);
+	close(self->fd[1]);
+	close(self->fail);
+	EXPECT_EQ(0, rawfs_down(self->fs));
+}
+
+/* Returns how many objects were told, or -errno; *count is where faults ended. */
+static int ask(const struct tnl_query *query, bool one, int fd, unsigned int n,
+	       unsigned int *count)
+{
+	struct tnl_list list = { 0 };
+	struct tnl nl;
+	int err = tnl_open(&nl);
+
+	if (err)
+		return err;
+	fail(fd, n);
+	err = one ? tnl_do(&nl, query, &list) : tnl_dump(&nl, query, &list);
+	*count = ends(fd, n);
+	if (!err)
+		err = list.n;
+	tnl_free(&list);
+	tnl_close(&nl);
+	return err;
+}
+
+TEST_F_TIMEOUT(question, each_fault, 600)
+{
+	unsigned int count, n = 0, failed = 0;
+	int expected, got;
+
+	expected = ask(&self->query, variant->one, self->fail, MANY, &count);
+	ASSERT_LT(0, expected);
+	do {
+		n++;
+		got = ask(&self->query, variant->one, self->fail, n, &count);
+		EXPECT_TRUE(got == expected || is_fault(got)) {
+			TH_LOG("fault %u: %d, not %d", n, got, expected);
+		}
+		failed += got < 0;
+	} while (count == n && n < MANY);
+	TH_LOG("%u faults, %u answers failed", n - 1, failed);
+	EXPECT_LT(0, failed);
+	EXPECT_EQ(expected, ask(&self->query, variant->one, self->fail, MANY, &count));
+}
+
+/* --- changes ------------------------------------------------------------------ */
+
+FIXTURE(change) {
+	struct rawfs *fs;
+	struct tnl nl;
+	uint64_t id;
+	int fail;
+	int fd;
+};
+
+FIXTURE_VARIANT(change) {
+	/* 0 or more, or -errno */
+	int (*apply)(FIXTURE_DATA(change) *self, int handle);
+	/* what it changes; NULL when that cannot be asked for */
+	uint64_t (*value)(FIXTURE_DATA(change) *self);
+	uint64_t after;
+};
+
+#define NEW_FH		0x1122334455667788ULL
+#define NEW_NLOOKUP	77
+
+static uint64_t node_of(FIXTURE_DATA(change) *self)
+{
+	return rawfs_nodeid(rawfs_index(self->fs, "f3"));
+}
+
+static int apply_none(FIXTURE_DATA(change) *self, int handle)
+{
+	return 0;
+}
+
+static int apply_unique(FIXTURE_DATA(change) *self, int handle)
+{
+	return th_set_conn(handle, (struct fusecr_set_conn){
+		.mask = FUSECR_SET_NEXT_UNIQUE | FUSECR_SET_PID_NS,
+		.next_unique = 1 << 20, .pid = getpid() });
+}
+
+static uint64_t value_unique(FIXTURE_DATA(change) *self)
+{
+	struct tnl_list list;
+	uint64_t value = 0;
+
+	if (!tnl_conn(&self->nl, self->id, &list))
+		value = tnl_u64(&list.v[0], FUSECR_CONN_NEXT_UNIQUE);
+	tnl_free(&list);
+	return value;
+}
+
+static int apply_nlookup(FIXTURE_DATA(change) *self, int handle)
+{
+	return th_set_inode(handle, node_of(self), NEW_NLOOKUP);
+}
+
+static uint64_t value_nlookup(FIXTURE_DATA(change) *self)
+{
+	struct tnl_query query = { .cmd = FUSECR_CMD_GET_INODE,
+				   .conn_id = self->id, .nodeid = node_of(self) };
+	struct tnl_list list;
+	uint64_t value = 0;
+
+	if (!tnl_do(&self->nl, &query, &list))
+		value = tnl_u64(&list.v[0], FUSECR_INODE_NLOOKUP);
+	tnl_free(&list);
+	return value;
+}
+
+static int apply_fh(FIXTURE_DATA(change) *self, int handle)
+{
+	return th_set_file(handle, (struct fusecr_set_file){
+		.mask = FUSECR_SET_FH, .pid = getpid(), .use = FUSECR_FILE_FD,
+		.number = self->fd, .nodeid = node_of(self), .fh = NEW_FH });
+}
+
+static uint64_t value_fh(FIXTURE_DATA(change) *self)
+{
+	struct tnl_query query = { .cmd = FUSECR_CMD_GET_FILE,
+				   .conn_id = self->id, .pid = getpid() };
+	struct tnl_list list;
+	uint64_t value = 0;
+
+	if (!tnl_dump(&self->nl, &query, &list) && list.n)
+		value = tnl_u64(&list.v[0], FUSECR_FILE_FH);
+	tnl_free(&list);
+	return value;
+}
+
+static int apply_forget(FIXTURE_DATA(change) *self, int handle)
+{
+	return th_forget(handle, 0x4711, 1);
+}
+
+static int apply_admit(FIXTURE_DATA(change) *self, int handle)
+{
+	return th_admit(handle, 1);
+}
+
+/* Of the server's device, of which this task has a duplicate meanwhile. */
+static int apply_requeue(FIXTURE_DATA(change) *self, int handle)
+{
+	return th_requeue(handle, self->fs->fd[0], 0);
+}
+
+#define CHANGE(name, ...) \
+	FIXTURE_VARIANT_ADD(change, name) { .apply = apply_##name, __VA_ARGS__ }
+
+CHANGE(none);
+CHANGE(unique, .value = value_unique, .after = 1 << 20);
+CHANGE(nlookup, .value = value_nlookup, .after = NEW_NLOOKUP);
+CHANGE(fh, .value = value_fh, .after = NEW_FH);
+CHANGE(forget);
+CHANGE(admit);
+CHANGE(requeue);
+
+FIXTURE_SETUP(change)
+{
+	struct rawfs_config config;
+
+	self->fail = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	if (self->fail < 0)
+		SKIP(return, "this kernel cannot let allocations fail");
+	ASSERT_EQ(0, set_up_faults());
+	ASSERT_EQ(0, test_own_mounts());
+	rawfs_defaults(&config);
+	self->fs = rawfs_up(&config, true);
+	ASSERT_NE(NULL, self->fs);
+	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, tnl_open(&self->nl));
+	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	self->fd = open(test_path(self->fs, "f3"), O_RDONLY);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(change)
+{
+	if (!self->fs)
+		return;
+	close(self->fd);
+	close(self->fail);
+	tnl_close(&self->nl);
+	EXPECT_EQ(0, rawfs_down(self->fs));
+}
+
+TEST_F_TIMEOUT(change, each_fault, 600)
+{
+	uint64_t before = variant->value ? variant->value(self) : 0;
+	unsigned int n = 0, count, failed = 0;
+	int handle, got;
+
+	do {
+		n++;
+		handle = th_attach(self->id);
+		ASSERT_LE(0, handle);
+		fail(self->fail, n);
+		got = variant->apply(self, handle);
+		count = ends(self->fail, n);
+		failed += got < 0;
+		EXPECT_TRUE(got >= 0 || is_fault(got)) {
+			TH_LOG("fault %u: %d", n, got);
+		}
+		if (variant->value)
+			EXPECT_EQ(got < 0 ? before : variant->after,
+				  variant->value(self));
+		close(handle);
+		if (variant->value)
+			EXPECT_EQ(before, variant->value(self));
+	} while (count == n && n < MANY);
+	TH_LOG("%u faults, %u changes failed", n - 1, failed);
+}
+
+/* What takes back must not need memory that there may not be. */
+TEST_F_TIMEOUT(change, each_fault_of_the_close, 600)
+{
+	uint64_t before = variant->value ? variant->value(self) : 0;
+	unsigned int n = 0, count;
+	int handle;
+
+	do {
+		n++;
+		handle = th_attach(self->id);
+		ASSERT_LE(0, handle);
+		ASSERT_LE(0, variant->apply(self, handle));
+		fail(self->fail, n);
+		close(handle);
+		count = ends(self->fail, n);
+		if (variant->value)
+			EXPECT_EQ(before, variant->value(self));
+	} while (count == n && n < MANY);
+}
+
+TEST_F_TIMEOUT(change, each_fault_of_the_attach, 600)
+{
+	unsigned int n = 0, count;
+	int handle;
+
+	do {
+		n++;
+		fail(self->fail, n);
+		handle = th_attach(self->id);
+		count = ends(self->fail, n);
+		if (handle >= 0) {
+			close(handle);
+			continue;
+		}
+		EXPECT_TRUE(is_fault(handle)) {
+			TH_LOG("fault %u: %d", n, handle);
+		}
+	} while (count == n && n < MANY);
+	/* Nobody owns it by accident. */
+	handle = th_attach(self->id);
+	EXPECT_LE(0, handle);
+	close(handle);
+}
+
+/* --- the module itself ------------------------------------------------------------ */
+
+#define EACH	150	/* from either end, one by one */
+#define SAMPLES	40	/* of those in between, which read BTF page by page */
+#define AHEAD	60	/* of where init was seen to run, to miss nothing of it */
+
+FIXTURE(module) {
+	const char *path;
+	int fail;
+	bool away;
+};
+
+static int load(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+
+	close(fd);
+	return err;
+}
+
+/*
+ * How many there are in a load, and roughly how many before the module's init is
+ * called: those are the loader's own, which warns of some (kernel/jump_label.c).
+ */
+static int count_load(const char *path, unsigned int *first, unsigned int *total)
+{
+	char name[64], text[16];
+	int pipe_fd[2], fd, status, n;
+	pid_t pid;
+
+	if (pipe(pipe_fd))
+		return -errno;
+	pid = fork();
+	if (!pid) {
+		fd = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+		fail(fd, MANY);
+		n = load(path);
+		*total = ends(fd, MANY);
+		if (write(pipe_fd[1], total, sizeof(*total)) < 0)
+			n = -errno;
+		_exit(-n);
+	}
+	snprintf(name, sizeof(name), "/proc/%d/fail-nth", pid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	while (access("/sys/module/fusecr/initstate", F_OK) && !waitpid(pid, &status, WNOHANG))
+		;
+	n = pread(fd, text, sizeof(text) - 1, 0);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	*first = MANY - strtoul(text, NULL, 10) - AHEAD;
+	n = read(pipe_fd[0], total, sizeof(*total));
+	close(pipe_fd[0]);
+	close(pipe_fd[1]);
+	if (waitpid(pid, &status, 0) != pid || status || n != sizeof(*total))
+		return -ECHILD;
+	return 0;
+}
+
+/* A dump that was broken off is let go of by RCU. */
+static int unload(void)
+{
+	int err = 0;
+
+	for (int i = 0; i < 50; i++) {
+		err = syscall(SYS_delete_module, "fusecr", O_NONBLOCK) ? -errno : 0;
+		if (err != -EAGAIN && err != -EBUSY && err != -EWOULDBLOCK)
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+	}
+	return err;
+}
+
+FIXTURE_SETUP(module)
+{
+	self->path = getenv("FUSECR_MODULE");
+	self->fail = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	if (self->fail < 0)
+		SKIP(return, "this kernel cannot let allocations fail");
+	ASSERT_NE(NULL, self->path);
+	ASSERT_EQ(0, set_up_faults());
+	ASSERT_EQ(0, unload());
+	self->away = true;
+}
+
+FIXTURE_TEARDOWN(module)
+{
+	if (self->away)
+		EXPECT_EQ(0, load(self->path));
+	close(self->fail);
+}
+
+TEST_F_TIMEOUT(module, each_fault_of_the_load, 1800)
+{
+	unsigned int first = 0, last = 0, n, failed = 0, tries = 0;
+	struct tnl nl;
+	int got;
+
+	ASSERT_EQ(0, count_load(self->path, &first, &last));
+	ASSERT_EQ(0, unload());
+	ASSERT_LT(first, last);
+	TH_LOG("faults %u to %u", first, last);
+	n = first;
+	do {
+		n += n < first + EACH || n + EACH > last ? 1 :
+			1 + (last - first - 2 * EACH) / SAMPLES;
+		tries++;
+		fail(self->fail, n);
+		got = load(self->path);
+		ends(self->fail, n);
+		if (got) {
+			failed++;
+			EXPECT_TRUE(is_fault(got) || got == -EIO) {
+				TH_LOG("fault %u: %d", n, got);
+			}
+			continue;
+		}
+		/* Loaded in spite of it: then it works, and goes. */
+		EXPECT_EQ(0, tnl_open(&nl)) {
+			TH_LOG("fault %u", n);
+		}
+		tnl_close(&nl);
+		EXPECT_EQ(0, access(FUSECR_DEVICE, R_OK | W_OK));
+		ASSERT_EQ(0, unload());
+	} while (n <= last);
+	TH_LOG("%u faults, %u loads failed", tries, failed);
+	EXPECT_LT(0, failed);
+}
+
+TEST_HARNESS_MAIN
