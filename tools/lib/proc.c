@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <ctype.h>
 #include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +11,10 @@
 
 #include "proc.h"
 #include "tree.h"
+
+/* include/linux/sched.h */
+#define PF_EXITING	0x00000004
+#define PF_SIGNALED	0x00000400
 
 static FILE *open_status(pid_t pid)
 {
@@ -49,6 +55,41 @@ char proc_state(pid_t pid)
 	char value[512];
 
 	return status_value(pid, "State", value, sizeof(value)) ? value[0] : 0;
+}
+
+static bool pending(pid_t pid, const char *set, int sig)
+{
+	char value[512];
+
+	return status_value(pid, set, value, sizeof(value)) &&
+		strtoull(value, NULL, 16) & 1ULL << (sig - 1);
+}
+
+/* PF_* as /proc/PID/stat has them in its ninth field, proc(5); 0 when there is no such task. */
+static unsigned long task_flags(pid_t pid)
+{
+	char path[64], stat[512], *end;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, stat, sizeof(stat) - 1);
+	close(fd);
+	stat[n > 0 ? n : 0] = '\0';
+	/* A name may have anything in it, parentheses too. */
+	end = strrchr(stat, ')');
+	for (int i = 0; end && i < 7; i++)
+		end = strchr(end + 1, ' ');
+	return end ? strtoul(end, NULL, 10) : 0;
+}
+
+bool proc_dying(pid_t pid)
+{
+	return pending(pid, "SigPnd", SIGKILL) || pending(pid, "ShdPnd", SIGKILL) ||
+		task_flags(pid) & (PF_EXITING | PF_SIGNALED);
 }
 
 uint64_t proc_ns(pid_t pid, const char *name)

@@ -11,6 +11,8 @@
 long proc_status(pid_t pid, const char *field);
 /* The state letter of a task, 0 when there is no such task. */
 char proc_state(pid_t pid);
+/* Whether it was killed, or exits, whatever its state says meanwhile. */
+bool proc_dying(pid_t pid);
 /* Inode number of a namespace ("mnt", "pid", ...) of a task or of the caller; 0: unknown. */
 uint64_t proc_ns(pid_t pid, const char *name);
 uint64_t proc_own_ns(const char *name);

@@ -29,10 +29,11 @@ static bool task_dead(pid_t pid)
 	return !state || state == 'Z' || state == 'X';
 }
 
-/* Alive and let go by the tracer: a killed tracee stays attached until reaped. */
+/* Alive and let go by the tracer, which may be gone before what it killed is. */
 static bool task_runs(pid_t pid, bool tracer_gone)
 {
-	return !task_dead(pid) && (tracer_gone || proc_status(pid, "TracerPid") == 0);
+	return !task_dead(pid) && !proc_dying(pid) &&
+		(tracer_gone || proc_status(pid, "TracerPid") == 0);
 }
 
 static bool each_daemon(const struct dump *d, bool (*test)(pid_t, bool), bool arg, bool any)
@@ -134,7 +135,7 @@ static void bury(struct dump *d)
 void dump_watch(struct dump *d)
 {
 	bool tracer_gone;
-	int pidfd;
+	int pidfd, runs = 0;
 
 	if (!d->p->frozen)
 		return;	/* CRIU never got that far: the daemon never stood still */
@@ -147,7 +148,13 @@ void dump_watch(struct dump *d)
 			bury(d);
 			break;
 		}
-		if (each_daemon(d, task_runs, tracer_gone, true)) {
+		/*
+		 * Seen twice: a task may die, and be let go of, between the two
+		 * questions; and it says nothing of a SIGKILL at the very moment
+		 * at which it takes note of it.
+		 */
+		runs = each_daemon(d, task_runs, tracer_gone, true) ? runs + 1 : 0;
+		if (runs == 2) {
 			surrogate_log("the tree runs again");
 			break;
 		}
