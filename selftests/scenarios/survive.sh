@@ -16,3 +16,11 @@ plain_criu() {
 }
 scenario criu-rawd plain_criu rawd
 scenario criu-bindfs plain_criu bindfs
+
+# Addresses are random everywhere but in these machines.
+random_addresses() {
+	echo 2 >/proc/sys/kernel/randomize_va_space
+	survive "$@"
+}
+scenario random-addresses-host random_addresses host bindfs
+scenario random-addresses-runc random_addresses runc rawd
