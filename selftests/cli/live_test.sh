@@ -35,6 +35,8 @@ echo world >"$src/d/b"
 # --- without the module
 
 modprobe -q fuse || :
+# As on every host.
+mount -t securityfs securityfs /sys/kernel/security || :
 expect 1 "list without the module" list
 says err "list without the module: what to do" 'modprobe fusecr'
 expect 1 "dump without the module" dump --pid $$ -D "$img"

@@ -512,14 +512,19 @@ static int copy_module(char *path)
 {
 	const char *from = getenv("FUSECR_MODULE");
 	int in = from ? open(from, O_RDONLY | O_CLOEXEC) : -1;
-	int out = mkostemp(path, O_CLOEXEC);
 	ssize_t n = 1;
+	int out;
 
-	while (in >= 0 && out >= 0 && n > 0)
-		n = sendfile(out, in, NULL, 1 << 20);
+	if (in < 0)
+		return -ENOENT;
+	out = mkostemp(path, O_CLOEXEC);
+	if (out >= 0) {
+		while (n > 0)
+			n = sendfile(out, in, NULL, 1 << 20);
+		close(out);
+	}
 	close(in);
-	close(out);
-	return in < 0 || out < 0 || n < 0 ? -EIO : 0;
+	return out < 0 || n < 0 ? -EIO : 0;
 }
 
 FIXTURE_SETUP(module)
