@@ -26,16 +26,23 @@
 /* Inodes counted before the list's lock is let go. */
 #define COUNT_BATCH	8192
 
-static void put(void *inode)
+static void put(void *object)
 {
+	struct inode *inode = object;
+	struct super_block *sb = inode->i_sb;
+
 	iput(inode);
+	deactivate_super(sb);
 }
 
 void fusecr_inode_put(struct inode *inode)
 {
 	/* fuse keeps no unused inodes, so the last iput() evicts. */
-	if (inode && !atomic_add_unless(&inode->i_count, -1, 1))
-		fusecr_defer(put, inode);
+	if (!inode || atomic_add_unless(&inode->i_count, -1, 1))
+		return;
+	/* Workers run side by side: the superblock must not go before. */
+	atomic_inc(&inode->i_sb->s_active);
+	fusecr_defer(put, inode);
 }
 
 /*

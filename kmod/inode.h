@@ -20,7 +20,10 @@ struct inode *fusecr_inode_find(struct super_block *sb, u64 nodeid);
  */
 struct inode *fusecr_inode_next(struct super_block *sb, struct inode *prev);
 
-/* Like iput(), but an eviction is left to a worker: it can wait. */
+/*
+ * Like iput(), but an eviction is left to a worker: it can wait.  Caller holds
+ * the connection.
+ */
 void fusecr_inode_put(struct inode *inode);
 
 /* Inodes on the superblock, those that come and go included. */
