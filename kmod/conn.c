@@ -386,6 +386,16 @@ static u32 pid_ns_of(const struct fuse_conn *fc)
 	return inum;
 }
 
+/*
+ * The mount option.  6.17.13 and 6.18 give the superblock whole pages whatever
+ * was asked ("fuse: fix fuseblk i_blkbits for iomap partial writes").
+ */
+static u32 blksize_of(const struct fuse_conn *fc, const struct super_block *sb)
+{
+	return fl_has(FL_CONN_BLKBITS) ? BIT(*fl_conn_blkbits(fc)) :
+					 sb->s_blocksize;
+}
+
 static int put_options(struct sk_buff *skb, const struct fusecr_conn *conn)
 {
 	const struct fuse_conn *fc = conn->fc;
@@ -409,7 +419,7 @@ static int put_options(struct sk_buff *skb, const struct fusecr_conn *conn)
 		       fl_bit(fc, FL_CONN_ALLOW_OTHER)))
 		return -EMSGSIZE;
 	if (sb->s_bdev &&
-	    nla_put_u32(skb, FUSECR_CONN_BLKSIZE, sb->s_blocksize))
+	    nla_put_u32(skb, FUSECR_CONN_BLKSIZE, blksize_of(fc, sb)))
 		return -EMSGSIZE;
 	return 0;
 }

@@ -104,6 +104,7 @@ static const struct row rows[] __initconst = {
 	O(CONN_EPOCH, fuse_conn, epoch, AGG, atomic_t),
 	OCHAN(REQ_TIMEOUT, timeout.req_timeout, INT, u32),
 	O(CONN_MAX_STACK_DEPTH, fuse_conn, max_stack_depth, INT, int),
+	O(CONN_BLKBITS, fuse_conn, blkbits, INT, u8),
 
 	B(ERROR, conn_error),
 	B(INIT, conn_init),

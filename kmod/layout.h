@@ -79,6 +79,7 @@ enum fl_id {
 	FL_CONN_EPOCH,			/* optional: 6.16 */
 	FL_CONN_REQ_TIMEOUT,		/* optional: 6.14 */
 	FL_CONN_MAX_STACK_DEPTH,	/* optional: 6.9 */
+	FL_CONN_BLKBITS,		/* optional: 6.17 and 6.18 */
 	/* bits of struct fuse_conn */
 	FL_CONN_ERROR,
 	FL_CONN_INIT,
@@ -369,6 +370,8 @@ FL_MEMBER(fl_conn_mounts, fuse_conn, struct list_head, FL_CONN_MOUNTS)
 FL_MEMBER(fl_conn_dax, fuse_conn, void *, FL_CONN_DAX)
 FL_MEMBER(fl_conn_ring, fuse_conn, void *, FL_CONN_RING)
 FL_MEMBER(fl_conn_epoch, fuse_conn, atomic_t, FL_CONN_EPOCH)
+/* Of the mount option blksize, where the superblock has another. */
+FL_MEMBER(fl_conn_blkbits, fuse_conn, u8, FL_CONN_BLKBITS)
 /* Jiffies. */
 FL_MEMBER(fl_conn_req_timeout, fuse_conn, u32, FL_CONN_REQ_TIMEOUT)
 FL_MEMBER(fl_conn_max_stack_depth, fuse_conn, int, FL_CONN_MAX_STACK_DEPTH)
