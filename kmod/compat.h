@@ -7,6 +7,7 @@
 #include <linux/fs_struct.h>
 #include <linux/fuse.h>
 #include <linux/netlink.h>
+#include <linux/sched.h>
 #include <linux/version.h>
 #include <net/genetlink.h>
 
@@ -140,5 +141,12 @@ static inline const struct path *compat_user_path(const struct file *file)
 	return &file->f_path;
 #endif
 }
+
+/* Threads that the kernel made for a process and that never leave it (6.4). */
+#ifdef PF_USER_WORKER
+#define COMPAT_PF_WORKER (PF_IO_WORKER | PF_USER_WORKER)
+#else
+#define COMPAT_PF_WORKER PF_IO_WORKER
+#endif
 
 #endif /* FUSECR_COMPAT_H */

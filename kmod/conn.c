@@ -18,6 +18,7 @@
 #include "compat.h"
 #include "conn.h"
 #include "defer.h"
+#include "gate.h"
 #include "handle.h"
 #include "inode.h"
 #include "layout.h"
@@ -305,6 +306,8 @@ static u32 state_of(const struct fuse_conn *fc)
 		state |= FUSECR_CONN_ERROR;
 	if (fusecr_handle_owns(fc))
 		state |= FUSECR_CONN_HELD;
+	if (fusecr_gate_closed(fc))
+		state |= FUSECR_CONN_GATED;
 	return state;
 }
 
@@ -453,6 +456,20 @@ static int put_counters(struct sk_buff *skb, const struct fusecr_conn *conn)
 	return 0;
 }
 
+static int put_gate(struct sk_buff *skb, const struct fuse_conn *fc)
+{
+	struct fusecr_gate_status s;
+
+	if (!fusecr_gate_status_of(fc, &s))
+		return 0;
+	if (nla_put_u32(skb, FUSECR_CONN_GATE_HELD, s.held) ||
+	    nla_put_u32(skb, FUSECR_CONN_GATE_COMING, s.coming) ||
+	    nla_put_u32(skb, FUSECR_CONN_GATE_ASLEEP, s.asleep) ||
+	    nla_put_u32(skb, FUSECR_CONN_GATE_REQUESTS, s.requests))
+		return -EMSGSIZE;
+	return 0;
+}
+
 static int put_obstacles(struct sk_buff *skb, const struct fuse_conn *fc)
 {
 	bool dax = fl_has(FL_CONN_DAX) && *fl_conn_dax(fc);
@@ -483,6 +500,6 @@ int fusecr_conn_fill(const struct fusecr_msg *msg,
 		return -EMSGSIZE;
 	err = put_identity(msg->skb, conn) ?: put_init(msg->skb, conn) ?:
 	      put_options(msg->skb, conn) ?: put_counters(msg->skb, conn) ?:
-	      put_obstacles(msg->skb, conn->fc);
+	      put_obstacles(msg->skb, conn->fc) ?: put_gate(msg->skb, conn->fc);
 	return fusecr_msg_end(msg, hdr, nest, err);
 }

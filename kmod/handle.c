@@ -13,6 +13,8 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/pid.h>
+#include <linux/poll.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -21,9 +23,11 @@
 #include "adjust.h"
 #include "admit.h"
 #include "conn.h"
+#include "gate.h"
 #include "handle.h"
 #include "input.h"
 #include "layout.h"
+#include "sync.h"
 
 struct handle {
 	struct mutex lock;		/* of all but entry, fc and rcu */
@@ -31,6 +35,8 @@ struct handle {
 	struct list_head undo;
 	struct fusecr_forgets forgets;
 	struct fusecr_admit *admit;
+	struct fusecr_gate *gate;	/* NULL: open */
+	wait_queue_head_t waitq;	/* of those who poll the gate */
 	/* on owners from ATTACH on */
 	struct list_head entry;
 	const struct fuse_conn *fc;
@@ -156,6 +162,99 @@ static int commit(struct handle *handle)
 	return err;
 }
 
+static int exempt(struct fusecr_gate *gate, struct pid *tgid)
+{
+	int err = tgid ? fusecr_gate_exempt(gate, tgid) : -ESRCH;
+
+	if (err)
+		put_pid(tgid);
+	return err;
+}
+
+static int exempt_all(struct fusecr_gate *gate,
+		      const struct fusecr_gate_close *in)
+{
+	int err = exempt(gate, get_pid(task_tgid(current)));
+	u32 i;
+
+	for (i = 0; !err && i < in->nr_exempt; i++)
+		err = exempt(gate, find_get_pid(in->exempt[i]));
+	return err;
+}
+
+static int gate_close(struct handle *handle, void *arg)
+{
+	const struct fusecr_gate_close *in = arg;
+	struct fusecr_gate *gate;
+	int err;
+
+	if (handle->gate)
+		return -EALREADY;
+	if (in->nr_exempt >= FUSECR_EXEMPT_MAX || in->seconds < 1 ||
+	    in->seconds > FUSECR_GATE_MAX)
+		return -EINVAL;
+	gate = fusecr_gate_new(handle->conn->fc, &handle->waitq);
+	if (IS_ERR(gate))
+		return PTR_ERR(gate);
+	err = exempt_all(gate, in);
+	if (!err)
+		err = fusecr_gate_close(gate, in->seconds);
+	if (err) {
+		fusecr_gate_open(gate);
+		return err;
+	}
+	handle->gate = gate;
+	return 0;
+}
+
+static int gate_open(struct handle *handle)
+{
+	fusecr_gate_open(handle->gate);
+	handle->gate = NULL;
+	return 0;
+}
+
+static int hold(struct handle *handle, void *arg)
+{
+	struct fusecr_hold *inout = arg;
+	struct pid *tgid;
+	int n;
+
+	if (!handle->gate)
+		return -ENOENT;
+	tgid = find_get_pid(inout->pid);
+	if (!tgid)
+		return -ESRCH;
+	n = fusecr_gate_hold(handle->gate, tgid);
+	put_pid(tgid);
+	if (n < 0)
+		return n;
+	inout->count = n;
+	return 0;
+}
+
+static int force_open(struct handle *handle, void *arg)
+{
+	const struct fusecr_attach *in = arg;
+
+	return fusecr_gate_force_open(in->conn_id);
+}
+
+static int gate_status(struct handle *handle, void *arg)
+{
+	memset(arg, 0, sizeof(struct fusecr_gate_status));
+	if (handle->gate)
+		fusecr_gate_status(handle->gate, arg);
+	return 0;
+}
+
+static int sync(struct handle *handle, unsigned long seconds)
+{
+	if (seconds < 1 || seconds > FUSECR_SYNC_MAX)
+		return -EINVAL;
+	return fusecr_sync(handle->conn, seconds);
+}
+
 static const struct operation {
 	unsigned int cmd;
 	int (*call)(struct handle *handle, void *arg);
@@ -166,6 +265,10 @@ static const struct operation {
 	{ FUSECR_IOC_SET_FILE, set_file },
 	{ FUSECR_IOC_FORGET, forget },
 	{ FUSECR_IOC_REQUEUE, requeue },
+	{ FUSECR_IOC_GATE_CLOSE, gate_close },
+	{ FUSECR_IOC_HOLD, hold },
+	{ FUSECR_IOC_GATE_STATUS, gate_status },
+	{ FUSECR_IOC_FORCE_OPEN, force_open },
 };
 
 /* Room for any argument. */
@@ -176,6 +279,9 @@ union argument {
 	struct fusecr_set_file set_file;
 	struct fusecr_forget forget;
 	struct fusecr_requeue requeue;
+	struct fusecr_gate_close gate_close;
+	struct fusecr_hold hold;
+	struct fusecr_gate_status gate_status;
 };
 
 /* Caller holds handle->lock. */
@@ -188,18 +294,24 @@ static int dispatch(struct handle *handle, unsigned int cmd, unsigned long arg)
 
 	lockdep_assert_held(&handle->lock);
 
-	if (!handle->conn && cmd != FUSECR_IOC_ATTACH)
+	if (!handle->conn && cmd != FUSECR_IOC_ATTACH &&
+	    cmd != FUSECR_IOC_FORCE_OPEN)
 		return -ENOTCONN;
 	if (cmd == FUSECR_IOC_ADMIT)
 		return admit(handle, arg);
 	if (cmd == FUSECR_IOC_COMMIT)
 		return commit(handle);
+	if (cmd == FUSECR_IOC_SYNC)
+		return sync(handle, arg);
+	if (cmd == FUSECR_IOC_GATE_OPEN)
+		return gate_open(handle);
 	for (i = 0; i < ARRAY_SIZE(operations); i++)
 		if (operations[i].cmd == cmd)
 			op = &operations[i];
 	if (!op)
 		return -ENOTTY;
-	if (copy_from_user(&argument, (void __user *)arg, _IOC_SIZE(cmd)))
+	if (_IOC_DIR(cmd) & _IOC_WRITE &&
+	    copy_from_user(&argument, (void __user *)arg, _IOC_SIZE(cmd)))
 		return -EFAULT;
 	err = op->call(handle, &argument);
 	if (!err && _IOC_DIR(cmd) & _IOC_READ &&
@@ -229,6 +341,19 @@ static long handle_ioctl(struct file *file, unsigned int cmd,
 	return err;
 }
 
+static __poll_t handle_poll(struct file *file, poll_table *wait)
+{
+	struct handle *handle = file->private_data;
+	__poll_t events = 0;
+
+	poll_wait(file, &handle->waitq, wait);
+	mutex_lock(&handle->lock);
+	if (handle->gate && fusecr_gate_drained(handle->gate))
+		events = EPOLLIN | EPOLLRDNORM;
+	mutex_unlock(&handle->lock);
+	return events;
+}
+
 static int handle_open(struct inode *inode, struct file *file)
 {
 	struct handle *handle;
@@ -240,6 +365,7 @@ static int handle_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	mutex_init(&handle->lock);
 	INIT_LIST_HEAD(&handle->undo);
+	init_waitqueue_head(&handle->waitq);
 	file->private_data = handle;
 	return nonseekable_open(inode, file);
 }
@@ -248,6 +374,7 @@ static int handle_release(struct inode *inode, struct file *file)
 {
 	struct handle *handle = file->private_data;
 
+	fusecr_gate_open(handle->gate);
 	fusecr_undo_all(&handle->undo);
 	fusecr_forgets_free(&handle->forgets);
 	fusecr_admit_stop(handle->admit);
@@ -265,6 +392,7 @@ static const struct file_operations handle_operations = {
 	.release	= handle_release,
 	.unlocked_ioctl	= handle_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
+	.poll		= handle_poll,
 	.llseek		= noop_llseek,
 };
 
@@ -290,6 +418,7 @@ void fusecr_handle_exit(void)
 {
 	misc_deregister(&device);
 	fusecr_admit_exit();
+	fusecr_gate_exit();
 	/* Admissions and handles are freed after a grace period. */
 	rcu_barrier();
 }

@@ -171,6 +171,12 @@ static const struct row rows[] __initconst = {
 	P(IQ_FORGET_HEAD, fuse_iqueue, forget_list_head, AGG),
 	M(IQ_FORGET_TAIL, fuse_iqueue, forget_list_tail, PTR, void *),
 	M(IQ_FASYNC, fuse_iqueue, fasync, PTR, void *),
+	M(IQ_OPS, fuse_iqueue, ops, PTR, void *),
+	S(OPS, fuse_iqueue_ops),
+	O(OPS_SEND_REQ, fuse_iqueue_ops, send_req, PTR, void *),
+	O(OPS_SEND_INTERRUPT, fuse_iqueue_ops, send_interrupt, PTR, void *),
+	O(OPS_WAKE_PENDING, fuse_iqueue_ops, wake_pending_and_unlock, PTR, void *),
+	O(OPS_WAKE_INTERRUPT, fuse_iqueue_ops, wake_interrupt_and_unlock, PTR, void *),
 
 	ROW(DEV_FC, fuse_dev, "chan->conn", PTR, sizeof(void *), false),
 	M(DEV_FC, fuse_dev, fc, PTR, void *),
@@ -253,7 +259,7 @@ static const struct row rows[] __initconst = {
 
 static struct fusecr_btf_struct structs[] __initdata = {
 	{ "fuse_mount" },	{ "fuse_conn" },	{ "fuse_chan" },
-	{ "fuse_iqueue" },
+	{ "fuse_iqueue" },	{ "fuse_iqueue_ops" },
 	{ "fuse_dev" },		{ "fuse_req" },		{ "fuse_args" },
 	{ "fuse_in_arg" },	{ "fuse_args_pages" },	{ "fuse_page_desc" },
 	{ "fuse_folio_desc" },	{ "fuse_forget_link" },	{ "fuse_inode" },

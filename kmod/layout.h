@@ -147,6 +147,12 @@ enum fl_id {
 	FL_IQ_FORGET_HEAD,
 	FL_IQ_FORGET_TAIL,
 	FL_IQ_FASYNC,
+	FL_IQ_OPS,
+	FL_OPS,				/* size of struct fuse_iqueue_ops */
+	FL_OPS_SEND_REQ,		/* optional: 6.11; before, */
+	FL_OPS_SEND_INTERRUPT,
+	FL_OPS_WAKE_PENDING,		/* optional, with */
+	FL_OPS_WAKE_INTERRUPT,
 	/* struct fuse_dev and the struct fuse_pqueue in it */
 	FL_DEV_FC,
 	FL_DEV_ENTRY,
@@ -409,6 +415,24 @@ FL_MEMBER(fl_iq_forget_head, fuse_iqueue, struct fuse_forget_link,
 FL_MEMBER(fl_iq_forget_tail, fuse_iqueue, struct fuse_forget_link *,
 	  FL_IQ_FORGET_TAIL)
 FL_MEMBER(fl_iq_fasync, fuse_iqueue, struct fasync_struct *, FL_IQ_FASYNC)
+/* Read without a lock since 6.11. */
+FL_MEMBER(fl_iq_ops, fuse_iqueue, const void *, FL_IQ_OPS)
+
+/* With the request not on any list yet; since 6.11. */
+typedef void (*fl_send_fn)(struct fuse_iqueue *fiq, struct fuse_req *req);
+/* With it last on the list, and with fiq->lock, which they release. */
+typedef void (*fl_wake_fn)(struct fuse_iqueue *fiq);
+
+/* In a table of operations. */
+static inline fl_send_fn *fl_ops_send(const void *ops, enum fl_id id)
+{
+	return fl_ptr(ops, id);
+}
+
+static inline fl_wake_fn *fl_ops_wake(const void *ops, enum fl_id id)
+{
+	return fl_ptr(ops, id);
+}
 
 FL_MEMBER(fl_dev_entry, fuse_dev, struct list_head, FL_DEV_ENTRY)
 /* The lists under fl_pq_lock(), which nests in fl_conn_dev_lock(). */

@@ -220,25 +220,86 @@ static int put_input(struct sk_buff *skb, struct fusecr_req_cursor *cursor,
 /*
  * Who sleeps in request_wait_answer(), by its own number: the pid in the header
  * is 0 for everyone outside the connection's pid namespace.  An entry stays on
- * the queue only while its task sleeps or is being woken.
+ * the queue only while its task sleeps or is being woken.  Caller holds
+ * waitq->lock.
  */
+static struct task_struct *sleeper(wait_queue_head_t *waitq)
+{
+	const struct wait_queue_entry *entry;
+
+	lockdep_assert_held(&waitq->lock);
+	list_for_each_entry(entry, &waitq->head, entry)
+		/* What wait_event() puts there; its private is the task. */
+		if (entry->func == autoremove_wake_function)
+			return entry->private;
+	return NULL;
+}
+
 static u32 waiter_of(const struct fuse_req *req)
 {
 	wait_queue_head_t *waitq = fl_req_waitq(req);
-	const struct wait_queue_entry *entry;
+	struct task_struct *task;
 	unsigned long flags;
-	u32 pid = 0;
+	u32 pid;
 
 	spin_lock_irqsave(&waitq->lock, flags);
-	list_for_each_entry(entry, &waitq->head, entry) {
-		/* What wait_event() puts there; its private is the task. */
-		if (entry->func == autoremove_wake_function) {
-			pid = task_tgid_nr(entry->private);
-			break;
-		}
-	}
+	task = sleeper(waitq);
+	pid = task ? task_tgid_nr(task) : 0;
 	spin_unlock_irqrestore(&waitq->lock, flags);
 	return pid;
+}
+
+struct waiters_walk {
+	void (*fn)(const struct fuse_req *req, struct task_struct *task,
+		   void *arg);
+	void *arg;
+};
+
+/* Caller holds the lock of the list. */
+static void waiters_of_list(const struct waiters_walk *walk,
+			    const struct list_head *head)
+{
+	const struct list_head *pos;
+
+	list_for_each(pos, head) {
+		const struct fuse_req *req = fl_req_from_list(pos);
+		wait_queue_head_t *waitq = fl_req_waitq(req);
+		unsigned long flags;
+
+		if (fl_req_test(req, FL_FR_BACKGROUND) ||
+		    !fl_req_test(req, FL_FR_ISREPLY))
+			continue;
+		spin_lock_irqsave(&waitq->lock, flags);
+		walk->fn(req, sleeper(waitq), walk->arg);
+		spin_unlock_irqrestore(&waitq->lock, flags);
+	}
+}
+
+void fusecr_queue_waiters(const struct fuse_conn *fc,
+			  void (*fn)(const struct fuse_req *req,
+				     struct task_struct *task, void *arg),
+			  void *arg)
+{
+	const struct waiters_walk walk = { fn, arg };
+	struct fuse_iqueue *fiq = fl_conn_iqueue(fc);
+	const struct list_head *entry;
+	unsigned int i;
+
+	spin_lock(fl_iq_lock(fiq));
+	waiters_of_list(&walk, fl_iq_pending(fiq));
+	spin_unlock(fl_iq_lock(fiq));
+
+	spin_lock(fl_conn_dev_lock(fc));
+	list_for_each(entry, fl_conn_devices(fc)) {
+		const struct fuse_dev *fud = fl_dev_from_entry(entry);
+
+		spin_lock(fl_pq_lock(fud));
+		waiters_of_list(&walk, fl_pq_io(fud));
+		for (i = 0; i < FL_PQ_HASH_SIZE; i++)
+			waiters_of_list(&walk, &fl_pq_processing(fud)[i]);
+		spin_unlock(fl_pq_lock(fud));
+	}
+	spin_unlock(fl_conn_dev_lock(fc));
 }
 
 /* Writes one message; cursor->offset is 0 when it was the request's last. */

@@ -7,8 +7,10 @@
 
 struct fuse_conn;
 struct fuse_dev;
+struct fuse_req;
 struct fusecr_conn;
 struct fusecr_msg;
+struct task_struct;
 
 struct fusecr_queue_counts {
 	u64 reqctr;
@@ -24,6 +26,15 @@ void fusecr_queue_count(const struct fuse_conn *fc,
 
 /* Requests that were read through @fud and not answered.  Takes fpq->lock. */
 u32 fusecr_queue_processing(const struct fuse_dev *fud);
+
+/*
+ * Calls @fn for each request whose answer somebody waits for, with the task
+ * that sleeps on it, or NULL when it does not sleep yet.  With spinlocks held.
+ */
+void fusecr_queue_waiters(const struct fuse_conn *fc,
+			  void (*fn)(const struct fuse_req *req,
+				     struct task_struct *task, void *arg),
+			  void *arg);
 
 /* Where a walk over the requests stands; zeroed to start. */
 struct fusecr_req_cursor {

@@ -80,6 +80,37 @@ static inline int th_commit(int fd)
 	return th_call(fd, FUSECR_IOC_COMMIT, NULL);
 }
 
+/* Nobody but the caller and @pid is exempt; @pid may be 0. */
+static inline int th_gate_close(int fd, pid_t pid)
+{
+	struct fusecr_gate_close arg = {
+		.nr_exempt = pid ? 1 : 0, .seconds = 60, .exempt = { pid },
+	};
+
+	return th_call(fd, FUSECR_IOC_GATE_CLOSE, &arg);
+}
+
+static inline int th_gate_open(int fd)
+{
+	return th_call(fd, FUSECR_IOC_GATE_OPEN, NULL);
+}
+
+/* How many threads anew, or -errno. */
+static inline int th_hold(int fd, pid_t pid)
+{
+	struct fusecr_hold arg = { .pid = pid };
+
+	return th_call(fd, FUSECR_IOC_HOLD, &arg) ?: (int)arg.count;
+}
+
+static inline struct fusecr_gate_status th_gate_status(int fd)
+{
+	struct fusecr_gate_status status = { .closed = 99 };
+
+	th_call(fd, FUSECR_IOC_GATE_STATUS, &status);
+	return status;
+}
+
 /* How many went back, or -errno. */
 static inline int th_requeue(int fd, int dev, uint64_t unique)
 {

@@ -107,6 +107,7 @@ enum fusecr_conn_state {
 	FUSECR_CONN_BLOCKED	= 1 << 3, /* too many background requests */
 	FUSECR_CONN_ERROR	= 1 << 4, /* INIT failed */
 	FUSECR_CONN_HELD	= 1 << 5, /* a change handle owns it */
+	FUSECR_CONN_GATED	= 1 << 6, /* its gate is closed */
 };
 
 /* The no_* bits that ENOSYS latches (fs/fuse/fuse_i.h, struct fuse_conn). */
@@ -191,6 +192,11 @@ enum fusecr_conn_attr {
 					 * that are on and that this module does not
 					 * know, space between; absent when none
 					 */
+	/* as in struct fusecr_gate_status; absent while the gate is open */
+	FUSECR_CONN_GATE_HELD,		/* u32, threads */
+	FUSECR_CONN_GATE_COMING,	/* u32, threads */
+	FUSECR_CONN_GATE_ASLEEP,	/* u32, threads */
+	FUSECR_CONN_GATE_REQUESTS,	/* u32 */
 	__FUSECR_CONN_MAX,
 };
 
@@ -459,6 +465,42 @@ struct fusecr_requeue {
 	__u64 unique;		/* only this one, or 0 for all; ENOENT */
 };
 
+/*
+ * The gate.  Closed, it brings the connection's clients to rest while the
+ * daemon still serves: who sends a request does what he was about to do, and is
+ * held on the way back to user mode.  It opens when it is told to, when its time
+ * is up, and with the handle.  The handle is readable (poll) while the gate is closed and drained:
+ * no client's request is under way and no background request, and everyone is
+ * at rest.
+ */
+#define FUSECR_EXEMPT_MAX	64
+#define FUSECR_GATE_MAX		3600
+
+struct fusecr_gate_close {
+	__u32 nr_exempt;	/* EINVAL beyond FUSECR_EXEMPT_MAX - 1 */
+	__u32 seconds;		/* after which it opens by itself, 1 to
+				 * FUSECR_GATE_MAX; EINVAL
+				 */
+	__s32 exempt[FUSECR_EXEMPT_MAX];	/* processes that are never held: the
+				 * daemons and who else the drain needs (caller's
+				 * pid namespace; ESRCH).  The caller is one
+				 */
+};
+
+struct fusecr_hold {
+	__s32 pid;		/* a process (caller's pid namespace); ESRCH */
+	__u32 count;		/* out: threads that were not held or coming yet */
+};
+
+struct fusecr_gate_status {
+	__u32 closed;		/* 0 or 1, in which case the rest is 0 */
+	__u32 held;		/* threads at rest */
+	__u32 coming;		/* threads that are not yet, of which */
+	__u32 asleep;		/* sleep interruptibly in something else */
+	__u32 requests;		/* under way whose answer a client waits for */
+	__u32 background;	/* background requests, queued and under way */
+};
+
 #define FUSECR_IOC_MAGIC	0xFC
 #define FUSECR_IOC_ATTACH	_IOW(FUSECR_IOC_MAGIC, 1, struct fusecr_attach)
 #define FUSECR_IOC_SET_CONN	_IOW(FUSECR_IOC_MAGIC, 2, struct fusecr_set_conn)
@@ -472,5 +514,20 @@ struct fusecr_requeue {
 #define FUSECR_IOC_REQUEUE	_IOWR(FUSECR_IOC_MAGIC, 7, struct fusecr_requeue)
 /* Keep every setting, queue the FORGETs.  The handle stays attached. */
 #define FUSECR_IOC_COMMIT	_IO(FUSECR_IOC_MAGIC, 8)
+/* EALREADY when it is closed; EOPNOTSUPP with io_uring queues */
+#define FUSECR_IOC_GATE_CLOSE	_IOW(FUSECR_IOC_MAGIC, 9, struct fusecr_gate_close)
+#define FUSECR_IOC_GATE_OPEN	_IO(FUSECR_IOC_MAGIC, 10)
+/* ENOENT when it is open */
+#define FUSECR_IOC_HOLD		_IOWR(FUSECR_IOC_MAGIC, 11, struct fusecr_hold)
+#define FUSECR_IOC_GATE_STATUS	_IOR(FUSECR_IOC_MAGIC, 12, struct fusecr_gate_status)
+/* What is dirty goes to the daemon, as by syncfs(2); the argument is seconds, 1
+ * to FUSECR_SYNC_MAX (EINVAL).  ETIMEDOUT: it goes on by itself
+ */
+#define FUSECR_IOC_SYNC		_IO(FUSECR_IOC_MAGIC, 13)
+#define FUSECR_SYNC_MAX		3600
+/* Opens a gate that another handle has closed; this one need not be attached.
+ * ENOENT when none is closed for that connection
+ */
+#define FUSECR_IOC_FORCE_OPEN	_IOW(FUSECR_IOC_MAGIC, 14, struct fusecr_attach)
 
 #endif /* _UAPI_LINUX_FUSECR_H */

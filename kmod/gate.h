@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The gate of a connection: brings its clients to rest while the daemon still
+ * serves.  Documentation/gate.md says why so.
+ */
+#ifndef FUSECR_GATE_H
+#define FUSECR_GATE_H
+
+#include <linux/types.h>
+
+struct fusecr_gate;
+struct fusecr_gate_status;
+struct fuse_conn;
+struct pid;
+struct wait_queue_head;
+
+/*
+ * A gate that is still open.  The caller keeps the connection until
+ * fusecr_gate_open(), and @waitq, which is woken now and then.  -EOPNOTSUPP when the kernel's or the connection's queues
+ * cannot be gated, -ENOMEM.
+ */
+struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
+				     struct wait_queue_head *waitq);
+
+/* Never holds threads of this group; takes over the reference.  -ENOSPC. */
+int fusecr_gate_exempt(struct fusecr_gate *gate, struct pid *tgid);
+
+/*
+ * From now on who sends a request is held after its system call, for @seconds at
+ * most.  -EUSERS when too many gates are closed.
+ */
+int fusecr_gate_close(struct fusecr_gate *gate, unsigned int seconds);
+
+/* Lets all go and frees the gate.  Takes NULL. */
+void fusecr_gate_open(struct fusecr_gate *gate);
+
+/* Of a closed gate: holds all threads of a group; how many anew, or -ESRCH. */
+int fusecr_gate_hold(struct fusecr_gate *gate, struct pid *tgid);
+
+void fusecr_gate_status(struct fusecr_gate *gate,
+			struct fusecr_gate_status *status);
+/* Whether some gate of @fc is closed.  These three may sleep. */
+bool fusecr_gate_closed(const struct fuse_conn *fc);
+/* Lets all go whom that gate holds; -ENOENT when there is none. */
+int fusecr_gate_force_open(u64 conn_id);
+/* Of whatever gate of @fc is closed; false: none. */
+bool fusecr_gate_status_of(const struct fuse_conn *fc,
+			   struct fusecr_gate_status *status);
+/* Nobody but the exempt has anything under way. */
+bool fusecr_gate_drained(struct fusecr_gate *gate);
+
+void fusecr_gate_exit(void);
+
+#endif /* FUSECR_GATE_H */

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tasks at rest on their way back to user mode, see hold.h.
+ *
+ * Where task works run was read from kernel/signal.c and kernel/entry/common.c
+ * of 6.1, 6.12 and 7.3: resume_user_mode_work(), get_signal() before anything
+ * else in it, but also ptrace_notify(), do_freezer_trap() and begin_new_exec();
+ * may_sleep() knows the latter.
+ */
+
+#include <linux/cgroup.h>
+#include <linux/freezer.h>
+#include <linux/hashtable.h>
+#include <linux/module.h>
+#include <linux/refcount.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/jobctl.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/task_work.h>
+#include <linux/wait.h>
+
+#include "compat.h"
+#include "hold.h"
+
+/* How often a hold goes behind other works before it no longer cares. */
+#define YIELDS		8
+/* A work that is added without a wake-up is noticed this much later. */
+#define LOOK		HZ
+
+/* One task that is held or coming. */
+struct held {
+	struct callback_head work;
+	struct callback_head nudge;	/* does nothing but interrupt */
+	struct hlist_node entry;
+	struct task_struct *task;	/* counted */
+	refcount_t refs;		/* one a work that is queued */
+	u64 holders;			/* a bit each; 0: let go */
+	bool at_rest;
+	bool nudged;
+	u8 yields;
+};
+
+/* Of tasks, their holders and who is told.  Never taken with interrupts off. */
+static DEFINE_SPINLOCK(lock);
+static DEFINE_HASHTABLE(tasks, 10);
+/* NULL: a number that nobody has; &nobody: its holder has let go. */
+static struct wait_queue_head *waitqs[FUSECR_HOLDERS];
+static DECLARE_WAIT_QUEUE_HEAD(nobody);
+
+static void held_put(struct held *h)
+{
+	if (!refcount_dec_and_test(&h->refs))
+		return;
+	put_task_struct(h->task);
+	kfree(h);
+}
+
+int fusecr_hold_begin(struct wait_queue_head *waitq)
+{
+	int i;
+
+	spin_lock(&lock);
+	for (i = 0; i < FUSECR_HOLDERS && waitqs[i]; i++)
+		;
+	if (i < FUSECR_HOLDERS)
+		waitqs[i] = waitq;
+	spin_unlock(&lock);
+	return i < FUSECR_HOLDERS ? i : -EUSERS;
+}
+
+void fusecr_hold_end(int holder)
+{
+	struct held *h;
+	int i;
+
+	spin_lock(&lock);
+	waitqs[holder] = &nobody;
+	hash_for_each(tasks, i, h, entry) {
+		WRITE_ONCE(h->holders, h->holders & ~BIT_ULL(holder));
+		if (!h->holders && h->at_rest)
+			wake_up_process(h->task);
+	}
+	spin_unlock(&lock);
+}
+
+void fusecr_hold_free(int holder)
+{
+	spin_lock(&lock);
+	waitqs[holder] = NULL;
+	spin_unlock(&lock);
+}
+
+/* --- in the task itself ---------------------------------------------------- */
+
+static bool may_sleep(void)
+{
+	/* Past these the task does not come back to user mode. */
+	if (current->flags & (PF_EXITING | PF_POSTCOREDUMP | PF_DUMPCORE |
+			      PF_KTHREAD | COMPAT_PF_WORKER))
+		return false;
+	/* Works run in execve with cred_guard_mutex held (begin_new_exec). */
+	if (current->in_execve)
+		return false;
+	/* Its parent sleeps where no tracer and no freezer can reach it. */
+	if (current->vfork_done)
+		return false;
+	/* In ptrace_notify(), or running a tracer's code. */
+	if (READ_ONCE(current->ptrace))
+		return false;
+	/* In do_freezer_trap(), counted as frozen. */
+	return !cgroup_task_frozen(current);
+}
+
+/* Signals that are not to wait: their effect is not a handler's. */
+#define URGENT	(rt_sigmask(SIGSTOP) | rt_sigmask(SIGTSTP) |		\
+		 rt_sigmask(SIGTTIN) | rt_sigmask(SIGTTOU) |		\
+		 rt_sigmask(SIGSEGV) | rt_sigmask(SIGBUS) |		\
+		 rt_sigmask(SIGILL) | rt_sigmask(SIGTRAP) |		\
+		 rt_sigmask(SIGFPE) | rt_sigmask(SIGSYS))
+
+/* Whether someone wants the task elsewhere.  Caller holds siglock. */
+static bool wanted(void)
+{
+	struct signal_struct *signal = current->signal;
+	sigset_t pending;
+
+	lockdep_assert_held(&current->sighand->siglock);
+	if (current->jobctl & (JOBCTL_PENDING_MASK | JOBCTL_TRAP_FREEZE))
+		return true;
+	if (__fatal_signal_pending(current) || signal->group_exec_task ||
+	    signal->flags & (SIGNAL_GROUP_EXIT | SIGNAL_CLD_MASK))
+		return true;
+	sigorsets(&pending, &current->pending.signal,
+		  &signal->shared_pending.signal);
+	sigandnsets(&pending, &pending, &current->blocked);
+	return sigtestsetmask(&pending, URGENT);
+}
+
+/*
+ * One sleep; false when it is over.  As do_freezer_trap() does (kernel/signal.c):
+ * with TIF_SIGPENDING cleared, whatever comes sets it anew and wakes us.
+ */
+static bool sleep(const struct held *h)
+{
+	spin_lock_irq(&current->sighand->siglock);
+	if (!may_sleep() || wanted()) {
+		spin_unlock_irq(&current->sighand->siglock);
+		return false;
+	}
+	set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+	clear_thread_flag(TIF_SIGPENDING);
+	spin_unlock_irq(&current->sighand->siglock);
+	if (READ_ONCE(h->holders) && !task_work_pending(current) &&
+	    !test_thread_flag(TIF_NOTIFY_SIGNAL))
+		schedule_timeout(LOOK);
+	__set_current_state(TASK_RUNNING);
+	clear_notify_signal();
+	try_to_freeze();
+	return true;
+}
+
+/* Caller holds the lock. */
+static void tell(const struct held *h)
+{
+	u64 holders = h->holders;
+
+	lockdep_assert_held(&lock);
+	for (; holders; holders &= holders - 1)
+		wake_up_all(waitqs[__ffs64(holders)]);
+}
+
+static void rest(struct held *h)
+{
+	spin_lock(&lock);
+	if (!h->at_rest) {
+		h->at_rest = true;
+		tell(h);
+	}
+	spin_unlock(&lock);
+}
+
+/* Others' works first: somebody may wait for them (a deferred fput()). */
+static bool yield_to_others(struct held *h)
+{
+	if (!task_work_pending(current) && !h->work.next)
+		return false;
+	if (h->yields++ >= YIELDS)
+		return false;
+	return task_work_add(current, &h->work, TWA_NONE) == 0;
+}
+
+static void leave(struct held *h)
+{
+	spin_lock(&lock);
+	hash_del(&h->entry);
+	tell(h);
+	spin_unlock(&lock);
+
+	spin_lock_irq(&current->sighand->siglock);
+	recalc_sigpending();
+	spin_unlock_irq(&current->sighand->siglock);
+}
+
+static void hold_fn(struct callback_head *work)
+{
+	struct held *h = container_of(work, struct held, work);
+
+	while (READ_ONCE(h->holders)) {
+		if (yield_to_others(h))
+			return;
+		h->work.next = NULL;
+		rest(h);
+		if (!sleep(h))
+			break;
+	}
+	leave(h);
+	held_put(h);
+	module_put(THIS_MODULE);
+}
+
+static void nudge_fn(struct callback_head *nudge)
+{
+	held_put(container_of(nudge, struct held, nudge));
+	module_put(THIS_MODULE);
+}
+
+/* --- from outside ---------------------------------------------------------- */
+
+/* Caller holds the lock. */
+static struct held *find(const struct task_struct *task)
+{
+	struct held *h;
+
+	lockdep_assert_held(&lock);
+	hash_for_each_possible(tasks, h, entry, (unsigned long)task)
+		if (h->task == task)
+			return h;
+	return NULL;
+}
+
+static bool holdable(const struct task_struct *task)
+{
+	return !(READ_ONCE(task->flags) & (PF_KTHREAD | COMPAT_PF_WORKER)) &&
+	       !READ_ONCE(task->ptrace);
+}
+
+/* Caller holds the lock. */
+static int queue(int holder, struct task_struct *task)
+{
+	struct held *h;
+
+	lockdep_assert_held(&lock);
+	h = kzalloc(sizeof(*h), GFP_ATOMIC | __GFP_NOWARN);
+	if (!h)
+		return -ENOMEM;
+	init_task_work(&h->work, hold_fn);
+	init_task_work(&h->nudge, nudge_fn);
+	refcount_set(&h->refs, 1);
+	h->task = get_task_struct(task);
+	h->holders = BIT_ULL(holder);
+	/* The caller is in the module, which therefore stays. */
+	__module_get(THIS_MODULE);
+	if (task_work_add(task, &h->work, TWA_RESUME)) {
+		module_put(THIS_MODULE);
+		held_put(h);
+		return -ESRCH;
+	}
+	hash_add(tasks, &h->entry, (unsigned long)task);
+	return 1;
+}
+
+int fusecr_hold_task(int holder, struct task_struct *task)
+{
+	struct held *h;
+	int ret = 0;
+
+	if (!holdable(task))
+		return -EOPNOTSUPP;
+	spin_lock(&lock);
+	h = find(task);
+	if (waitqs[holder] == &nobody) {
+		/* Meanwhile. */
+	} else if (!h) {
+		ret = queue(holder, task);
+	} else if (!(h->holders & BIT_ULL(holder))) {
+		WRITE_ONCE(h->holders, h->holders | BIT_ULL(holder));
+		ret = 1;
+	}
+	spin_unlock(&lock);
+	return ret;
+}
+
+static bool asleep(const struct held *h)
+{
+	return !h->at_rest &&
+	       READ_ONCE(h->task->__state) & TASK_INTERRUPTIBLE;
+}
+
+void fusecr_hold_count(int holder, struct fusecr_hold_counts *counts)
+{
+	struct held *h;
+	int i;
+
+	memset(counts, 0, sizeof(*counts));
+	spin_lock(&lock);
+	hash_for_each(tasks, i, h, entry) {
+		if (!(h->holders & BIT_ULL(holder)))
+			continue;
+		counts->held += h->at_rest;
+		counts->coming += !h->at_rest;
+		counts->asleep += asleep(h);
+	}
+	spin_unlock(&lock);
+}
+
+/* Caller holds the lock. */
+static void nudge(struct held *h)
+{
+	lockdep_assert_held(&lock);
+	h->nudged = true;
+	refcount_inc(&h->refs);
+	__module_get(THIS_MODULE);
+	if (task_work_add(h->task, &h->nudge, TWA_SIGNAL)) {
+		module_put(THIS_MODULE);
+		refcount_dec(&h->refs);
+	}
+}
+
+void fusecr_hold_nudge(int holder, bool (*busy)(struct task_struct *task, void *arg),
+		       void *arg)
+{
+	struct held *h;
+	int i;
+
+	spin_lock(&lock);
+	hash_for_each(tasks, i, h, entry)
+		if (h->holders & BIT_ULL(holder) && !h->nudged && asleep(h) &&
+		    !busy(h->task, arg))
+			nudge(h);
+	spin_unlock(&lock);
+}
+
+void fusecr_hold_exit(void)
+{
+	/* Whoever dropped the module's last reference may not have returned. */
+	synchronize_rcu_tasks();
+}

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The gate: clients come to rest while the server serves, and go on unharmed. */
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "kselftest_harness.h"
+#include "test_handle.h"
+#include "test_util.h"
+
+#define CLIENTS		8
+#define DRAIN_MS	20000
+
+/* What a client tells, in memory that is shared with the test. */
+struct worker {
+	atomic_ulong rounds;
+	atomic_ulong failures;
+	atomic_int signals;
+	int number;
+	int line, error;	/* of the first failure */
+	const struct rawfs *fs;
+	int handle;		/* the test's: not to be kept open here */
+};
+
+FIXTURE(gate) {
+	struct rawfs *fs;
+	struct tnl nl;
+	uint64_t id;
+	int fd;
+	struct worker *workers;
+	struct test_client clients[CLIENTS];
+};
+
+static void failed(struct worker *w, int line)
+{
+	if (!atomic_fetch_add(&w->failures, 1)) {
+		w->line = line;
+		w->error = errno;
+	}
+}
+
+#define CHECK(w, cond) ((cond) ? true : (failed(w, __LINE__), false))
+
+static struct worker *me;
+
+static void on_usr1(int sig)
+{
+	atomic_fetch_add(&me->signals, 1);
+}
+
+/* All that a client does, with its own names. */
+static void one_round(struct worker *w, const char *dir)
+{
+	char a[300], b[300], data[6000], back[6000];
+	struct stat st;
+	char *map;
+	int fd;
+
+	snprintf(a, sizeof(a), "%s/w%d", dir, w->number);
+	snprintf(b, sizeof(b), "%s/v%d", dir, w->number);
+	memset(data, 'a' + w->number, sizeof(data));
+
+	CHECK(w, mkdir(a, 0755) == 0);
+	CHECK(w, stat(a, &st) == 0 && S_ISDIR(st.st_mode));
+	CHECK(w, rename(a, b) == 0);
+	CHECK(w, rmdir(b) == 0);
+	fd = open(a, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
+	if (!CHECK(w, fd >= 0))
+		return;
+	CHECK(w, write(fd, data, sizeof(data)) == sizeof(data));
+	CHECK(w, pread(fd, back, sizeof(back), 0) == sizeof(back));
+	CHECK(w, !memcmp(data, back, sizeof(data)));
+	map = mmap(NULL, sizeof(data), PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(w, map != MAP_FAILED && !memcmp(map, data, sizeof(data)));
+	munmap(map, sizeof(data));
+	CHECK(w, fsync(fd) == 0);
+	CHECK(w, ftruncate(fd, 100) == 0 && !fstat(fd, &st) && st.st_size == 100);
+	CHECK(w, close(fd) == 0);
+	CHECK(w, unlink(a) == 0);
+}
+
+static int hammer(void *arg)
+{
+	struct worker *w = arg;
+
+	me = w;
+	close(w->handle);
+	signal(SIGUSR1, on_usr1);
+	for (;;) {
+		one_round(w, w->fs->dir);
+		atomic_fetch_add(&w->rounds, 1);
+	}
+	return 0;
+}
+
+FIXTURE_SETUP(gate)
+{
+	struct rawfs_config config;
+	int i;
+
+	rawfs_defaults(&config);
+	config.spare = 64;
+	config.entry_ms = 0;
+	config.attr_ms = 0;
+	ASSERT_EQ(0, test_own_mounts());
+	self->fs = rawfs_up(&config, false);
+	ASSERT_NE(NULL, self->fs);
+	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, tnl_open(&self->nl));
+	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	self->fd = th_attach(self->id);
+	ASSERT_LE(0, self->fd);
+	self->workers = mmap(NULL, 4096 * CLIENTS, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->workers);
+	for (i = 0; i < CLIENTS; i++) {
+		self->workers[i].number = i;
+		self->workers[i].fs = self->fs;
+		self->workers[i].handle = self->fd;
+	}
+}
+
+FIXTURE_TEARDOWN(gate)
+{
+	int i;
+
+	if (self->fd >= 0)
+		close(self->fd);
+	for (i = 0; i < CLIENTS; i++)
+		test_client_kill(&self->clients[i]);
+	for (i = 0; i < CLIENTS; i++)
+		EXPECT_EQ(0, self->workers[i].failures)
+			TH_LOG("client %d: line %d: %s", i, self->workers[i].line,
+			       strerror(self->workers[i].error));
+	tnl_close(&self->nl);
+	EXPECT_EQ(0, rawfs_down(self->fs));
+}
+
+static int start_clients(FIXTURE_DATA(gate) *self, int n)
+{
+	int err = 0, i;
+
+	for (i = 0; !err && i < n; i++)
+		err = test_client_start(&self->clients[i], hammer,
+					&self->workers[i]);
+	return err;
+}
+
+static unsigned long rounds(struct worker *workers)
+{
+	unsigned long n = 0;
+	int i;
+
+	for (i = 0; i < CLIENTS; i++)
+		n += workers[i].rounds;
+	return n;
+}
+
+/* Until @w has done @n more rounds. */
+static bool goes_on(struct worker *w, unsigned long n)
+{
+	unsigned long goal = w->rounds + n;
+	int i;
+
+	for (i = 0; i < 100000 && w->rounds < goal; i++)
+		usleep(100);
+	return w->rounds >= goal;
+}
+
+static bool drained(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pfd, 1, DRAIN_MS) == 1 && pfd.revents == POLLIN;
+}
+
+static void log_status(struct __test_metadata *_metadata, int fd)
+{
+	struct fusecr_gate_status s = th_gate_status(fd);
+
+	TH_LOG("closed %u held %u coming %u asleep %u requests %u background %u",
+	       s.closed, s.held, s.coming, s.asleep, s.requests, s.background);
+}
+
+TEST_F(gate, all_come_to_rest_and_go_on)
+{
+	unsigned long before;
+	int i, n;
+
+	ASSERT_EQ(0, start_clients(self, CLIENTS));
+	for (n = 0; n < 20; n++) {
+		for (i = 0; i < CLIENTS; i++)
+			ASSERT_TRUE(goes_on(&self->workers[i], 1));
+		ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+		for (i = 0; i < CLIENTS; i++)
+			ASSERT_LE(0, th_hold(self->fd, self->clients[i].pid));
+		ASSERT_TRUE(drained(self->fd))
+			log_status(_metadata, self->fd);
+		ASSERT_EQ(CLIENTS, th_gate_status(self->fd).held);
+		before = rounds(self->workers);
+		usleep(20000);
+		ASSERT_EQ(before, rounds(self->workers));
+		ASSERT_EQ(0, th_gate_open(self->fd));
+		ASSERT_EQ(0, th_gate_status(self->fd).closed);
+	}
+}
+
+/* Nobody was named: who sends a request is held after it. */
+TEST_F(gate, requests_are_enough)
+{
+	ASSERT_EQ(0, start_clients(self, CLIENTS));
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	while (th_gate_status(self->fd).held != CLIENTS)
+		usleep(1000);
+	EXPECT_TRUE(drained(self->fd));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_TRUE(goes_on(&self->workers[0], 2));
+}
+
+static int hold_all(FIXTURE_DATA(gate) *self, int n)
+{
+	int err = start_clients(self, n), i;
+
+	for (i = 0; !err && i < n; i++)
+		if (!goes_on(&self->workers[i], 1))
+			err = -ETIMEDOUT;
+	if (!err)
+		err = th_gate_close(self->fd, self->fs->pid);
+	for (i = 0; err >= 0 && i < n; i++)
+		err = th_hold(self->fd, self->clients[i].pid);
+	return err < 0 ? err : drained(self->fd) ? 0 : -ETIME;
+}
+
+TEST_F(gate, kill_is_not_held_up)
+{
+	int status;
+
+	ASSERT_EQ(0, hold_all(self, 1));
+	ASSERT_EQ(0, kill(self->clients[0].pid, SIGKILL));
+	ASSERT_EQ(self->clients[0].pid,
+		  waitpid(self->clients[0].pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	self->clients[0].pid = 0;
+	EXPECT_EQ(0, th_gate_status(self->fd).held);
+}
+
+TEST_F(gate, signals_wait)
+{
+	int i;
+
+	ASSERT_EQ(0, hold_all(self, 1));
+	for (i = 0; i < 10; i++)
+		ASSERT_EQ(0, kill(self->clients[0].pid, SIGUSR1));
+	usleep(50000);
+	EXPECT_EQ(0, self->workers[0].signals);
+	EXPECT_EQ(1, th_gate_status(self->fd).held);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_TRUE(goes_on(&self->workers[0], 2));
+	EXPECT_LE(1, self->workers[0].signals);
+}
+
+TEST_F(gate, stop_and_continue)
+{
+	int status;
+
+	ASSERT_EQ(0, hold_all(self, 1));
+	ASSERT_EQ(0, kill(self->clients[0].pid, SIGSTOP));
+	ASSERT_EQ(self->clients[0].pid,
+		  waitpid(self->clients[0].pid, &status, WUNTRACED));
+	EXPECT_TRUE(WIFSTOPPED(status));
+	ASSERT_EQ(0, kill(self->clients[0].pid, SIGCONT));
+	/* Its next request. */
+	while (th_gate_status(self->fd).held != 1)
+		usleep(1000);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_TRUE(goes_on(&self->workers[0], 2));
+}
+
+/* As CRIU does it. */
+TEST_F(gate, tracer_takes_it)
+{
+	pid_t pid;
+	int status;
+
+	ASSERT_EQ(0, hold_all(self, 1));
+	pid = self->clients[0].pid;
+	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, pid, NULL, 0));
+	ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
+	ASSERT_EQ(pid, waitpid(pid, &status, __WALL));
+	EXPECT_TRUE(WIFSTOPPED(status));
+	EXPECT_EQ(PTRACE_EVENT_STOP, status >> 16);
+	EXPECT_EQ(0, th_gate_status(self->fd).held);
+	ASSERT_EQ(0, ptrace(PTRACE_DETACH, pid, NULL, NULL));
+	while (th_gate_status(self->fd).held != 1)
+		usleep(1000);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_TRUE(goes_on(&self->workers[0], 2));
+}
+
+TEST_HARNESS_MAIN
