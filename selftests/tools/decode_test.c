@@ -107,6 +107,8 @@ static const struct {
 	CONN(NUM_PENDING, "num_pending"), CONN(NUM_PROCESSING, "num_processing"),
 	CONN(NUM_FORGETS, "num_forgets"), CONN(NUM_INODES, "num_inodes"), CONN(DAX, "dax"),
 	CONN(URING, "uring"), CONN(SUBMOUNTS, "submounts"), CONN(UNKNOWN, "unknown"),
+	CONN(GATE_HELD, "gate_held"), CONN(GATE_COMING, "gate_coming"),
+	CONN(GATE_ASLEEP, "gate_asleep"), CONN(GATE_REQUESTS, "gate_requests"),
 	DEV(COOKIE, "cookie"), DEV(CONN_ID, "conn_id"), DEV(CONN_DEV, "conn_dev"),
 	DEV(CONNECTED, "connected"), DEV(PID, "pid"), DEV(FD, "fd"),
 	DEV(FILE_FLAGS, "file_flags"), DEV(NUM_PROCESSING, "num_processing"), DEV(CUSE, "cuse"),

@@ -13,12 +13,14 @@
 
 static const char new_name[] = "the kernel names its objects anew";
 static const char goes_on[] = "programs and daemon go on";
+static const char of_gate[] = "the checkpoint had its clients at rest";
 static const char newer[] = "older kernels do not have it";
 
 static const struct compare_rule rules[] = {
 	{ CONN, "id", COMPARE_NOT, 0, new_name },
 	{ CONN, "dev", COMPARE_NOT, 0, "an anonymous device number is given out anew" },
-	{ CONN, "state", COMPARE_BITS, FUSECR_CONN_HELD | FUSECR_CONN_BLOCKED,
+	{ CONN, "state", COMPARE_BITS,
+	  FUSECR_CONN_HELD | FUSECR_CONN_GATED | FUSECR_CONN_BLOCKED,
 	  "the checkpoint held it; blocked is a matter of moments" },
 	{ CONN, "request_timeout", COMPARE_IF_BOTH, 0, newer },
 	{ CONN, "no", COMPARE_EQUAL_AT_REST, 0, "another ENOSYS may have come" },
@@ -36,6 +38,10 @@ static const struct compare_rule rules[] = {
 	{ CONN, "num_processing", COMPARE_NOT, 0, goes_on },
 	{ CONN, "num_forgets", COMPARE_NOT, 0, goes_on },
 	{ CONN, "num_inodes", COMPARE_NOT, 0, "inodes are compared one by one" },
+	{ CONN, "gate_held", COMPARE_NOT, 0, of_gate },
+	{ CONN, "gate_coming", COMPARE_NOT, 0, of_gate },
+	{ CONN, "gate_asleep", COMPARE_NOT, 0, of_gate },
+	{ CONN, "gate_requests", COMPARE_NOT, 0, of_gate },
 	{ CONN, "known_flags", COMPARE_NOT, 0, "the dumping kernel's" },
 
 	{ DEV, "cookie", COMPARE_NOT, 0, new_name },

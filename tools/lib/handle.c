@@ -2,6 +2,7 @@
 /* The change handle: one ioctl a function. */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "handle.h"
@@ -67,4 +68,44 @@ int handle_requeue(int fd, int devfd, uint64_t unique)
 int handle_commit(int fd)
 {
 	return call(fd, FUSECR_IOC_COMMIT, NULL);
+}
+
+int handle_gate_close(int fd, unsigned int seconds, const int32_t *exempt, uint32_t nr_exempt)
+{
+	struct fusecr_gate_close arg = { .nr_exempt = nr_exempt, .seconds = seconds };
+
+	if (nr_exempt > FUSECR_EXEMPT_MAX)
+		return -E2BIG;
+	memcpy(arg.exempt, exempt, nr_exempt * sizeof(*exempt));
+	return call(fd, FUSECR_IOC_GATE_CLOSE, &arg);
+}
+
+int handle_hold(int fd, pid_t pid)
+{
+	struct fusecr_hold hold = { .pid = pid };
+	int ret = call(fd, FUSECR_IOC_HOLD, &hold);
+
+	return ret < 0 ? ret : (int)hold.count;
+}
+
+int handle_gate_status(int fd, struct fusecr_gate_status *status)
+{
+	return call(fd, FUSECR_IOC_GATE_STATUS, status);
+}
+
+int handle_sync(int fd, unsigned int seconds)
+{
+	return ioctl(fd, FUSECR_IOC_SYNC, (unsigned long)seconds) < 0 ? -errno : 0;
+}
+
+int handle_force_open(uint64_t conn_id)
+{
+	struct fusecr_attach which = { .conn_id = conn_id };
+	int fd = open(FUSECR_DEVICE, O_RDWR | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = call(fd, FUSECR_IOC_FORCE_OPEN, &which);
+	close(fd);
+	return ret;
 }

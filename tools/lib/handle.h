@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <linux/fusecr.h>
 
 /* All return 0 (open: a descriptor) or -errno. */
@@ -17,5 +18,14 @@ int handle_admit(int fd, bool on);
 /* How many went back, or -errno.  unique 0: all of devfd's. */
 int handle_requeue(int fd, int devfd, uint64_t unique);
 int handle_commit(int fd);
+/* Opens by itself after so many seconds. */
+int handle_gate_close(int fd, unsigned int seconds, const int32_t *exempt, uint32_t nr_exempt);
+/* How many threads of the process were not held before, or -errno. */
+int handle_hold(int fd, pid_t pid);
+/* As syncfs(2); -ETIMEDOUT after so many seconds. */
+int handle_sync(int fd, unsigned int seconds);
+/* Of a gate that somebody else has closed. */
+int handle_force_open(uint64_t conn_id);
+int handle_gate_status(int fd, struct fusecr_gate_status *status);
 
 #endif

@@ -106,6 +106,7 @@ const struct flag_name conn_state_names[] = {
 	{ FUSECR_CONN_BLOCKED, "blocked" },
 	{ FUSECR_CONN_ERROR, "error" },
 	{ FUSECR_CONN_HELD, "held" },
+	{ FUSECR_CONN_GATED, "gated" },
 	{ 0, NULL }
 };
 

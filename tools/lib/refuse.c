@@ -140,7 +140,7 @@ static bool waits_unread(const struct snapshot *snap, const FuseRequestEntry *re
 void refuse_request(struct report *r, const struct snapshot *snap,
 		    const FuseConnEntry *c, const FuseRequestEntry *req)
 {
-	if (req->state == FUSECR_REQ_FORGET || waits_unread(snap, req))
+	if (snap->o.restless || req->state == FUSECR_REQ_FORGET || waits_unread(snap, req))
 		return;
 	report_add(r, "%s: request in flight: %s, unique %lu, node %lu, pid %u, %s; let it finish, or end that process",
 		   conn_label(c), opcode_name(req->opcode), (unsigned long)req->unique,
@@ -157,7 +157,8 @@ static void object_to_inode(struct report *r, const FuseConnEntry *c, const Fuse
 }
 
 /* There are many, and nearly all are in order: nothing is worded before it is needed. */
-void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry *i)
+void refuse_inode(struct report *r, const struct snapshot *snap,
+		  const FuseConnEntry *c, const FuseInodeEntry *i)
 {
 	static const struct {
 		uint32_t flag;
@@ -175,7 +176,7 @@ void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry
 	for (size_t k = 0; k < sizeof(reasons) / sizeof(*reasons); k++)
 		if (i->flags & reasons[k].flag)
 			object_to_inode(r, c, i, reasons[k].why);
-	if (i->dirty_pages || i->writeback_pages) {
+	if (!snap->o.restless && (i->dirty_pages || i->writeback_pages)) {
 		snprintf(why, sizeof(why), "has %u dirty pages and %u under write-back; sync it and try again",
 			 i->dirty_pages, i->writeback_pages);
 		object_to_inode(r, c, i, why);
@@ -217,7 +218,7 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 	bool fd = f->use == FUSECR_FILE_FD, ours = tree_find(&snap->tree, f->pid);
 
 	if (f->use == FUSECR_FILE_INCOMPLETE) {
-		if (ours)
+		if (ours && !snap->o.restless)
 			object_to_file(r, c, f, "in its mappings: they could not be read now; try again");
 		return;
 	}

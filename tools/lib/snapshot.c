@@ -322,7 +322,7 @@ static int collect_inode(const FuseInodeEntry *inode, void *arg)
 {
 	struct collect *c = arg;
 
-	refuse_inode(c->r, c->sc->conn, inode);
+	refuse_inode(c->r, c->snap, c->sc->conn, inode);
 	return collect_write(c, &inode->base);
 }
 

@@ -47,6 +47,7 @@ struct snapshot_options {
 	int dirfd;			/* for snapshot_write */
 	enum snapshot_scope scope;
 	pid_t tracer;			/* who holds the tree still, 0: it runs */
+	bool restless;			/* what may pass by itself is no objection */
 	pid_t surrogate[2];		/* whose own devices are not the daemon's, or 0 */
 };
 
