@@ -15,6 +15,7 @@
 #include <linux/fuse.h>
 #include <linux/fusecr.h>
 
+#include "calm.h"
 #include "control.h"
 #include "dump.h"
 #include "guard.h"
@@ -24,9 +25,6 @@
 #include "refuse.h"
 #include "settle.h"
 
-/* How long what speaks against a dump may take to go away by itself. */
-#define PREPARE_TRIES	20
-#define PREPARE_PAUSE_MS 50
 /* How long CRIU's own closes may take to arrive. */
 #define CLOSE_TIMEOUT_MS 2000
 /* From sending a request to sleeping on it is a few instructions. */
@@ -37,19 +35,6 @@ static void pause_ms(long ms)
 	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
 
 	nanosleep(&t, NULL);
-}
-
-/* Keeps the lines of a that b has too. */
-static void report_intersect(struct report *a, const struct report *b)
-{
-	struct report kept = { 0 };
-
-	for (size_t i = 0; i < a->count; i++)
-		for (size_t k = 0; k < b->count; k++)
-			if (!strcmp(a->lines[i], b->lines[k]))
-				report_add(&kept, "%s", a->lines[i]);
-	report_clear(a);
-	*a = kept;
 }
 
 static int look(struct dump *d, struct snapshot_options *o, int dirfd, struct report *r)
@@ -64,25 +49,14 @@ static int look(struct dump *d, struct snapshot_options *o, int dirfd, struct re
 	return err;
 }
 
-/*
- * The tree still runs: requests come and go, pages get dirty and clean.  Only
- * what stays is a reason to refuse; the frozen look is the one that counts.
- */
+/* The tree still runs: requests come and go, pages get dirty and clean. */
 static int prepare_look(struct dump *d)
 {
-	struct snapshot_options o = { .root = d->s->root, .scope = SNAPSHOT_SERVED };
-	struct report *stays = &d->s->report;
-	int err = look(d, &o, -1, stays);
+	struct snapshot_options o = {
+		.root = d->s->root, .scope = SNAPSHOT_SERVED, .restless = true,
+	};
 
-	for (int i = 0; !err && stays->count && i < PREPARE_TRIES; i++) {
-		struct report again = { 0 };
-
-		pause_ms(PREPARE_PAUSE_MS);
-		err = look(d, &o, -1, &again);
-		report_intersect(stays, &again);
-		report_clear(&again);
-	}
-	return err;
+	return look(d, &o, -1, &d->s->report);
 }
 
 struct search {
@@ -575,10 +549,29 @@ static int without_module(struct dump *d)
 	return 1;
 }
 
+/* The clients are at rest, their daemons have answered: what is left stays. */
+static int look_again(struct dump *d)
+{
+	struct snapshot_options o = {
+		.root = d->s->root, .scope = SNAPSHOT_SERVED,
+		.surrogate = { getpid(), d->guard },
+	};
+	struct report *r = &d->s->report;
+	int err = look(d, &o, -1, r);
+
+	if (!err && !same_conns(d))
+		report_add(r, "the tree mounted or unmounted a FUSE file system meanwhile; try again");
+	return err ?: r->count ? -EBUSY : 0;
+}
+
 static int begin(struct dump *d)
 {
 	int err = own_all(d);
 
+	if (!err)
+		err = calm(d);
+	if (!err)
+		err = look_again(d);
 	if (err) {
 		surrogate_fail(d->s, "-");
 		dump_free(d);

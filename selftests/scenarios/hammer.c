@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * hammer - programs that never leave a mount alone.
+ *
+ *	hammer WORKERS MOUNT CONTROL
+ *
+ * Each worker does what a file system is for, round after round, and checks each
+ * result.  Says "ready" to the FIFO CONTROL.out when all have done a round, then
+ * answers each line from CONTROL.cmd:
+ *	check	waits until all have done another round; "ok", or what failed
+ *	quit	ends the workers, says "bye" and ends
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define WORKERS_MAX	64
+#define SIZE		20000
+#define RECORD		100
+#define PATIENCE	2400	/* tenths of a second for one round */
+
+/* In memory that the workers share with their parent. */
+static struct worker {
+	atomic_ulong rounds;
+	atomic_int failed;	/* the line, once */
+	int error;
+	pid_t pid;
+} *workers;
+
+static int nr_workers;
+static struct worker *me;
+
+static bool failed(int line)
+{
+	if (!me->failed) {
+		me->error = errno;
+		me->failed = line;
+	}
+	return false;
+}
+
+/* Goes on in any case: what fails once must not hide what fails next. */
+#define CHECK(cond) ((errno = 0, (cond)) ? true : failed(__LINE__))
+
+static unsigned char byte_at(unsigned long seed, size_t at)
+{
+	return seed * 31 + at * 7 + (at >> 8);
+}
+
+static void fill(char *buf, unsigned long seed, size_t from, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		buf[i] = byte_at(seed, from + i);
+}
+
+static bool holds(const char *buf, unsigned long seed, size_t from, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)buf[i] != byte_at(seed, from + i))
+			return false;
+	return true;
+}
+
+static void directories(void)
+{
+	struct stat st;
+
+	CHECK(mkdir("d", 0755) == 0);
+	CHECK(mkdir("d", 0755) < 0 && errno == EEXIST);
+	CHECK(stat("d", &st) == 0 && S_ISDIR(st.st_mode));
+	CHECK(rename("d", "e") == 0);
+	CHECK(stat("d", &st) < 0 && errno == ENOENT);
+	CHECK(mkdir("e/sub", 0700) == 0);
+	CHECK(rmdir("e") < 0 && errno == ENOTEMPTY);
+	CHECK(rmdir("e/sub") == 0);
+	CHECK(rmdir("e") == 0);
+	CHECK(rmdir("e") < 0 && errno == ENOENT);
+}
+
+static void data(unsigned long seed)
+{
+	char buf[SIZE], back[SIZE];
+	struct stat st;
+	int fd = open("f", O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0644);
+
+	if (!CHECK(fd >= 0))
+		return;
+	fill(buf, seed, 0, SIZE);
+	CHECK(write(fd, buf, SIZE) == SIZE);
+	CHECK(lseek(fd, 0, SEEK_CUR) == SIZE);
+	CHECK(pread(fd, back, SIZE, 0) == SIZE && holds(back, seed, 0, SIZE));
+	CHECK(fsync(fd) == 0);
+	CHECK(ftruncate(fd, SIZE / 2) == 0);
+	CHECK(fstat(fd, &st) == 0 && st.st_size == SIZE / 2);
+	CHECK(pread(fd, back, SIZE, 0) == SIZE / 2 && holds(back, seed, 0, SIZE / 2));
+	CHECK(close(fd) == 0);
+	CHECK(chmod("f", 0600) == 0 && stat("f", &st) == 0 && (st.st_mode & 0777) == 0600);
+	CHECK(unlink("f") == 0);
+	CHECK(access("f", F_OK) < 0 && errno == ENOENT);
+}
+
+/* Nothing is appended twice, and nothing left out. */
+static void log_book(unsigned long seed)
+{
+	char buf[RECORD], back[10 * RECORD + 1];
+	int fd = open("log", O_CREAT | O_EXCL | O_WRONLY | O_APPEND | O_CLOEXEC, 0644);
+
+	if (!CHECK(fd >= 0))
+		return;
+	for (int i = 0; i < 10; i++) {
+		fill(buf, seed, i * RECORD, RECORD);
+		CHECK(write(fd, buf, RECORD) == RECORD);
+	}
+	CHECK(close(fd) == 0);
+	fd = open("log", O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0 && read(fd, back, sizeof(back)) == 10 * RECORD);
+	CHECK(holds(back, seed, 0, 10 * RECORD));
+	CHECK(close(fd) == 0);
+	CHECK(unlink("log") == 0);
+}
+
+static int count_entries(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *d;
+	int n = 0;
+
+	if (!dir)
+		return -1;
+	while ((d = readdir(dir)))
+		n += d->d_name[0] == 'n';
+	return closedir(dir) ? -1 : n;
+}
+
+static void names(void)
+{
+	char name[32], target[32];
+	struct stat st;
+
+	CHECK(mkdir("names", 0755) == 0);
+	for (int i = 0; i < 10; i++) {
+		snprintf(name, sizeof(name), "names/n%d", i);
+		CHECK(mknod(name, S_IFREG | 0644, 0) == 0);
+	}
+	CHECK(count_entries("names") == 10);
+	CHECK(link("names/n0", "names/n10") == 0);
+	/* How many links there are, libfuse may tell a second later. */
+	CHECK(stat("names/n10", &st) == 0 && S_ISREG(st.st_mode));
+	CHECK(symlink("n1", "names/n11") == 0);
+	CHECK(readlink("names/n11", target, sizeof(target)) == 2 && !memcmp(target, "n1", 2));
+	CHECK(count_entries("names") == 12);
+	for (int i = 0; i < 12; i++) {
+		snprintf(name, sizeof(name), "names/n%d", i);
+		CHECK(unlink(name) == 0);
+	}
+	CHECK(count_entries("names") == 0);
+	CHECK(rmdir("names") == 0);
+}
+
+static void attributes(void)
+{
+	const struct timespec times[2] = { { 1000000, 0 }, { 2000000, 0 } };
+	char value[16] = "";
+	struct stat st;
+
+	CHECK(mknod("x", S_IFREG | 0644, 0) == 0);
+	CHECK(utimensat(AT_FDCWD, "x", times, 0) == 0);
+	CHECK(stat("x", &st) == 0 && st.st_mtime == 2000000);
+	/* Not every file system has them. */
+	if (!setxattr("x", "user.hammer", "value", 5, XATTR_CREATE)) {
+		CHECK(getxattr("x", "user.hammer", value, sizeof(value)) == 5 &&
+		      !strcmp(value, "value"));
+		CHECK(removexattr("x", "user.hammer") == 0);
+	}
+	CHECK(unlink("x") == 0);
+}
+
+static void work(int number, const char *mount)
+{
+	char dir[PATH_MAX];
+
+	me = &workers[number];
+	snprintf(dir, sizeof(dir), "%s/hammer%d", mount, number);
+	CHECK(mkdir(dir, 0755) == 0);
+	CHECK(chdir(dir) == 0);
+	for (;;) {
+		unsigned long seed = me->rounds * WORKERS_MAX + number;
+
+		directories();
+		data(seed);
+		log_book(seed);
+		names();
+		attributes();
+		me->rounds++;
+	}
+}
+
+static void end(int number)
+{
+	kill(workers[number].pid, SIGKILL);
+	waitpid(workers[number].pid, NULL, 0);
+}
+
+/* Until all have done a whole round from now on; what failed, or NULL. */
+static const char *check(void)
+{
+	static char text[128];
+	unsigned long goal[WORKERS_MAX];
+	int i, n;
+
+	for (i = 0; i < nr_workers; i++)
+		goal[i] = workers[i].rounds + 2;
+	for (i = 0, n = 0; i < nr_workers; i++) {
+		const struct worker *w = &workers[i];
+
+		while (w->rounds < goal[i] && !w->failed && n++ < PATIENCE)
+			usleep(100000);
+		if (w->failed)
+			snprintf(text, sizeof(text), "worker %d, round %lu, line %d: %s", i,
+				 w->rounds, w->failed, strerror(w->error));
+		else if (w->rounds < goal[i])
+			snprintf(text, sizeof(text), "worker %d stands in round %lu", i, w->rounds);
+		else
+			continue;
+		return text;
+	}
+	return NULL;
+}
+
+/* A FIFO opened for both never ends and never blocks in open. */
+static FILE *open_control(const char *control, const char *suffix)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s.%s", control, suffix);
+	f = fopen(path, "r+e");
+	if (!f) {
+		perror(path);
+		exit(2);
+	}
+	setlinebuf(f);
+	return f;
+}
+
+int main(int argc, char **argv)
+{
+	FILE *in, *out;
+	char line[64];
+
+	nr_workers = argc == 4 ? atoi(argv[1]) : 0;
+	if (nr_workers < 1 || nr_workers > WORKERS_MAX) {
+		fprintf(stderr, "usage: hammer WORKERS MOUNT CONTROL\n");
+		return 2;
+	}
+	in = open_control(argv[3], "cmd");
+	out = open_control(argv[3], "out");
+	workers = mmap(NULL, sizeof(*workers) * WORKERS_MAX, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (workers == MAP_FAILED)
+		return 2;
+	for (int i = 0; i < nr_workers; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			work(i, argv[2]);
+			return 0;
+		}
+		workers[i].pid = pid;
+	}
+	fprintf(out, "%s\n", check() ?: "ready");
+	while (fgets(line, sizeof(line), in)) {
+		if (!strcmp(line, "check\n")) {
+			fprintf(out, "%s\n", check() ?: "ok");
+			continue;
+		}
+		for (int i = 0; i < nr_workers; i++)
+			end(i);
+		fprintf(out, "bye\n");
+		return 0;
+	}
+	return 1;
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+
+#include <linux/fusecr.h>
+
+#include "calm.h"
+#include "dump.h"
+#include "gate.h"
+#include "handle.h"
+
+/* How long the daemons may take to answer what they have been asked. */
+#define CALM_MS		10000
+/* After this a gate opens whatever has become of us. */
+#define GATE_S		120
+/* How often to look for new threads of those who use the mounts. */
+#define LOOK_MS		50
+
+/* Those without whom nobody would be answered, and we. */
+static int find_exempt(const struct dump *d, struct exempt *exempt)
+{
+	int err = exempt_add(exempt, d->s->criu);
+
+	if (!err)
+		err = exempt_add(exempt, d->guard);
+	for (size_t i = 0; i < d->snap->count; i++) {
+		const struct message_list *devs = &d->snap->conns[i].devs;
+
+		for (size_t k = 0; !err && k < devs->count; k++)
+			err = exempt_add(exempt, ((FuseDevEntry *)devs->items[k])->pid);
+	}
+	return err;
+}
+
+/* How many threads were held anew, or -errno. */
+static int hold_users(const struct dump *d, const struct exempt *exempt)
+{
+	int anew = 0;
+
+	for (size_t i = 0; i < d->count; i++) {
+		int n = gate_hold_users(d->nl, d->served[i].handle, d->served[i].conn_id, exempt);
+
+		if (n < 0)
+			return n;
+		anew += n;
+	}
+	return anew;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* Whether all are drained, within @ms. */
+static bool drained(const struct dump *d, int ms)
+{
+	int64_t end = now_ms() + ms, left;
+
+	for (size_t i = 0; i < d->count; i++) {
+		struct pollfd pfd = { .fd = d->served[i].handle, .events = POLLIN };
+
+		left = end - now_ms();
+		if (poll(&pfd, 1, left > 0 ? left : 0) != 1)
+			return false;
+	}
+	return true;
+}
+
+/* Why the drain does not end, for whoever has to do something about it. */
+static void object(struct dump *d)
+{
+	struct report *r = &d->s->report;
+	struct fusecr_gate_status status;
+
+	for (size_t i = 0; i < d->count; i++) {
+		const struct served *sv = &d->served[i];
+
+		if (handle_gate_status(sv->handle, &status))
+			continue;
+		surrogate_log("connection %u:%u: %u held, %u coming, %u asleep, %u requests, %u in the background",
+			      major(sv->dev), minor(sv->dev), status.held, status.coming,
+			      status.asleep, status.requests, status.background);
+		if (status.coming && !status.requests && !status.background)
+			report_add(r, "connection %u:%u: %u threads that use it do not come to rest; try again",
+				   major(sv->dev), minor(sv->dev), status.coming);
+	}
+}
+
+/* Nobody makes anything dirty now: after this nothing is. */
+static int sync_all(struct dump *d, int64_t end)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		const struct served *sv = &d->served[i];
+		int64_t left = end - now_ms();
+		int err = handle_sync(sv->handle, left > 1000 ? left / 1000 : 1);
+
+		if (err) {
+			report_add(&d->s->report, "connection %u:%u: its dirty data could not be written to the daemon: %s",
+				   major(sv->dev), minor(sv->dev), strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+int calm(struct dump *d)
+{
+	int64_t end = now_ms() + CALM_MS;
+	struct exempt exempt = { 0 };
+	int err = find_exempt(d, &exempt);
+	bool calm_now = false;
+
+	if (err) {
+		report_add(&d->s->report, "more than %d processes serve the tree's FUSE connections", FUSECR_EXEMPT_MAX - 3);
+		return err;
+	}
+	for (size_t i = 0; !err && i < d->count; i++)
+		err = handle_gate_close(d->served[i].handle, GATE_S, exempt.pid, exempt.count);
+	while (!err && now_ms() < end) {
+		int anew = hold_users(d, &exempt);
+
+		if (anew < 0)
+			return anew;
+		/* Twice: who is new now was not at rest when the others were. */
+		if (calm_now && !anew)
+			return sync_all(d, end);
+		calm_now = drained(d, LOOK_MS);
+	}
+	if (!err)
+		object(d);
+	return err;
+}
