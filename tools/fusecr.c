@@ -18,6 +18,7 @@ static const struct verb {
 	{ "checkpoint", cmd_checkpoint, "checkpoint a process tree through criu" },
 	{ "restore", cmd_restore, "restore a process tree through criu" },
 	{ "verify", cmd_verify, "compare the kernel with the images after a restore" },
+	{ "gate", cmd_gate, "bring the clients of a mount to rest, by hand" },
 	{ "check", cmd_check, "say what this host can do" },
 	{ "surrogate", cmd_surrogate, NULL },
 };

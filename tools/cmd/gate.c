@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0
+/* fusecr gate: the gate of one connection, by hand. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/fusecr.h>
+
+#include "cleanup.h"
+#include "cmd.h"
+#include "gate.h"
+#include "handle.h"
+#include "mounts.h"
+#include "print.h"
+#include "snapshot.h"
+
+/* While the gate is closed: how often to look for those who came since. */
+#define LOOK_MS		200
+#define SECONDS		60
+
+static const char help[] =
+	"usage: fusecr gate show [-j] CONNECTION\n"
+	"       fusecr gate close [-t SECONDS] [-x PID]... CONNECTION\n"
+	"       fusecr gate open CONNECTION\n\n"
+	"With the gate closed, the clients of a FUSE connection come to rest, as at a\n"
+	"checkpoint: each finishes its system call and is held before it returns from\n"
+	"the kernel.  The daemon goes on.\n\n"
+	"show   says who is at rest and what is under way\n"
+	"close  closes the gate, until it is interrupted or the time is up\n"
+	"open   opens the gate that somebody else has closed\n\n"
+	"CONNECTION is an id or a device of 'fusecr list', or a mount point.\n\n"
+	"  -t, --time SECONDS  open it after so long (60)\n"
+	"  -x, --exempt PID    never hold this process; the daemon's never are\n"
+	"  -j, --json          print JSON\n"
+	"  -h, --help          print this\n";
+
+static void nl_auto(struct nl **nl)
+{
+	nl_close(*nl);
+}
+
+static void conns_auto(struct message_list *conns)
+{
+	message_list_free(conns);
+}
+
+/* --- which connection -------------------------------------------------------- */
+
+struct search {
+	const char *name;
+	struct message_list found;
+};
+
+static int is_mounted_at(const FuseMountEntry *m, const char *fstype, const char *source, void *arg)
+{
+	const char *path = arg;
+
+	(void)fstype;
+	(void)source;
+	return m->mountpoint.len == strlen(path) && !memcmp(m->mountpoint.data, path, m->mountpoint.len);
+}
+
+static int match(const FuseConnEntry *c, void *arg)
+{
+	struct search *s = arg;
+	char id[32], dev[32];
+
+	snprintf(id, sizeof(id), "%lu", (unsigned long)c->id);
+	snprintf(dev, sizeof(dev), "%u:%u", major(c->dev), minor(c->dev));
+	if (strcmp(s->name, id) && strcmp(s->name, dev) &&
+	    (*s->name != '/' || mounts_of(getpid(), c->dev, is_mounted_at, (void *)s->name) != 1))
+		return 0;
+	return message_list_add(&s->found, &c->base);
+}
+
+/* 0, or says why there is no such one. */
+static int find(struct nl *nl, const char *name, struct message_list *found)
+{
+	struct search s = { .name = name };
+	int err = nl_conns(nl, match, &s);
+
+	*found = s.found;
+	if (err) {
+		say_error("cannot list the connections: %s", netlink_reason(nl, err));
+		return err;
+	}
+	if (!found->count) {
+		say_error("there is no connection %s; 'fusecr list' shows them", name);
+		return -ENOENT;
+	}
+	return 0;
+}
+
+/* --- show ---------------------------------------------------------------------- */
+
+static int show(const FuseConnEntry *c, bool json)
+{
+	struct json_object *obj;
+
+	if (json) {
+		obj = json_object_new_object();
+		json_object_object_add(obj, "id", json_object_new_uint64(c->id));
+		json_object_object_add(obj, "closed", json_object_new_boolean(c->has_gate_held));
+		json_object_object_add(obj, "held", json_object_new_int64(c->gate_held));
+		json_object_object_add(obj, "coming", json_object_new_int64(c->gate_coming));
+		json_object_object_add(obj, "asleep", json_object_new_int64(c->gate_asleep));
+		json_object_object_add(obj, "requests", json_object_new_int64(c->gate_requests));
+		json_object_object_add(obj, "background", json_object_new_int64(c->num_background));
+		print_json(obj);
+		return CMD_DONE;
+	}
+	printf("connection %u:%u: ", major(c->dev), minor(c->dev));
+	if (c->has_gate_held)
+		printf("closed, %u threads at rest, %u not yet (%u asleep in something else), %u requests under way, %u in the background\n",
+		       c->gate_held, c->gate_coming, c->gate_asleep, c->gate_requests, c->num_background);
+	else
+		printf("open\n");
+	return CMD_DONE;
+}
+
+/* --- close --------------------------------------------------------------------- */
+
+static int add_daemon(const FuseDevEntry *dev, void *arg)
+{
+	return exempt_add(arg, dev->pid);
+}
+
+static int told_to_end(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* Says what changes, until it is told to end or the gate opens by itself. */
+static int stay_closed(struct nl *nl, const FuseConnEntry *c, int handle, const struct exempt *exempt)
+{
+	struct fusecr_gate_status s, last = { 0 };
+	int end cleanup(close_auto) = told_to_end();
+	struct pollfd pfd = { .fd = end, .events = POLLIN };
+	int err;
+
+	for (;;) {
+		err = gate_hold_users(nl, handle, c->id, exempt);
+		if (err >= 0)
+			err = handle_gate_status(handle, &s);
+		if (err < 0) {
+			say_error("connection %u:%u: %s", major(c->dev), minor(c->dev), netlink_reason(nl, err));
+			return CMD_FAILED;
+		}
+		if (!s.closed) {
+			printf("the time is up: open\n");
+			return CMD_DONE;
+		}
+		if (memcmp(&s, &last, sizeof(s)))
+			printf("%u threads at rest, %u not yet, %u requests under way, %u in the background\n",
+			       s.held, s.coming, s.requests, s.background);
+		fflush(stdout);
+		last = s;
+		if (poll(&pfd, 1, LOOK_MS) > 0)
+			return CMD_DONE;
+	}
+}
+
+static int close_gate(struct nl *nl, const FuseConnEntry *c, unsigned int seconds, struct exempt *exempt)
+{
+	int handle cleanup(close_auto) = handle_open(c->id);
+	int err = handle < 0 ? handle : nl_devs(nl, c->id, 0, add_daemon, exempt);
+
+	if (!err)
+		err = handle_gate_close(handle, seconds, exempt->pid, exempt->count);
+	if (err) {
+		say_error("cannot close the gate of connection %u:%u: %s", major(c->dev), minor(c->dev),
+			  err == -EBUSY ? "a checkpoint or restore works on it" :
+			  err == -EOPNOTSUPP ? "its queues cannot be gated (io_uring)" : strerror(-err));
+		return CMD_FAILED;
+	}
+	return stay_closed(nl, c, handle, exempt);
+}
+
+/* --- open ---------------------------------------------------------------------- */
+
+static int open_gate(const FuseConnEntry *c)
+{
+	int err = handle_force_open(c->id);
+
+	if (err) {
+		say_error("cannot open the gate of connection %u:%u: %s", major(c->dev), minor(c->dev),
+			  err == -ENOENT ? "it is open" : strerror(-err));
+		return CMD_FAILED;
+	}
+	return CMD_DONE;
+}
+
+/* ------------------------------------------------------------------------------- */
+
+struct options {
+	unsigned int seconds;
+	struct exempt exempt;
+	bool json;
+};
+
+static int run(char **argv, const char *what, const char *name, struct options *o)
+{
+	struct nl *nl cleanup(nl_auto) = NULL;
+	struct message_list found cleanup(conns_auto) = { 0 };
+	const FuseConnEntry *c;
+
+	if (strcmp(what, "show") && strcmp(what, "close") && strcmp(what, "open"))
+		return usage_error(argv, "cannot '%s' a gate", what);
+	if (open_netlink(&nl) < 0 || find(nl, name, &found))
+		return CMD_FAILED;
+	c = (const FuseConnEntry *)found.items[0];
+	if (!strcmp(what, "show"))
+		return show(c, o->json);
+	if (!strcmp(what, "open"))
+		return open_gate(c);
+	return close_gate(nl, c, o->seconds, &o->exempt);
+}
+
+int cmd_gate(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "time", required_argument, NULL, 't' },
+		{ "exempt", required_argument, NULL, 'x' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	struct options o = { .seconds = SECONDS };
+	pid_t pid;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "t:x:jh", options, NULL)) != -1) {
+		switch (c) {
+		case 't':
+			if (!parse_pid(optarg, &pid) || pid > FUSECR_GATE_MAX)
+				return usage_error(argv, "not a number of seconds from 1 to %d: '%s'",
+						   FUSECR_GATE_MAX, optarg);
+			o.seconds = pid;
+			break;
+		case 'x':
+			if (!parse_pid(optarg, &pid))
+				return usage_error(argv, "not a pid: '%s'", optarg);
+			if (exempt_add(&o.exempt, pid))
+				return usage_error(argv, "too many processes are exempt");
+			break;
+		case 'j':
+			o.json = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return CMD_DONE;
+		default:
+			return usage_error(argv, NULL);
+		}
+	}
+	if (optind + 2 != argc)
+		return usage_error(argv, "name what to do and a connection");
+	return run(argv, argv[optind], argv[optind + 1], &o);
+}
