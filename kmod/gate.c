@@ -35,7 +35,7 @@ struct fusecr_gate {
 	struct delayed_work look;
 	unsigned long deadline;		/* jiffies */
 	bool closed;			/* under gates_lock */
-	void *ops;			/* what the queue has while closed */
+	void *ops;			/* what the queue has while closed; NULL: never was */
 };
 
 /* Closed gates.  Written under gates_lock, read under inside. */
@@ -97,20 +97,11 @@ static void wake_pending(struct fuse_iqueue *fiq)
 	srcu_read_unlock(&inside, idx);
 }
 
-/*
- * Sent by who waits for the request, because of a signal: unless that is our
- * nudge, of which the daemon is to know nothing.
- */
-static bool is_nudge(void)
-{
-	return !task_sigpending(current);
-}
-
 static void send_interrupt(struct fuse_iqueue *fiq, struct fuse_req *req)
 {
 	int idx = srcu_read_lock(&inside);
 
-	if (!is_nudge())
+	if (!fusecr_queue_is_nudge(req))
 		(*fl_ops_send(dev_ops, FL_OPS_SEND_INTERRUPT))(fiq, req);
 	srcu_read_unlock(&inside, idx);
 }
@@ -118,10 +109,11 @@ static void send_interrupt(struct fuse_iqueue *fiq, struct fuse_req *req)
 /* With fiq->lock, and the interrupt last on the list. */
 static void wake_interrupt(struct fuse_iqueue *fiq)
 {
+	struct list_head *last = fl_iq_interrupts(fiq)->prev;
 	int idx = srcu_read_lock(&inside);
 
-	if (is_nudge()) {
-		list_del_init(fl_iq_interrupts(fiq)->prev);
+	if (fusecr_queue_is_nudge(fl_req_from_intr(last))) {
+		list_del_init(last);
 		spin_unlock(fl_iq_lock(fiq));
 	} else {
 		(*fl_ops_wake(dev_ops, FL_OPS_WAKE_INTERRUPT))(fiq);
@@ -151,12 +143,15 @@ static bool supported(void)
 	       (fl_has(FL_OPS_WAKE_PENDING) && fl_has(FL_OPS_WAKE_INTERRUPT));
 }
 
-static void set_ops(struct fuse_iqueue *fiq, const void *ops)
+/* Unless they are others meanwhile: those of io_uring queues. */
+static bool swap_ops(struct fuse_iqueue *fiq, const void *from, const void *to)
 {
+	bool swapped;
+
 	spin_lock(fl_iq_lock(fiq));
-	/* Pairs with the dependent load in fuse_send_one(). */
-	smp_store_release(fl_iq_ops(fiq), ops);
+	swapped = cmpxchg(fl_iq_ops(fiq), from, to) == from;
 	spin_unlock(fl_iq_lock(fiq));
+	return swapped;
 }
 
 /* --- draining ------------------------------------------------------------------- */
@@ -214,14 +209,23 @@ static u32 background(const struct fuse_conn *fc)
 	return n;
 }
 
+bool fusecr_gate_is_closed(const struct fusecr_gate *gate)
+{
+	return READ_ONCE(gate->closed);
+}
+
 void fusecr_gate_status(struct fusecr_gate *gate,
 			struct fusecr_gate_status *status)
 {
 	struct fusecr_hold_counts counts;
-	struct waiters *w = look_at_waiters(gate);
+	struct waiters *w;
 
+	memset(status, 0, sizeof(*status));
+	if (!fusecr_gate_is_closed(gate))
+		return;
+	w = look_at_waiters(gate);
 	fusecr_hold_count(gate->holder, &counts);
-	status->closed = READ_ONCE(gate->closed);
+	status->closed = 1;
 	status->held = counts.held;
 	status->coming = counts.coming;
 	status->asleep = counts.asleep;
@@ -270,28 +274,10 @@ bool fusecr_gate_drained(struct fusecr_gate *gate)
 	struct fusecr_gate_status s;
 
 	fusecr_gate_status(gate, &s);
-	return !s.coming && !s.requests && !s.background;
+	return s.closed && !s.coming && !s.requests && !s.background;
 }
 
 /* --- close and open ------------------------------------------------------------- */
-
-static int take_queue(struct fusecr_gate *gate)
-{
-	const void *theirs = READ_ONCE(*fl_iq_ops(gate->fiq));
-
-	if (!dev_ops)
-		dev_ops = theirs;
-	/* io_uring queues and virtiofs have others. */
-	if (theirs != dev_ops)
-		return -EOPNOTSUPP;
-	gate->ops = make_ops(theirs);
-	if (!gate->ops)
-		return -ENOMEM;
-	list_add_rcu(&gate->entry, &gates);
-	gate->closed = true;
-	set_ops(gate->fiq, gate->ops);
-	return 0;
-}
 
 /* Caller holds gates_lock. */
 static void let_go(struct fusecr_gate *gate)
@@ -300,9 +286,37 @@ static void let_go(struct fusecr_gate *gate)
 	if (!gate->closed)
 		return;
 	WRITE_ONCE(gate->closed, false);
-	set_ops(gate->fiq, dev_ops);
+	swap_ops(gate->fiq, gate->ops, dev_ops);
 	list_del_rcu(&gate->entry);
 	fusecr_hold_end(gate->holder);
+}
+
+/*
+ * Only of a connection that goes through /dev/fuse: virtiofs and CUSE cannot be
+ * attached to (conn.c), and io_uring queues replace the operations some time
+ * after their ring has come into being.  Caller holds gates_lock.
+ */
+static int take_queue(struct fusecr_gate *gate)
+{
+	const void *theirs = READ_ONCE(*fl_iq_ops(gate->fiq));
+
+	lockdep_assert_held(&gates_lock);
+	smp_rmb(); /* the ring is set first: fuse_uring_create() */
+	if (fl_has(FL_CONN_RING) && READ_ONCE(*fl_conn_ring(gate->fc)))
+		return -EOPNOTSUPP;
+	if (!dev_ops)
+		dev_ops = theirs;
+	if (theirs != dev_ops)
+		return -EOPNOTSUPP;
+	gate->ops = make_ops(theirs);
+	if (!gate->ops)
+		return -ENOMEM;
+	list_add_rcu(&gate->entry, &gates);
+	WRITE_ONCE(gate->closed, true);
+	if (swap_ops(gate->fiq, theirs, gate->ops))
+		return 0;
+	let_go(gate);
+	return -EOPNOTSUPP;
 }
 
 /* The end of a request tells nobody but who sent it: look. */
@@ -319,9 +333,9 @@ static void look(struct work_struct *work)
 		mutex_lock(&gates_lock);
 		let_go(gate);
 		mutex_unlock(&gates_lock);
-	} else {
-		schedule_delayed_work(&gate->look, LOOK);
 	}
+	if (fusecr_gate_is_closed(gate))
+		schedule_delayed_work(&gate->look, LOOK);
 	wake_up_all(gate->waitq);
 }
 
@@ -338,7 +352,7 @@ struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
 {
 	struct fusecr_gate *gate;
 
-	if (!supported() || (fl_has(FL_CONN_RING) && *fl_conn_ring(fc)))
+	if (!supported())
 		return ERR_PTR(-EOPNOTSUPP);
 	gate = kzalloc(sizeof(*gate), GFP_KERNEL_ACCOUNT);
 	if (!gate)
@@ -361,10 +375,10 @@ int fusecr_gate_close(struct fusecr_gate *gate, unsigned int seconds)
 	mutex_lock(&gates_lock);
 	err = take_queue(gate);
 	mutex_unlock(&gates_lock);
-	if (err)
-		fusecr_hold_free(gate->holder);
-	else
+	if (!err)
 		schedule_delayed_work(&gate->look, LOOK);
+	else if (!gate->ops)
+		fusecr_hold_free(gate->holder);
 	return err;
 }
 
@@ -413,6 +427,8 @@ int fusecr_gate_force_open(u64 conn_id)
 
 int fusecr_gate_exempt(struct fusecr_gate *gate, struct pid *tgid)
 {
+	if (!pid_has_task(tgid, PIDTYPE_TGID))
+		return -ESRCH;
 	if (gate->nr_exempt == FUSECR_EXEMPT_MAX)
 		return -ENOSPC;
 	gate->exempt[gate->nr_exempt++] = tgid;
@@ -422,8 +438,10 @@ int fusecr_gate_exempt(struct fusecr_gate *gate, struct pid *tgid)
 int fusecr_gate_hold(struct fusecr_gate *gate, struct pid *tgid)
 {
 	struct task_struct *leader, *task;
-	int n = 0, err;
+	int n = 0, err = 0;
 
+	if (!fusecr_gate_is_closed(gate))
+		return -ENOENT;
 	if (is_exempt(gate, tgid))
 		return 0;
 	rcu_read_lock();

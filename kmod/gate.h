@@ -16,27 +16,38 @@ struct wait_queue_head;
 
 /*
  * A gate that is still open.  The caller keeps the connection until
- * fusecr_gate_open(), and @waitq, which is woken now and then.  -EOPNOTSUPP when the kernel's or the connection's queues
- * cannot be gated, -ENOMEM.
+ * fusecr_gate_open(), and @waitq, which is woken now and then.  -EOPNOTSUPP when
+ * the kernel's queues cannot be gated, -ENOMEM.
  */
 struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
 				     struct wait_queue_head *waitq);
 
-/* Never holds threads of this group; takes over the reference.  -ENOSPC. */
+/*
+ * Never holds threads of this group; takes over the reference.  -ESRCH when it is
+ * no thread group's, -ENOSPC.
+ */
 int fusecr_gate_exempt(struct fusecr_gate *gate, struct pid *tgid);
 
 /*
  * From now on who sends a request is held after its system call, for @seconds at
- * most.  -EUSERS when too many gates are closed.
+ * most.  -EUSERS when too many gates are closed, -EOPNOTSUPP when the connection
+ * has io_uring queues, -ENOMEM.
  */
 int fusecr_gate_close(struct fusecr_gate *gate, unsigned int seconds);
 
 /* Lets all go and frees the gate.  Takes NULL. */
 void fusecr_gate_open(struct fusecr_gate *gate);
 
-/* Of a closed gate: holds all threads of a group; how many anew, or -ESRCH. */
+/*
+ * Holds all threads of a group; how many anew, -ENOENT when the gate has opened,
+ * -ESRCH.
+ */
 int fusecr_gate_hold(struct fusecr_gate *gate, struct pid *tgid);
 
+/* Not once it has opened by itself or was forced to. */
+bool fusecr_gate_is_closed(const struct fusecr_gate *gate);
+
+/* All 0 when it is open.  May sleep. */
 void fusecr_gate_status(struct fusecr_gate *gate,
 			struct fusecr_gate_status *status);
 /* Whether some gate of @fc is closed.  These three may sleep. */
@@ -46,7 +57,7 @@ int fusecr_gate_force_open(u64 conn_id);
 /* Of whatever gate of @fc is closed; false: none. */
 bool fusecr_gate_status_of(const struct fuse_conn *fc,
 			   struct fusecr_gate_status *status);
-/* Nobody but the exempt has anything under way. */
+/* Closed, and nobody but the exempt has anything under way. */
 bool fusecr_gate_drained(struct fusecr_gate *gate);
 
 void fusecr_gate_exit(void);

@@ -35,7 +35,7 @@ struct handle {
 	struct list_head undo;
 	struct fusecr_forgets forgets;
 	struct fusecr_admit *admit;
-	struct fusecr_gate *gate;	/* NULL: open */
+	struct fusecr_gate *gate;	/* NULL: open; it also opens by itself */
 	wait_queue_head_t waitq;	/* of those who poll the gate */
 	/* on owners from ATTACH on */
 	struct list_head entry;
@@ -182,17 +182,25 @@ static int exempt_all(struct fusecr_gate *gate,
 	return err;
 }
 
+static int gate_open(struct handle *handle)
+{
+	fusecr_gate_open(handle->gate);
+	handle->gate = NULL;
+	return 0;
+}
+
 static int gate_close(struct handle *handle, void *arg)
 {
 	const struct fusecr_gate_close *in = arg;
 	struct fusecr_gate *gate;
 	int err;
 
-	if (handle->gate)
+	if (handle->gate && fusecr_gate_is_closed(handle->gate))
 		return -EALREADY;
 	if (in->nr_exempt >= FUSECR_EXEMPT_MAX || in->seconds < 1 ||
 	    in->seconds > FUSECR_GATE_MAX)
 		return -EINVAL;
+	gate_open(handle);
 	gate = fusecr_gate_new(handle->conn->fc, &handle->waitq);
 	if (IS_ERR(gate))
 		return PTR_ERR(gate);
@@ -204,13 +212,6 @@ static int gate_close(struct handle *handle, void *arg)
 		return err;
 	}
 	handle->gate = gate;
-	return 0;
-}
-
-static int gate_open(struct handle *handle)
-{
-	fusecr_gate_open(handle->gate);
-	handle->gate = NULL;
 	return 0;
 }
 
@@ -248,11 +249,19 @@ static int gate_status(struct handle *handle, void *arg)
 	return 0;
 }
 
+/* The daemon may take its time: without the lock.  ATTACH is for good. */
 static int sync(struct handle *handle, unsigned long seconds)
 {
+	struct fusecr_conn *conn;
+
+	mutex_lock(&handle->lock);
+	conn = handle->conn;
+	mutex_unlock(&handle->lock);
+	if (!conn)
+		return -ENOTCONN;
 	if (seconds < 1 || seconds > FUSECR_SYNC_MAX)
 		return -EINVAL;
-	return fusecr_sync(handle->conn, seconds);
+	return fusecr_sync(conn, seconds);
 }
 
 static const struct operation {
@@ -301,8 +310,6 @@ static int dispatch(struct handle *handle, unsigned int cmd, unsigned long arg)
 		return admit(handle, arg);
 	if (cmd == FUSECR_IOC_COMMIT)
 		return commit(handle);
-	if (cmd == FUSECR_IOC_SYNC)
-		return sync(handle, arg);
 	if (cmd == FUSECR_IOC_GATE_OPEN)
 		return gate_open(handle);
 	for (i = 0; i < ARRAY_SIZE(operations); i++)
@@ -334,6 +341,8 @@ static long handle_ioctl(struct file *file, unsigned int cmd,
 
 	if (!permitted())
 		return -EPERM;
+	if (cmd == FUSECR_IOC_SYNC)
+		return sync(handle, arg);
 	if (mutex_lock_killable(&handle->lock))
 		return -EINTR;
 	err = dispatch(handle, cmd, arg);

@@ -25,7 +25,7 @@
 #include "compat.h"
 #include "hold.h"
 
-/* How often a hold goes behind other works before it no longer cares. */
+/* How often a hold goes behind other works before it sleeps all the same. */
 #define YIELDS		8
 /* A work that is added without a wake-up is noticed this much later. */
 #define LOOK		HZ
@@ -38,6 +38,7 @@ struct held {
 	struct task_struct *task;	/* counted */
 	refcount_t refs;		/* one a work that is queued */
 	u64 holders;			/* a bit each; 0: let go */
+	unsigned long sleeps;		/* nvcsw of the sleep it was last seen in */
 	bool at_rest;
 	bool nudged;
 	u8 yields;
@@ -143,7 +144,7 @@ static bool wanted(void)
  * One sleep; false when it is over.  As do_freezer_trap() does (kernel/signal.c):
  * with TIF_SIGPENDING cleared, whatever comes sets it anew and wakes us.
  */
-static bool sleep(const struct held *h)
+static bool sleep(struct held *h)
 {
 	spin_lock_irq(&current->sighand->siglock);
 	if (!may_sleep() || wanted()) {
@@ -153,9 +154,11 @@ static bool sleep(const struct held *h)
 	set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
 	clear_thread_flag(TIF_SIGPENDING);
 	spin_unlock_irq(&current->sighand->siglock);
-	if (READ_ONCE(h->holders) && !task_work_pending(current) &&
-	    !test_thread_flag(TIF_NOTIFY_SIGNAL))
+	if (READ_ONCE(h->holders) &&
+	    (h->yields >= YIELDS || !task_work_pending(current))) {
 		schedule_timeout(LOOK);
+		h->yields = 0;
+	}
 	__set_current_state(TASK_RUNNING);
 	clear_notify_signal();
 	try_to_freeze();
@@ -187,14 +190,20 @@ static bool yield_to_others(struct held *h)
 {
 	if (!task_work_pending(current) && !h->work.next)
 		return false;
-	if (h->yields++ >= YIELDS)
+	if (h->yields >= YIELDS)
 		return false;
+	h->yields++;
 	return task_work_add(current, &h->work, TWA_NONE) == 0;
 }
 
-static void leave(struct held *h)
+/* False when it is held anew and not wanted @elsewhere. */
+static bool leave(struct held *h, bool elsewhere)
 {
 	spin_lock(&lock);
+	if (h->holders && !elsewhere) {
+		spin_unlock(&lock);
+		return false;
+	}
 	hash_del(&h->entry);
 	tell(h);
 	spin_unlock(&lock);
@@ -202,21 +211,23 @@ static void leave(struct held *h)
 	spin_lock_irq(&current->sighand->siglock);
 	recalc_sigpending();
 	spin_unlock_irq(&current->sighand->siglock);
+	return true;
 }
 
 static void hold_fn(struct callback_head *work)
 {
 	struct held *h = container_of(work, struct held, work);
+	bool elsewhere = false;
 
-	while (READ_ONCE(h->holders)) {
-		if (yield_to_others(h))
-			return;
-		h->work.next = NULL;
-		rest(h);
-		if (!sleep(h))
-			break;
-	}
-	leave(h);
+	do {
+		while (!elsewhere && READ_ONCE(h->holders)) {
+			if (yield_to_others(h))
+				return;
+			h->work.next = NULL;
+			rest(h);
+			elsewhere = !sleep(h);
+		}
+	} while (!leave(h, elsewhere));
 	held_put(h);
 	module_put(THIS_MODULE);
 }
@@ -241,10 +252,12 @@ static struct held *find(const struct task_struct *task)
 	return NULL;
 }
 
-static bool holdable(const struct task_struct *task)
+/* What may_sleep() would find in any case. */
+static bool holdable(struct task_struct *task)
 {
 	return !(READ_ONCE(task->flags) & (PF_KTHREAD | COMPAT_PF_WORKER)) &&
-	       !READ_ONCE(task->ptrace);
+	       !READ_ONCE(task->ptrace) && !READ_ONCE(task->vfork_done) &&
+	       !cgroup_task_frozen(task);
 }
 
 /* Caller holds the lock. */
@@ -293,9 +306,15 @@ int fusecr_hold_task(int holder, struct task_struct *task)
 	return ret;
 }
 
+/* One that is stopped comes when it is continued, and not before. */
+static bool at_rest(const struct held *h)
+{
+	return h->at_rest || task_is_stopped_or_traced(h->task);
+}
+
 static bool asleep(const struct held *h)
 {
-	return !h->at_rest &&
+	return !at_rest(h) &&
 	       READ_ONCE(h->task->__state) & TASK_INTERRUPTIBLE;
 }
 
@@ -309,8 +328,8 @@ void fusecr_hold_count(int holder, struct fusecr_hold_counts *counts)
 	hash_for_each(tasks, i, h, entry) {
 		if (!(h->holders & BIT_ULL(holder)))
 			continue;
-		counts->held += h->at_rest;
-		counts->coming += !h->at_rest;
+		counts->held += at_rest(h);
+		counts->coming += !at_rest(h);
 		counts->asleep += asleep(h);
 	}
 	spin_unlock(&lock);
@@ -329,6 +348,20 @@ static void nudge(struct held *h)
 	}
 }
 
+/*
+ * Whether it has slept since it was last looked at: who was about to wait for an
+ * answer then is on a list by now, where @busy finds it.
+ */
+static bool sleeps_on(struct held *h)
+{
+	unsigned long sleeps = READ_ONCE(h->task->nvcsw);
+	bool same = h->sleeps == sleeps;
+
+	lockdep_assert_held(&lock);
+	h->sleeps = sleeps;
+	return asleep(h) && same;
+}
+
 void fusecr_hold_nudge(int holder, bool (*busy)(struct task_struct *task, void *arg),
 		       void *arg)
 {
@@ -337,8 +370,8 @@ void fusecr_hold_nudge(int holder, bool (*busy)(struct task_struct *task, void *
 
 	spin_lock(&lock);
 	hash_for_each(tasks, i, h, entry)
-		if (h->holders & BIT_ULL(holder) && !h->nudged && asleep(h) &&
-		    !busy(h->task, arg))
+		if (h->holders & BIT_ULL(holder) && !h->nudged &&
+		    sleeps_on(h) && !busy(h->task, arg))
 			nudge(h);
 	spin_unlock(&lock);
 }

@@ -36,12 +36,12 @@ void fusecr_hold_free(int holder);
 /*
  * Holds @task when it comes; 1, 0 if it is held or coming already, -ESRCH when
  * it is exiting, -EOPNOTSUPP for one that must not be held (kernel thread, io
- * worker, traced), -ENOMEM.  Does not sleep.
+ * worker, traced, frozen, a child of vfork), -ENOMEM.  Does not sleep.
  */
 int fusecr_hold_task(int holder, struct task_struct *task);
 
 struct fusecr_hold_counts {
-	u32 held;	/* at rest */
+	u32 held;	/* at rest, or stopped */
 	u32 coming;	/* not yet, of which */
 	u32 asleep;	/* sleep interruptibly somewhere else */
 };

@@ -17,6 +17,7 @@
 #include <linux/highmem.h>
 #include <linux/list.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "conn.h"
 #include "layout.h"
@@ -247,6 +248,21 @@ static u32 waiter_of(const struct fuse_req *req)
 	pid = task ? task_tgid_nr(task) : 0;
 	spin_unlock_irqrestore(&waitq->lock, flags);
 	return pid;
+}
+
+bool fusecr_queue_is_nudge(const struct fuse_req *req)
+{
+	wait_queue_head_t *waitq = fl_req_waitq(req);
+	struct task_struct *task;
+	unsigned long flags;
+	bool nudge;
+
+	spin_lock_irqsave(&waitq->lock, flags);
+	task = sleeper(waitq) ?: current;
+	nudge = test_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL) &&
+		!task_sigpending(task);
+	spin_unlock_irqrestore(&waitq->lock, flags);
+	return nudge;
 }
 
 struct waiters_walk {

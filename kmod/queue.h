@@ -36,6 +36,12 @@ void fusecr_queue_waiters(const struct fuse_conn *fc,
 				     struct task_struct *task, void *arg),
 			  void *arg);
 
+/*
+ * Whether an interrupt of @req comes of a nudge (hold.h) and not of a signal, by
+ * who sleeps on it; by current, when nobody does.  Takes the waitq's lock.
+ */
+bool fusecr_queue_is_nudge(const struct fuse_req *req);
+
 /* Where a walk over the requests stands; zeroed to start. */
 struct fusecr_req_cursor {
 	u8 queue;		/* enum in queue.c */

@@ -469,9 +469,9 @@ struct fusecr_requeue {
  * The gate.  Closed, it brings the connection's clients to rest while the
  * daemon still serves: who sends a request does what he was about to do, and is
  * held on the way back to user mode.  It opens when it is told to, when its time
- * is up, and with the handle.  The handle is readable (poll) while the gate is closed and drained:
- * no client's request is under way and no background request, and everyone is
- * at rest.
+ * is up, and with the handle.  The handle is readable (poll) while the gate is
+ * closed and drained: no client's request is under way and no background
+ * request, and everyone is at rest.
  */
 #define FUSECR_EXEMPT_MAX	64
 #define FUSECR_GATE_MAX		3600
@@ -481,10 +481,10 @@ struct fusecr_gate_close {
 	__u32 seconds;		/* after which it opens by itself, 1 to
 				 * FUSECR_GATE_MAX; EINVAL
 				 */
-	__s32 exempt[FUSECR_EXEMPT_MAX];	/* processes that are never held: the
-				 * daemons and who else the drain needs (caller's
-				 * pid namespace; ESRCH).  The caller is one
-				 */
+	/* Processes that are never held: the daemons and who else the drain
+	 * needs (caller's pid namespace; ESRCH).  The caller is one.
+	 */
+	__s32 exempt[FUSECR_EXEMPT_MAX];
 };
 
 struct fusecr_hold {
@@ -493,8 +493,8 @@ struct fusecr_hold {
 };
 
 struct fusecr_gate_status {
-	__u32 closed;		/* 0 or 1, in which case the rest is 0 */
-	__u32 held;		/* threads at rest */
+	__u32 closed;		/* 1; or 0, in which case the rest is 0, too */
+	__u32 held;		/* threads at rest, or stopped */
 	__u32 coming;		/* threads that are not yet, of which */
 	__u32 asleep;		/* sleep interruptibly in something else */
 	__u32 requests;		/* under way whose answer a client waits for */
@@ -521,7 +521,8 @@ struct fusecr_gate_status {
 #define FUSECR_IOC_HOLD		_IOWR(FUSECR_IOC_MAGIC, 11, struct fusecr_hold)
 #define FUSECR_IOC_GATE_STATUS	_IOR(FUSECR_IOC_MAGIC, 12, struct fusecr_gate_status)
 /* What is dirty goes to the daemon, as by syncfs(2); the argument is seconds, 1
- * to FUSECR_SYNC_MAX (EINVAL).  ETIMEDOUT: it goes on by itself
+ * to FUSECR_SYNC_MAX (EINVAL).  ETIMEDOUT: it goes on by itself.  Some kernels
+ * do not wait for the daemon's answers: these count as background requests
  */
 #define FUSECR_IOC_SYNC		_IO(FUSECR_IOC_MAGIC, 13)
 #define FUSECR_SYNC_MAX		3600
