@@ -2,7 +2,9 @@
 /* The gate: clients come to rest while the server serves, and go on unharmed. */
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
+#include <spawn.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -29,6 +31,7 @@ struct worker {
 	int line, error;	/* of the first failure */
 	const struct rawfs *fs;
 	int handle;		/* the test's: not to be kept open here */
+	int go[2];		/* pipe */
 };
 
 FIXTURE(gate) {
@@ -145,14 +148,28 @@ FIXTURE_TEARDOWN(gate)
 	EXPECT_EQ(0, rawfs_down(self->fs));
 }
 
-static int start_clients(FIXTURE_DATA(gate) *self, int n)
+static int start(FIXTURE_DATA(gate) *self, int n, int (*work)(void *arg))
 {
 	int err = 0, i;
 
 	for (i = 0; !err && i < n; i++)
-		err = test_client_start(&self->clients[i], hammer,
+		err = test_client_start(&self->clients[i], work,
 					&self->workers[i]);
 	return err;
+}
+
+static int start_clients(FIXTURE_DATA(gate) *self, int n)
+{
+	return start(self, n, hammer);
+}
+
+static bool held_are(int fd, unsigned int n)
+{
+	int i;
+
+	for (i = 0; i < DRAIN_MS && th_gate_status(fd).held != n; i++)
+		usleep(1000);
+	return th_gate_status(fd).held == n;
 }
 
 static unsigned long rounds(struct worker *workers)
@@ -191,27 +208,39 @@ static void log_status(struct __test_metadata *_metadata, int fd)
 	       s.closed, s.held, s.coming, s.asleep, s.requests, s.background);
 }
 
-TEST_F(gate, all_come_to_rest_and_go_on)
+/* While it is closed @nr clients rest, and as many threads as are told of. */
+static void close_once(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(gate) *self, int nr, unsigned int threads)
 {
 	unsigned long before;
+	int i;
+
+	for (i = 0; i < CLIENTS; i++)
+		ASSERT_TRUE(!self->workers[i].rounds ||
+			    goes_on(&self->workers[i], 1));
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	for (i = 0; i < nr; i++)
+		ASSERT_LE(0, th_hold(self->fd, self->clients[i].pid));
+	ASSERT_TRUE(drained(self->fd)) {
+		log_status(_metadata, self->fd);
+	}
+	ASSERT_LE(threads, th_gate_status(self->fd).held);
+	before = rounds(self->workers);
+	usleep(20000);
+	ASSERT_EQ(before, rounds(self->workers));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	ASSERT_EQ(0, th_gate_status(self->fd).closed);
+}
+
+TEST_F(gate, all_come_to_rest_and_go_on)
+{
 	int i, n;
 
 	ASSERT_EQ(0, start_clients(self, CLIENTS));
-	for (n = 0; n < 20; n++) {
-		for (i = 0; i < CLIENTS; i++)
-			ASSERT_TRUE(goes_on(&self->workers[i], 1));
-		ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
-		for (i = 0; i < CLIENTS; i++)
-			ASSERT_LE(0, th_hold(self->fd, self->clients[i].pid));
-		ASSERT_TRUE(drained(self->fd))
-			log_status(_metadata, self->fd);
-		ASSERT_EQ(CLIENTS, th_gate_status(self->fd).held);
-		before = rounds(self->workers);
-		usleep(20000);
-		ASSERT_EQ(before, rounds(self->workers));
-		ASSERT_EQ(0, th_gate_open(self->fd));
-		ASSERT_EQ(0, th_gate_status(self->fd).closed);
-	}
+	for (i = 0; i < CLIENTS; i++)
+		ASSERT_TRUE(goes_on(&self->workers[i], 1));
+	for (n = 0; n < 20; n++)
+		close_once(_metadata, self, CLIENTS, CLIENTS);
 }
 
 /* Nobody was named: who sends a request is held after it. */
@@ -219,8 +248,7 @@ TEST_F(gate, requests_are_enough)
 {
 	ASSERT_EQ(0, start_clients(self, CLIENTS));
 	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
-	while (th_gate_status(self->fd).held != CLIENTS)
-		usleep(1000);
+	ASSERT_TRUE(held_are(self->fd, CLIENTS));
 	EXPECT_TRUE(drained(self->fd));
 	close(self->fd);
 	self->fd = -1;
@@ -280,8 +308,7 @@ TEST_F(gate, stop_and_continue)
 	EXPECT_TRUE(WIFSTOPPED(status));
 	ASSERT_EQ(0, kill(self->clients[0].pid, SIGCONT));
 	/* Its next request. */
-	while (th_gate_status(self->fd).held != 1)
-		usleep(1000);
+	ASSERT_TRUE(held_are(self->fd, 1));
 	ASSERT_EQ(0, th_gate_open(self->fd));
 	EXPECT_TRUE(goes_on(&self->workers[0], 2));
 }
@@ -301,10 +328,226 @@ TEST_F(gate, tracer_takes_it)
 	EXPECT_EQ(PTRACE_EVENT_STOP, status >> 16);
 	EXPECT_EQ(0, th_gate_status(self->fd).held);
 	ASSERT_EQ(0, ptrace(PTRACE_DETACH, pid, NULL, NULL));
-	while (th_gate_status(self->fd).held != 1)
-		usleep(1000);
+	ASSERT_TRUE(held_are(self->fd, 1));
 	ASSERT_EQ(0, th_gate_open(self->fd));
 	EXPECT_TRUE(goes_on(&self->workers[0], 2));
+}
+
+/* It has come to rest already, and rests on when it is continued. */
+TEST_F(gate, stopped_is_at_rest)
+{
+	unsigned long before;
+	int status;
+
+	ASSERT_EQ(0, start_clients(self, 1));
+	ASSERT_TRUE(goes_on(&self->workers[0], 1));
+	ASSERT_EQ(0, kill(self->clients[0].pid, SIGSTOP));
+	ASSERT_EQ(self->clients[0].pid,
+		  waitpid(self->clients[0].pid, &status, WUNTRACED));
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	ASSERT_EQ(1, th_hold(self->fd, self->clients[0].pid));
+	EXPECT_TRUE(drained(self->fd));
+	EXPECT_EQ(1, th_gate_status(self->fd).held);
+	before = self->workers[0].rounds;
+	ASSERT_EQ(0, kill(self->clients[0].pid, SIGCONT));
+	ASSERT_EQ(self->clients[0].pid,
+		  waitpid(self->clients[0].pid, &status, WCONTINUED));
+	ASSERT_TRUE(held_are(self->fd, 1));
+	EXPECT_TRUE(drained(self->fd));
+	EXPECT_LE(self->workers[0].rounds, before + 1);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_TRUE(goes_on(&self->workers[0], 2));
+}
+
+TEST_F(gate, exempt_goes_on)
+{
+	struct fusecr_gate_close arg = { .nr_exempt = 2, .seconds = 60 };
+
+	ASSERT_EQ(0, start_clients(self, 2));
+	arg.exempt[0] = self->clients[0].pid;
+	arg.exempt[1] = self->fs->pid;
+	ASSERT_EQ(0, th_call(self->fd, FUSECR_IOC_GATE_CLOSE, &arg));
+	EXPECT_EQ(0, th_hold(self->fd, self->clients[0].pid));
+	ASSERT_TRUE(held_are(self->fd, 1));
+	EXPECT_TRUE(goes_on(&self->workers[0], 5));
+	EXPECT_TRUE(drained(self->fd));
+	EXPECT_EQ(1, th_gate_status(self->fd).held);
+}
+
+/* A process of its own that owns the handle and has the clients at rest. */
+static int hold_until_killed(void *arg)
+{
+	FIXTURE_DATA(gate) *self = arg;
+	struct worker *w = &self->workers[0];
+	char c = 0;
+	int i;
+
+	self->fd = th_attach(self->id);
+	if (self->fd < 0 || th_gate_close(self->fd, self->fs->pid))
+		return -errno;
+	for (i = 0; i < 2; i++)
+		th_hold(self->fd, self->clients[i].pid);
+	if (!drained(self->fd) || write(w->go[1], &c, 1) != 1)
+		return -ETIME;
+	pause();
+	return 0;
+}
+
+TEST_F(gate, death_of_the_holder)
+{
+	struct test_client holder;
+	unsigned long before;
+	char c;
+
+	ASSERT_EQ(0, start_clients(self, 2));
+	close(self->fd);
+	ASSERT_EQ(0, pipe2(self->workers[0].go, O_CLOEXEC));
+	ASSERT_EQ(0, test_client_start(&holder, hold_until_killed, self));
+	close(self->workers[0].go[1]);
+	ASSERT_EQ(1, read(self->workers[0].go[0], &c, 1));
+	before = rounds(self->workers);
+	usleep(20000);
+	EXPECT_EQ(before, rounds(self->workers));
+	test_client_kill(&holder);
+	EXPECT_TRUE(goes_on(&self->workers[0], 2));
+	EXPECT_TRUE(goes_on(&self->workers[1], 2));
+	self->fd = th_attach(self->id);
+	EXPECT_LE(0, self->fd);
+}
+
+/* --- more than one thread, more than one program -------------------------------- */
+
+static void *hammer_thread(void *arg)
+{
+	struct worker *w = arg;
+
+	for (;;) {
+		one_round(w, w->fs->dir);
+		atomic_fetch_add(&w->rounds, 1);
+	}
+	return NULL;
+}
+
+/* As many threads as there could be clients, and one that only waits. */
+static int hammer_threads(void *arg)
+{
+	struct worker *w = arg;
+	pthread_t threads[CLIENTS];
+	int i;
+
+	close(w->handle);
+	for (i = 0; i < CLIENTS; i++)
+		if (pthread_create(&threads[i], NULL, hammer_thread, &w[i]))
+			return -EAGAIN;
+	pthread_join(threads[0], NULL);
+	return 0;
+}
+
+TEST_F(gate, all_threads)
+{
+	int i;
+
+	ASSERT_EQ(0, start(self, 1, hammer_threads));
+	for (i = 0; i < CLIENTS; i++)
+		ASSERT_TRUE(goes_on(&self->workers[i], 1));
+	for (i = 0; i < 5; i++)
+		close_once(_metadata, self, 1, CLIENTS + 1);
+}
+
+static bool copy_program(const char *from, const char *to)
+{
+	char data[4096];
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = open(to, O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+	ssize_t n;
+
+	while ((n = read(in, data, sizeof(data))) > 0)
+		if (write(out, data, n) != n)
+			break;
+	close(in);
+	return close(out) == 0 && n == 0;
+}
+
+/* Runs a program that is on the mount, whose start is a vfork(), over and over. */
+static int run_programs(void *arg)
+{
+	struct worker *w = arg;
+	char path[300];
+	char *argv[] = { path, NULL };
+	int status;
+	pid_t pid;
+
+	close(w->handle);
+	snprintf(path, sizeof(path), "%s/true%d", w->fs->dir, w->number);
+	for (;;) {
+		errno = posix_spawn(&pid, path, NULL, NULL, argv, argv + 1);
+		if (CHECK(w, !errno))
+			CHECK(w, waitpid(pid, &status, 0) == pid && !status);
+		atomic_fetch_add(&w->rounds, 1);
+	}
+	return 0;
+}
+
+TEST_F(gate, programs_start)
+{
+	char path[300];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/true%d", self->fs->dir, i);
+		ASSERT_TRUE(copy_program("/bin/true", path));
+	}
+	ASSERT_EQ(0, start(self, 2, run_programs));
+	for (i = 0; i < 2; i++)
+		ASSERT_TRUE(goes_on(&self->workers[i], 1));
+	for (i = 0; i < 20; i++)
+		close_once(_metadata, self, 2, 2);
+}
+
+/* The child uses the mount when it is told to, and ends when it is told again. */
+static int vfork_once(void *arg)
+{
+	struct worker *w = arg;
+	struct stat st;
+	pid_t pid;
+	char c;
+
+	close(w->handle);
+	pid = vfork();
+	if (!pid) {
+		if (read(w->go[0], &c, 1) == 1 && !stat(w->fs->dir, &st))
+			w->rounds = 1;
+		_exit(read(w->go[0], &c, 1) != 1);
+	}
+	CHECK(w, pid > 0 && w->rounds == 1);
+	pause();
+	return 0;
+}
+
+/*
+ * The parent cannot be stopped before the child is done; so the child must not be
+ * held.
+ */
+TEST_F(gate, child_of_vfork_goes_on)
+{
+	struct worker *w = &self->workers[0];
+	pid_t pid;
+	int status, i;
+
+	ASSERT_EQ(0, pipe2(w->go, O_CLOEXEC));
+	ASSERT_EQ(0, start(self, 1, vfork_once));
+	pid = self->clients[0].pid;
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	ASSERT_EQ(2, write(w->go[1], "go", 2));
+	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, pid, NULL, 0));
+	ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
+	for (i = 0; i < DRAIN_MS && waitpid(pid, &status, __WALL | WNOHANG) != pid; i++)
+		usleep(1000);
+	ASSERT_GT(DRAIN_MS, i);
+	EXPECT_EQ(PTRACE_EVENT_STOP, status >> 16);
+	EXPECT_EQ(1, w->rounds);
+	ASSERT_EQ(0, ptrace(PTRACE_DETACH, pid, NULL, NULL));
+	ASSERT_EQ(0, th_gate_open(self->fd));
 }
 
 TEST_HARNESS_MAIN

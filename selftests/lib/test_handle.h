@@ -111,6 +111,18 @@ static inline struct fusecr_gate_status th_gate_status(int fd)
 	return status;
 }
 
+static inline int th_force_open(int fd, uint64_t conn_id)
+{
+	struct fusecr_attach arg = { .conn_id = conn_id };
+
+	return th_call(fd, FUSECR_IOC_FORCE_OPEN, &arg);
+}
+
+static inline int th_sync(int fd, unsigned long seconds)
+{
+	return th_call(fd, FUSECR_IOC_SYNC, (void *)seconds);
+}
+
 /* How many went back, or -errno. */
 static inline int th_requeue(int fd, int dev, uint64_t unique)
 {
