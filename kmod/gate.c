@@ -112,12 +112,10 @@ static void wake_interrupt(struct fuse_iqueue *fiq)
 	struct list_head *last = fl_iq_interrupts(fiq)->prev;
 	int idx = srcu_read_lock(&inside);
 
-	if (fusecr_queue_is_nudge(fl_req_from_intr(last))) {
+	if (fusecr_queue_is_nudge(fl_req_from_intr(last)))
 		list_del_init(last);
-		spin_unlock(fl_iq_lock(fiq));
-	} else {
-		(*fl_ops_wake(dev_ops, FL_OPS_WAKE_INTERRUPT))(fiq);
-	}
+	/* It releases the lock; whoever is woken for nothing sleeps on. */
+	(*fl_ops_wake(dev_ops, FL_OPS_WAKE_INTERRUPT))(fiq);
 	srcu_read_unlock(&inside, idx);
 }
 
@@ -348,7 +346,7 @@ static void gate_free(struct fusecr_gate *gate)
 }
 
 struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
-				     struct wait_queue_head *waitq)
+				    struct wait_queue_head *waitq)
 {
 	struct fusecr_gate *gate;
 

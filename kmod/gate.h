@@ -20,7 +20,7 @@ struct wait_queue_head;
  * the kernel's queues cannot be gated, -ENOMEM.
  */
 struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
-				     struct wait_queue_head *waitq);
+				    struct wait_queue_head *waitq);
 
 /*
  * Never holds threads of this group; takes over the reference.  -ESRCH when it is

@@ -96,6 +96,12 @@ void fusecr_hold_free(int holder)
 
 /* --- in the task itself ---------------------------------------------------- */
 
+static spinlock_t *siglock(void)
+{
+	/* Of a task that has not been released, as current has not. */
+	return &rcu_dereference_protected(current->sighand, true)->siglock;
+}
+
 static bool may_sleep(void)
 {
 	/* Past these the task does not come back to user mode. */
@@ -128,7 +134,7 @@ static bool wanted(void)
 	struct signal_struct *signal = current->signal;
 	sigset_t pending;
 
-	lockdep_assert_held(&current->sighand->siglock);
+	lockdep_assert_held(siglock());
 	if (current->jobctl & (JOBCTL_PENDING_MASK | JOBCTL_TRAP_FREEZE))
 		return true;
 	if (__fatal_signal_pending(current) || signal->group_exec_task ||
@@ -146,14 +152,14 @@ static bool wanted(void)
  */
 static bool sleep(struct held *h)
 {
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(siglock());
 	if (!may_sleep() || wanted()) {
-		spin_unlock_irq(&current->sighand->siglock);
+		spin_unlock_irq(siglock());
 		return false;
 	}
 	set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
 	clear_thread_flag(TIF_SIGPENDING);
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(siglock());
 	if (READ_ONCE(h->holders) &&
 	    (h->yields >= YIELDS || !task_work_pending(current))) {
 		schedule_timeout(LOOK);
@@ -208,9 +214,9 @@ static bool leave(struct held *h, bool elsewhere)
 	tell(h);
 	spin_unlock(&lock);
 
-	spin_lock_irq(&current->sighand->siglock);
+	spin_lock_irq(siglock());
 	recalc_sigpending();
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(siglock());
 	return true;
 }
 
@@ -252,12 +258,12 @@ static struct held *find(const struct task_struct *task)
 	return NULL;
 }
 
-/* What may_sleep() would find in any case. */
+/* Unless it would be given up at once, see may_sleep() and wanted(). */
 static bool holdable(struct task_struct *task)
 {
 	return !(READ_ONCE(task->flags) & (PF_KTHREAD | COMPAT_PF_WORKER)) &&
 	       !READ_ONCE(task->ptrace) && !READ_ONCE(task->vfork_done) &&
-	       !cgroup_task_frozen(task);
+	       !(READ_ONCE(task->jobctl) & JOBCTL_TRAP_FREEZE);
 }
 
 /* Caller holds the lock. */

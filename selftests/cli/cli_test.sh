@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 top=$here/../..
 fusecr=$(realpath "${1:-${FUSECR:-$top/build/fusecr}}")
 [ -x "$fusecr" ] || { echo "Bail out! $fusecr is not built"; exit 1; }
-verbs="list dump show checkpoint restore verify check"
+verbs="list dump show checkpoint restore verify gate check"
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
@@ -59,6 +59,20 @@ expect 2 "restore without -D" restore
 expect 2 "verify without -D" verify
 expect 2 "show of nothing" show
 expect 2 "show of a directory and a file" show -D "$dir" file
+expect 2 "gate of nothing" gate
+for what in show close open; do
+	expect 2 "gate $what of nothing" gate "$what"
+	expect 2 "gate $what of two" gate "$what" 0:1 0:2
+done
+expect 2 "gate: an unknown word" gate shut 0:1
+says err "gate: the unknown word is named" "cannot 'shut' a gate"
+for time in 0 -1 x 3601 ''; do
+	expect 2 "gate close -t '$time'" gate close -t "$time" 0:1
+	says err "gate close -t '$time': the limits are told" 'from 1 to 3600'
+done
+for pid in 0 -1 x ''; do
+	expect 2 "gate close -x '$pid'" gate close -x "$pid" 0:1
+done
 
 # --- failures that need no module
 
@@ -116,6 +130,8 @@ result $? "completion: verbs"
 result $? "completion: a verb begun"
 [ "$(complete_words fusecr show "$dir/fusecr-inv")" = "$dir/fusecr-inventory-0.img" ]
 result $? "completion: an image"
+[ "$(complete_words fusecr gate '')" = "show close open" ]
+result $? "completion: what to do with a gate"
 [ -z "$(complete_words fusecr restore -D x -- --)" ]
 result $? "completion: criu's options are criu's"
 # Each option that is offered is one, and the other way round.

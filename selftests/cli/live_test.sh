@@ -108,6 +108,68 @@ says out "list: whose namespace" "$dir/other \(of $otherd\)$"
 echo >&"$go"
 wait "$pid"
 
+# --- gate
+
+# gate_is FILTER: waits until "gate show" says so.
+gate_is() {
+	until "$fusecr" gate show -j "$mnt" | jq -e "$1" >/dev/null; do :; done
+}
+
+# gate_close ARG...: in the background.
+gate_close() {
+	"$fusecr" gate close "$@" "$mnt" >"$dir/close" 2>&1 &
+	closer=$!
+	gate_is '.closed and .held == 1'
+}
+
+# gate_ended NAME: how that ended.
+gate_ended() {
+	wait "$closer"
+	result $? "$1"
+	gate_is '.closed | not'
+	tell "[ -e $mnt/a ]"
+}
+
+expect 1 "gate of no connection" gate show 99:99
+says err "gate of no connection: said" 'no connection 99:99'
+expect 0 "gate show" gate show "$mnt"
+says out "gate show: open" '^connection 0:[0-9]+: open$'
+expect 0 "gate show -j" gate show -j "$mnt"
+json "gate show -j: open" '[.closed, .held, .coming, .asleep, .requests]' '[false,0,0,0,0]'
+id=$(jq -r .id "$dir/out")
+expect 1 "gate open, open" gate open "$mnt"
+says err "gate open, open: said" 'it is open'
+expect 1 "gate close -x of nobody" gate close -x 4194304 "$mnt"
+says err "gate close -x of nobody: said" 'No such process'
+
+gate_close -t 600
+expect 0 "gate show of an id" gate show "$id"
+says out "gate show: closed" ': closed, 1 threads at rest, 0 not yet .* 0 requests under way'
+expect 0 "list, gate closed" list
+says out "list, gate closed: state" '^ *[0-9]+ .*connected,held,gated '
+expect 1 "gate close, closed" gate close "0:$(($(stat -c %d "$mnt") & 255))"
+says err "gate close, closed: said" 'a checkpoint or restore works on it'
+expect 0 "gate open" gate open "$mnt"
+gate_ended "gate open: the other one ends"
+grep -q '^1 threads at rest, 0 not yet, 0 requests' "$dir/close"
+result $? "gate close: said who is at rest"
+grep -q '^open: ' "$dir/close"
+result $? "gate close: said that it is open"
+
+gate_close
+kill -TERM "$closer"
+gate_ended "gate close: a signal ends it"
+gate_close
+kill -KILL "$closer"
+wait "$closer"
+gate_is '.closed | not'
+tell "[ -e $mnt/a ]"
+expect 0 "gate close -t" gate close -t 1 "$mnt"
+says out "gate close -t: said that it is open" '^open: '
+gate_close -x "$stranger"
+kill -INT "$closer"
+gate_ended "gate close -x: SIGINT ends it"
+
 # --- dump, show
 
 expect 0 "dump" dump --pid "$root" -D "$img"

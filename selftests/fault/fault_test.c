@@ -226,6 +226,7 @@ FIXTURE(change) {
 	struct rawfs *fs;
 	struct tnl nl;
 	uint64_t id;
+	struct test_client client;	/* to be held */
 	int fail;
 	int fd;
 };
@@ -323,6 +324,32 @@ static int apply_requeue(FIXTURE_DATA(change) *self, int handle)
 	return th_requeue(handle, self->fs->fd[0], 0);
 }
 
+static int apply_gate(FIXTURE_DATA(change) *self, int handle)
+{
+	struct fusecr_gate_status status;
+
+	return th_gate_close(handle, self->fs->pid) ?:
+	       th_call(handle, FUSECR_IOC_GATE_STATUS, &status);
+}
+
+static int apply_hold(FIXTURE_DATA(change) *self, int handle)
+{
+	return th_gate_close(handle, self->fs->pid) ?:
+	       th_hold(handle, self->client.pid);
+}
+
+static int apply_sync(FIXTURE_DATA(change) *self, int handle)
+{
+	return th_sync(handle, 60);
+}
+
+static int wait_for_ever(void *arg)
+{
+	for (;;)
+		pause();
+	return 0;
+}
+
 #define CHANGE(name, ...) \
 	FIXTURE_VARIANT_ADD(change, name) { .apply = apply_##name, __VA_ARGS__ }
 
@@ -333,6 +360,9 @@ CHANGE(fh, .value = value_fh, .after = NEW_FH);
 CHANGE(forget);
 CHANGE(admit);
 CHANGE(requeue);
+CHANGE(gate);
+CHANGE(hold);
+CHANGE(sync);
 
 FIXTURE_SETUP(change)
 {
@@ -351,12 +381,14 @@ FIXTURE_SETUP(change)
 	self->id = tnl_conn_id(&self->nl, self->fs->dev);
 	self->fd = open(test_path(self->fs, "f3"), O_RDONLY);
 	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, test_client_start(&self->client, wait_for_ever, NULL));
 }
 
 FIXTURE_TEARDOWN(change)
 {
 	if (!self->fs)
 		return;
+	test_client_kill(&self->client);
 	close(self->fd);
 	close(self->fail);
 	tnl_close(&self->nl);

@@ -31,6 +31,7 @@
 #define HANDLES		4	/* that one process has open */
 #define CALLS		20000
 #define MESSAGE_MAX	512
+#define WORDS		34	/* of the largest argument */
 
 /* What those who call know of those who mount. */
 struct shared {
@@ -210,14 +211,17 @@ union argument {
 	struct fusecr_set_file file;
 	struct fusecr_forget forget;
 	struct fusecr_requeue requeue;
-	uint64_t words[16];
+	struct fusecr_gate_close close;
+	struct fusecr_hold hold;
+	struct fusecr_gate_status status;
+	uint64_t words[WORDS];
 };
 
 static void fill(struct caller *c, unsigned long cmd, union argument *a)
 {
 	struct random *r = &c->random;
 
-	for (unsigned int i = 0; i < 16; i++)
+	for (unsigned int i = 0; i < WORDS; i++)
 		a->words[i] = number(r);
 	switch (cmd) {
 	case FUSECR_IOC_ATTACH:
@@ -241,6 +245,20 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		a->requeue.fd = one_in(r, 4) ? (int)number(r) : c->dev;
 		a->requeue.unique = one_in(r, 2) ? 0 : number(r);
 		break;
+	case FUSECR_IOC_GATE_CLOSE:
+		/* A server that is held after all serves again when it opens. */
+		a->close.seconds = 1;
+		a->close.nr_exempt = one_in(r, 8) ? below(r, 70) : 2;
+		a->close.exempt[0] = shared->targets[0].server;
+		a->close.exempt[1] = shared->targets[1].server;
+		break;
+	case FUSECR_IOC_HOLD:
+		a->hold.pid = one_in(r, 4) ? (int)number(r) :
+			      shared->targets[below(r, MOVERS)].client;
+		break;
+	case FUSECR_IOC_FORCE_OPEN:
+		a->attach.conn_id = shared->targets[below(r, MOVERS)].conn_id;
+		break;
 	}
 	if (one_in(r, 16))
 		scramble(r, a, sizeof(*a));
@@ -251,11 +269,14 @@ static void change(struct caller *c)
 	static const unsigned long cmds[] = {
 		FUSECR_IOC_ATTACH, FUSECR_IOC_SET_CONN, FUSECR_IOC_SET_INODE,
 		FUSECR_IOC_SET_FILE, FUSECR_IOC_FORGET, FUSECR_IOC_ADMIT,
-		FUSECR_IOC_REQUEUE, FUSECR_IOC_COMMIT,
+		FUSECR_IOC_REQUEUE, FUSECR_IOC_COMMIT, FUSECR_IOC_GATE_CLOSE,
+		FUSECR_IOC_GATE_OPEN, FUSECR_IOC_HOLD, FUSECR_IOC_GATE_STATUS,
+		FUSECR_IOC_SYNC, FUSECR_IOC_FORCE_OPEN,
 	};
 	struct random *r = &c->random;
 	int *fd = &c->handles[below(r, HANDLES)];
-	unsigned long cmd = cmds[below(r, 8)];
+	struct pollfd pfd = { .events = POLLIN };
+	unsigned long cmd = cmds[below(r, sizeof(cmds) / sizeof(*cmds))];
 	union argument a;
 
 	if (*fd < 0) {
@@ -268,14 +289,18 @@ static void change(struct caller *c)
 	}
 	if (one_in(r, 64))
 		take_device(c);
-	/* Each waits until every task has slept: not too often. */
-	if (cmd == FUSECR_IOC_REQUEUE && !one_in(r, 64))
+	if (one_in(r, 16)) {
+		pfd.fd = *fd;
+		poll(&pfd, 1, 0);
+	}
+	/* Each waits, for every task or for a server: not too often. */
+	if ((cmd == FUSECR_IOC_REQUEUE || cmd == FUSECR_IOC_SYNC) && !one_in(r, 64))
 		return;
 	fill(c, cmd, &a);
 	if (one_in(r, 64))
 		cmd = next(r);
-	if (cmd == FUSECR_IOC_ADMIT)
-		ioctl(*fd, cmd, below(r, 3));
+	if (cmd == FUSECR_IOC_ADMIT || cmd == FUSECR_IOC_SYNC)
+		ioctl(*fd, cmd, below(r, cmd == FUSECR_IOC_SYNC ? 2 : 3));
 	else
 		ioctl(*fd, cmd, one_in(r, 32) ? (void *)number(r) : &a);
 }

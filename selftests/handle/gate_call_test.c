@@ -70,7 +70,7 @@ static bool wait_held(int fd, unsigned int n)
 	int i;
 
 	for (i = 0; i < DRAIN_MS && th_gate_status(fd).held != n; i++)
-		usleep(1000);
+		test_nap(1);
 	return th_gate_status(fd).held == n;
 }
 
@@ -261,8 +261,9 @@ static int slow_mkdir(FIXTURE_DATA(call) *self, struct test_client *client)
 	int err;
 
 	rawfs_hold(self->fs, FUSE_MKDIR);
+	/* Who looks something up in the same directory would wait for it. */
 	err = test_client_start(client, test_mkdir,
-				(void *)test_path(self->fs, "new"));
+				(void *)test_path(self->fs, "dir1/new"));
 	return err ?: rawfs_wait_held(self->fs, FUSE_MKDIR, 1);
 }
 
@@ -321,7 +322,7 @@ static bool state_is(pid_t pid, char state)
 		close(fd);
 		if (strrchr(text, ')') && strrchr(text, ')')[2] == state)
 			return true;
-		usleep(1000);
+		test_nap(1);
 	}
 	return false;
 }
@@ -406,8 +407,7 @@ TEST_F(call, server_killed_while_closed)
 	/* Never named: its request was sent before the gate was closed. */
 	EXPECT_GT(0, test_client_wait(&self->clients[1]));
 	EXPECT_TRUE(readable(self->fd, DRAIN_MS));
-	close(self->fd);
-	self->fd = -1;
+	ASSERT_EQ(0, th_gate_open(self->fd));
 	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
 }
 
@@ -470,19 +470,32 @@ TEST_F(call, sync_goes_on)
 	close(b);
 }
 
-static int sync_handle(void *fd)
+struct go {
+	int fd;
+	int pipe[2];
+};
+
+static int sync_when_told(void *arg)
 {
-	return th_sync(*(int *)fd, 600);
+	const struct go *go = arg;
+	char c;
+
+	return read(go->pipe[0], &c, 1) == 1 ? th_sync(go->fd, 600) : -errno;
 }
 
 TEST_F(call, sync_keeps_nobody_out)
 {
-	int fd = make_dirty(self, "f6");
+	struct go go = { .fd = self->fd };
+	int fd, i;
 
+	/* Before there is a file whose close would wait, too. */
+	ASSERT_EQ(0, pipe2(go.pipe, O_CLOEXEC));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, test_client_start(&self->clients[i], sync_when_told, &go));
+	fd = make_dirty(self, "f6");
 	ASSERT_LE(0, fd);
 	rawfs_hold(self->fs, FUSE_SETATTR);
-	ASSERT_EQ(0, test_client_start(&self->clients[0], sync_handle, &self->fd));
-	ASSERT_EQ(0, test_client_start(&self->clients[1], sync_handle, &self->fd));
+	ASSERT_EQ(2, write(go.pipe[1], "go", 2));
 	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_SETATTR, 1));
 	EXPECT_EQ(0, th_gate_close(self->fd, self->fs->pid));
 	EXPECT_EQ(1, th_gate_status(self->fd).closed);

@@ -21,6 +21,7 @@
 
 #define CLIENTS		8
 #define DRAIN_MS	20000
+#define GOES_ON_MS	20000
 
 /* What a client tells, in memory that is shared with the test. */
 struct worker {
@@ -168,7 +169,7 @@ static bool held_are(int fd, unsigned int n)
 	int i;
 
 	for (i = 0; i < DRAIN_MS && th_gate_status(fd).held != n; i++)
-		usleep(1000);
+		test_nap(1);
 	return th_gate_status(fd).held == n;
 }
 
@@ -188,8 +189,8 @@ static bool goes_on(struct worker *w, unsigned long n)
 	unsigned long goal = w->rounds + n;
 	int i;
 
-	for (i = 0; i < 100000 && w->rounds < goal; i++)
-		usleep(100);
+	for (i = 0; i < GOES_ON_MS && w->rounds < goal; i++)
+		test_nap(1);
 	return w->rounds >= goal;
 }
 
@@ -224,9 +225,11 @@ static void close_once(struct __test_metadata *_metadata,
 	ASSERT_TRUE(drained(self->fd)) {
 		log_status(_metadata, self->fd);
 	}
-	ASSERT_LE(threads, th_gate_status(self->fd).held);
+	ASSERT_LE(threads, th_gate_status(self->fd).held) {
+		log_status(_metadata, self->fd);
+	}
 	before = rounds(self->workers);
-	usleep(20000);
+	test_nap(20);
 	ASSERT_EQ(before, rounds(self->workers));
 	ASSERT_EQ(0, th_gate_open(self->fd));
 	ASSERT_EQ(0, th_gate_status(self->fd).closed);
@@ -289,7 +292,7 @@ TEST_F(gate, signals_wait)
 	ASSERT_EQ(0, hold_all(self, 1));
 	for (i = 0; i < 10; i++)
 		ASSERT_EQ(0, kill(self->clients[0].pid, SIGUSR1));
-	usleep(50000);
+	test_nap(50);
 	EXPECT_EQ(0, self->workers[0].signals);
 	EXPECT_EQ(1, th_gate_status(self->fd).held);
 	ASSERT_EQ(0, th_gate_open(self->fd));
@@ -400,13 +403,16 @@ TEST_F(gate, death_of_the_holder)
 	char c;
 
 	ASSERT_EQ(0, start_clients(self, 2));
+	/* By then they have closed it, too. */
+	ASSERT_TRUE(goes_on(&self->workers[0], 1));
+	ASSERT_TRUE(goes_on(&self->workers[1], 1));
 	close(self->fd);
 	ASSERT_EQ(0, pipe2(self->workers[0].go, O_CLOEXEC));
 	ASSERT_EQ(0, test_client_start(&holder, hold_until_killed, self));
 	close(self->workers[0].go[1]);
 	ASSERT_EQ(1, read(self->workers[0].go[0], &c, 1));
 	before = rounds(self->workers);
-	usleep(20000);
+	test_nap(20);
 	EXPECT_EQ(before, rounds(self->workers));
 	test_client_kill(&holder);
 	EXPECT_TRUE(goes_on(&self->workers[0], 2));
@@ -513,13 +519,15 @@ static int vfork_once(void *arg)
 	char c;
 
 	close(w->handle);
+	/* cppcheck-suppress vforkCalled ; it is what is tested */
 	pid = vfork();
 	if (!pid) {
+		w->rounds = 1;
 		if (read(w->go[0], &c, 1) == 1 && !stat(w->fs->dir, &st))
-			w->rounds = 1;
-		_exit(read(w->go[0], &c, 1) != 1);
+			w->rounds = 2;
+		_exit(read(w->go[0], &c, 1) == 1 ? 0 : 1);
 	}
-	CHECK(w, pid > 0 && w->rounds == 1);
+	CHECK(w, pid > 0 && w->rounds == 2);
 	pause();
 	return 0;
 }
@@ -537,15 +545,16 @@ TEST_F(gate, child_of_vfork_goes_on)
 	ASSERT_EQ(0, pipe2(w->go, O_CLOEXEC));
 	ASSERT_EQ(0, start(self, 1, vfork_once));
 	pid = self->clients[0].pid;
+	ASSERT_TRUE(goes_on(w, 1 - w->rounds));
 	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
 	ASSERT_EQ(2, write(w->go[1], "go", 2));
 	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, pid, NULL, 0));
 	ASSERT_EQ(0, ptrace(PTRACE_INTERRUPT, pid, NULL, NULL));
 	for (i = 0; i < DRAIN_MS && waitpid(pid, &status, __WALL | WNOHANG) != pid; i++)
-		usleep(1000);
+		test_nap(1);
 	ASSERT_GT(DRAIN_MS, i);
 	EXPECT_EQ(PTRACE_EVENT_STOP, status >> 16);
-	EXPECT_EQ(1, w->rounds);
+	EXPECT_EQ(2, w->rounds);
 	ASSERT_EQ(0, ptrace(PTRACE_DETACH, pid, NULL, NULL));
 	ASSERT_EQ(0, th_gate_open(self->fd));
 }

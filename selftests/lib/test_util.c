@@ -136,6 +136,13 @@ int test_drop(uid_t uid, uint64_t capabilities)
 	return 0;
 }
 
+void test_nap(unsigned int ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
 int test_write(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -40,6 +40,9 @@ int test_mkdir(void *path);
 /* Drop to this user and group with no capabilities but these. 0 or -errno. */
 int test_drop(uid_t uid, uint64_t capabilities);
 
+/* For what can only be asked again, and for what is not to happen. */
+void test_nap(unsigned int ms);
+
 /* Writes a file at once. 0 or -errno. */
 int test_write(const char *path, const char *text);
 /* Unused dentries and inodes go, which sends their FORGETs. */

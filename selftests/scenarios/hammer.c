@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #define WORKERS_MAX	64
@@ -216,6 +217,7 @@ static void end(int number)
 /* Until all have done a whole round from now on; what failed, or NULL. */
 static const char *check(void)
 {
+	static const struct timespec tenth = { .tv_nsec = 100000000 };
 	static char text[128];
 	unsigned long goal[WORKERS_MAX];
 	int i, n;
@@ -226,7 +228,7 @@ static const char *check(void)
 		const struct worker *w = &workers[i];
 
 		while (w->rounds < goal[i] && !w->failed && n++ < PATIENCE)
-			usleep(100000);
+			nanosleep(&tenth, NULL);
 		if (w->failed)
 			snprintf(text, sizeof(text), "worker %d, round %lu, line %d: %s", i,
 				 w->rounds, w->failed, strerror(w->error));

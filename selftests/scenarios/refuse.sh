@@ -51,7 +51,6 @@ scenario refuse-map holding 'memory mapping' map f1
 scenario refuse-watch holding 'f1.*is watched' watch f1
 scenario refuse-fifo holding 'FIFO' open fifo
 scenario refuse-flock-daemon holding 'flock' flock f0 -I 0x400
-scenario refuse-dirty holding 'dirty' dirty f0 -I 0x10000
 
 # The daemon keeps the locks: nobody can know of them.
 posix_locks() {
@@ -88,6 +87,30 @@ in_flight() {
 	accepted c1
 }
 scenario refuse-in-flight in_flight
+
+# What is dirty is written before, as long as the daemon takes it.
+dirty() {
+	local daemon
+	tree_with rawd -I 0x10000
+	holder_start h dirty "$MNT/f0"
+	daemon=$(find_task rawd)
+	kill -STOP "$daemon"
+	tool_dump "$T/img" && fail "dumped"
+	grep 'request in flight: WRITE' "$T/tool.log" || fail "the request is not named"
+	kill -CONT "$daemon"
+	expect_unharmed c1
+	rm -r "$T/img"
+	cycle 1 c1
+	[ "$(in_tree head -c 5 "$MNT/f0")" = dirty ] || fail "it was not written"
+	tell h end
+	clients_quit c1
+}
+scenario refuse-dirty dirty
+
+# in_tree COMMAND... - in the tree's mount namespace.
+in_tree() {
+	timeout "$PATIENCE" nsenter -t "$PID" -m "$IN/bin/busybox" "$@"
+}
 
 waits() {
 	grep -q '^State:.[DS]' "/proc/$1/status" && grep -q fuse "/proc/$1/wchan"

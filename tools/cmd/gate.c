@@ -155,14 +155,15 @@ static int stay_closed(struct nl *nl, const FuseConnEntry *c, int handle, const 
 
 	for (;;) {
 		err = gate_hold_users(nl, handle, c->id, exempt);
-		if (err >= 0)
+		/* It is open: the status says so. */
+		if (err >= 0 || err == -ENOENT)
 			err = handle_gate_status(handle, &s);
 		if (err < 0) {
 			say_error("connection %u:%u: %s", major(c->dev), minor(c->dev), netlink_reason(nl, err));
 			return CMD_FAILED;
 		}
 		if (!s.closed) {
-			printf("the time is up: open\n");
+			printf("open: the time is up, or somebody has opened it\n");
 			return CMD_DONE;
 		}
 		if (memcmp(&s, &last, sizeof(s)))

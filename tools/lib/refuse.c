@@ -140,11 +140,18 @@ static bool waits_unread(const struct snapshot *snap, const FuseRequestEntry *re
 void refuse_request(struct report *r, const struct snapshot *snap,
 		    const FuseConnEntry *c, const FuseRequestEntry *req)
 {
-	if (snap->o.restless || req->state == FUSECR_REQ_FORGET || waits_unread(snap, req))
+	char client[64];
+
+	if (req->state == FUSECR_REQ_FORGET || waits_unread(snap, req))
 		return;
-	report_add(r, "%s: request in flight: %s, unique %lu, node %lu, pid %u, %s; let it finish, or end that process",
+	/* The pid in the request is 0 for who is outside the connection's pid namespace. */
+	if (req->has_waiter)
+		task_label(client, sizeof(client), req->waiter);
+	else
+		snprintf(client, sizeof(client), "%u", req->pid);
+	report_add(r, "%s: request in flight: %s, unique %lu, node %lu, pid %s, %s; let it finish, or end that process",
 		   conn_label(c), opcode_name(req->opcode), (unsigned long)req->unique,
-		   (unsigned long)req->nodeid, req->pid, req_state_name(req->state));
+		   (unsigned long)req->nodeid, client, req_state_name(req->state));
 }
 
 static void object_to_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry *i, const char *why)
@@ -157,8 +164,7 @@ static void object_to_inode(struct report *r, const FuseConnEntry *c, const Fuse
 }
 
 /* There are many, and nearly all are in order: nothing is worded before it is needed. */
-void refuse_inode(struct report *r, const struct snapshot *snap,
-		  const FuseConnEntry *c, const FuseInodeEntry *i)
+void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry *i)
 {
 	static const struct {
 		uint32_t flag;
@@ -176,7 +182,7 @@ void refuse_inode(struct report *r, const struct snapshot *snap,
 	for (size_t k = 0; k < sizeof(reasons) / sizeof(*reasons); k++)
 		if (i->flags & reasons[k].flag)
 			object_to_inode(r, c, i, reasons[k].why);
-	if (!snap->o.restless && (i->dirty_pages || i->writeback_pages)) {
+	if (i->dirty_pages || i->writeback_pages) {
 		snprintf(why, sizeof(why), "has %u dirty pages and %u under write-back; sync it and try again",
 			 i->dirty_pages, i->writeback_pages);
 		object_to_inode(r, c, i, why);
@@ -218,7 +224,7 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 	bool fd = f->use == FUSECR_FILE_FD, ours = tree_find(&snap->tree, f->pid);
 
 	if (f->use == FUSECR_FILE_INCOMPLETE) {
-		if (ours && !snap->o.restless)
+		if (ours)
 			object_to_file(r, c, f, "in its mappings: they could not be read now; try again");
 		return;
 	}

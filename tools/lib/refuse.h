@@ -14,8 +14,7 @@ void refuse_conn(struct report *r, const struct snapshot *snap, const FuseConnEn
 void refuse_dev(struct report *r, const struct snapshot *snap, const FuseDevEntry *dev);
 void refuse_request(struct report *r, const struct snapshot *snap,
 		    const FuseConnEntry *conn, const FuseRequestEntry *req);
-void refuse_inode(struct report *r, const struct snapshot *snap,
-		  const FuseConnEntry *conn, const FuseInodeEntry *inode);
+void refuse_inode(struct report *r, const FuseConnEntry *conn, const FuseInodeEntry *inode);
 void refuse_file(struct report *r, const struct snapshot *snap,
 		 const FuseConnEntry *conn, const FuseFileEntry *file);
 void refuse_virtiofs(struct report *r, const FuseFileEntry *file);

@@ -314,7 +314,8 @@ static int collect_request(const FuseRequestEntry *req, void *arg)
 {
 	struct collect *c = arg;
 
-	refuse_request(c->r, c->snap, c->sc->conn, req);
+	if (!c->snap->o.restless)
+		refuse_request(c->r, c->snap, c->sc->conn, req);
 	return collect_write(c, &req->base);
 }
 
@@ -322,7 +323,8 @@ static int collect_inode(const FuseInodeEntry *inode, void *arg)
 {
 	struct collect *c = arg;
 
-	refuse_inode(c->r, c->snap, c->sc->conn, inode);
+	if (!c->snap->o.restless)
+		refuse_inode(c->r, c->sc->conn, inode);
 	return collect_write(c, &inode->base);
 }
 
@@ -350,7 +352,8 @@ static int collect_file(const FuseFileEntry *file, void *arg)
 
 	if (stands_in(c->snap, file->pid))
 		return 0;
-	refuse_file(c->r, c->snap, c->sc->conn, file);
+	if (!c->snap->o.restless)
+		refuse_file(c->r, c->snap, c->sc->conn, file);
 	if (!task)
 		return 0;
 	copy.has_vpid = 1;
@@ -413,7 +416,8 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 		if (err)
 			return err;
 	}
-	refuse_opens(r, sc);
+	if (!snap->o.restless)
+		refuse_opens(r, sc);
 	return 0;
 }
 

@@ -47,7 +47,7 @@ struct snapshot_options {
 	int dirfd;			/* for snapshot_write */
 	enum snapshot_scope scope;
 	pid_t tracer;			/* who holds the tree still, 0: it runs */
-	bool restless;			/* what may pass by itself is no objection */
+	bool restless;			/* clients come and go: what they do is no objection yet */
 	pid_t surrogate[2];		/* whose own devices are not the daemon's, or 0 */
 };
 

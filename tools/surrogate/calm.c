@@ -35,16 +35,25 @@ static int find_exempt(const struct dump *d, struct exempt *exempt)
 	return err;
 }
 
+static int cannot_rest(const struct dump *d, const struct served *sv, int err)
+{
+	report_add(&d->s->report, "connection %u:%u: its clients cannot be brought to rest: %s",
+		   major(sv->dev), minor(sv->dev),
+		   err == -ENOENT ? "somebody has opened the gate" : strerror(-err));
+	return err;
+}
+
 /* How many threads were held anew, or -errno. */
 static int hold_users(const struct dump *d, const struct exempt *exempt)
 {
 	int anew = 0;
 
 	for (size_t i = 0; i < d->count; i++) {
-		int n = gate_hold_users(d->nl, d->served[i].handle, d->served[i].conn_id, exempt);
+		const struct served *sv = &d->served[i];
+		int n = gate_hold_users(d->nl, sv->handle, sv->conn_id, exempt);
 
 		if (n < 0)
-			return n;
+			return cannot_rest(d, sv, n);
 		anew += n;
 	}
 	return anew;
@@ -93,7 +102,10 @@ static void object(struct dump *d)
 	}
 }
 
-/* Nobody makes anything dirty now: after this nothing is. */
+/*
+ * Nobody makes anything dirty now: after this nothing is, or what the daemon does
+ * not answer is found on its list.  Some kernels do not wait for the answers.
+ */
 static int sync_all(struct dump *d, int64_t end)
 {
 	for (size_t i = 0; i < d->count; i++) {
@@ -101,11 +113,26 @@ static int sync_all(struct dump *d, int64_t end)
 		int64_t left = end - now_ms();
 		int err = handle_sync(sv->handle, left > 1000 ? left / 1000 : 1);
 
+		if (err == -ETIMEDOUT)
+			return 0;
 		if (err) {
 			report_add(&d->s->report, "connection %u:%u: its dirty data could not be written to the daemon: %s",
 				   major(sv->dev), minor(sv->dev), strerror(-err));
 			return err;
 		}
+	}
+	drained(d, end - now_ms());
+	return 0;
+}
+
+static int close_all(struct dump *d, const struct exempt *exempt)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		const struct served *sv = &d->served[i];
+		int err = handle_gate_close(sv->handle, GATE_S, exempt->pid, exempt->count);
+
+		if (err)
+			return cannot_rest(d, sv, err);
 	}
 	return 0;
 }
@@ -121,8 +148,7 @@ int calm(struct dump *d)
 		report_add(&d->s->report, "more than %d processes serve the tree's FUSE connections", FUSECR_EXEMPT_MAX - 3);
 		return err;
 	}
-	for (size_t i = 0; !err && i < d->count; i++)
-		err = handle_gate_close(d->served[i].handle, GATE_S, exempt.pid, exempt.count);
+	err = close_all(d, &exempt);
 	while (!err && now_ms() < end) {
 		int anew = hold_users(d, &exempt);
 

@@ -9,8 +9,9 @@
 struct dump;
 
 /*
- * Closes the gate of each connection and waits until nothing is under way; 0,
- * or -errno with the report saying what is, after CALM_MS.  The gates open with
+ * Closes the gate of each connection, waits until nothing is under way, and has
+ * what is dirty written; 0 also when it gave up waiting, after which what is left
+ * is to be looked for.  -errno, with the report saying why.  The gates open with
  * the connections' handles.
  */
 int calm(struct dump *d);

@@ -49,7 +49,7 @@ static int look(struct dump *d, struct snapshot_options *o, int dirfd, struct re
 	return err;
 }
 
-/* The tree still runs: requests come and go, pages get dirty and clean. */
+/* The tree still runs: what its clients hold may be gone in a moment. */
 static int prepare_look(struct dump *d)
 {
 	struct snapshot_options o = {
