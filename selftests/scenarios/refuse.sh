@@ -80,7 +80,7 @@ in_flight() {
 	tree_with rawd -H STATFS
 	tree_spawn "/usr/bin/stat -f $MNT >/dev/null"
 	until_true held_by_rawd || fail "no request is held"
-	refused 'request in flight: STATFS' c1
+	refused 'connection 0:[0-9]* (fuse): request in flight: STATFS, unique [0-9]*, node 1, pid [0-9]* (stat), processing' c1
 	echo release >"$MNT/.ctl"
 	until_true not held_by_rawd
 	until_true not find_task stat >/dev/null
