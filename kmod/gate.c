@@ -380,13 +380,17 @@ int fusecr_gate_close(struct fusecr_gate *gate, unsigned int seconds)
 	return err;
 }
 
-static void free_after_use(void *gate)
+static void free_after_use(void *arg)
 {
-	/* Those about to call, those inside, those about to return. */
+	struct fusecr_gate *gate = arg;
+
+	/* Those who found it on the list. */
+	synchronize_srcu(&inside);
+	fusecr_hold_free(gate->holder);
+	/* Its operations: those about to call, those inside, those about to return. */
 	synchronize_rcu_tasks();
 	synchronize_srcu(&inside);
 	synchronize_rcu_tasks();
-	fusecr_hold_free(((struct fusecr_gate *)gate)->holder);
 	gate_free(gate);
 }
 
