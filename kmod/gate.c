@@ -380,14 +380,9 @@ int fusecr_gate_close(struct fusecr_gate *gate, unsigned int seconds)
 	return err;
 }
 
-static void free_after_use(void *arg)
+static void free_after_use(void *gate)
 {
-	struct fusecr_gate *gate = arg;
-
-	/* Those who found it on the list. */
-	synchronize_srcu(&inside);
-	fusecr_hold_free(gate->holder);
-	/* Its operations: those about to call, those inside, those about to return. */
+	/* Those about to call, those inside, those about to return. */
 	synchronize_rcu_tasks();
 	synchronize_srcu(&inside);
 	synchronize_rcu_tasks();
@@ -406,6 +401,9 @@ void fusecr_gate_open(struct fusecr_gate *gate)
 	mutex_lock(&gates_lock);
 	let_go(gate);
 	mutex_unlock(&gates_lock);
+	/* Those who found it on the list. */
+	synchronize_srcu(&inside);
+	fusecr_hold_free(gate->holder);
 	/* Takes its time. */
 	fusecr_defer(free_after_use, gate);
 }

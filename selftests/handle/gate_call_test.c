@@ -218,6 +218,40 @@ TEST_F(call, forced_open)
 	close(other);
 }
 
+/* Each connection has its own; more of them, one after the other, than numbers. */
+TEST_F(call, gates_are_independent)
+{
+	struct rawfs_config config;
+	struct rawfs *fs;
+	uint64_t id;
+	int fd, i;
+
+	rawfs_defaults(&config);
+	fs = rawfs_up(&config, false);
+	ASSERT_NE(NULL, fs);
+	ASSERT_EQ(0, rawfs_wait_init(fs));
+	id = tnl_conn_id(&self->nl, fs->dev);
+	fd = th_attach(id);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, th_gate_close(fd, fs->pid));
+	/* Nobody waits for this one. */
+	EXPECT_EQ(0, test_stat((void *)test_path(self->fs, "f1")));
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	ASSERT_EQ(0, held_client(self));
+	EXPECT_EQ(0, th_gate_status(fd).held);
+	EXPECT_EQ(0, th_force_open(fd, id));
+	EXPECT_EQ(1, th_gate_status(self->fd).held);
+	for (i = 0; i < 200; i++) {
+		ASSERT_EQ(0, th_gate_close(fd, fs->pid));
+		ASSERT_EQ(0, th_gate_open(fd));
+	}
+	EXPECT_EQ(1, th_gate_status(self->fd).held);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	close(fd);
+	EXPECT_EQ(0, rawfs_down(fs));
+}
+
 TEST_F(call, netlink_tells)
 {
 	struct tnl_list list;
