@@ -235,7 +235,7 @@ static void close_once(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, th_gate_status(self->fd).closed);
 }
 
-TEST_F(gate, all_come_to_rest_and_go_on)
+TEST_F_TIMEOUT(gate, all_come_to_rest_and_go_on, 300)
 {
 	int i, n;
 
@@ -449,7 +449,7 @@ static int hammer_threads(void *arg)
 	return 0;
 }
 
-TEST_F(gate, all_threads)
+TEST_F_TIMEOUT(gate, all_threads, 300)
 {
 	int i;
 
@@ -494,7 +494,7 @@ static int run_programs(void *arg)
 	return 0;
 }
 
-TEST_F(gate, programs_start)
+TEST_F_TIMEOUT(gate, programs_start, 300)
 {
 	char path[300];
 	int i;
