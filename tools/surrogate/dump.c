@@ -559,9 +559,11 @@ static int look_again(struct dump *d)
 	struct report *r = &d->s->report;
 	int err = look(d, &o, -1, r);
 
-	if (!err && !same_conns(d))
+	if (err)
+		report_add(r, "the FUSE connections of the tree could not be read: %s", strerror(-err));
+	else if (!same_conns(d))
 		report_add(r, "the tree mounted or unmounted a FUSE file system meanwhile; try again");
-	return err ?: r->count ? -EBUSY : 0;
+	return r->count ? -EBUSY : 0;
 }
 
 static int begin(struct dump *d)
