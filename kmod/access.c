@@ -74,6 +74,38 @@ const void *fl_args_in_value(const struct fuse_args *args, unsigned int i)
 	return *(const void **)fl_ptr(in_arg(args, i), FL_IN_ARG_VALUE);
 }
 
+void fl_args_set_in(struct fuse_args *args, unsigned int i, u32 size,
+		    const void *value)
+{
+	void *arg = (void *)in_arg(args, i);
+
+	*(u32 *)fl_ptr(arg, FL_IN_ARG_SIZE) = size;
+	*(const void **)fl_ptr(arg, FL_IN_ARG_VALUE) = value;
+}
+
+unsigned int fl_args_out_count(const struct fuse_args *args)
+{
+	unsigned int room = fl_locs[FL_ARGS_OUT_ARGS].size / fl_size(FL_OUT_ARG);
+
+	return min3((unsigned int)*fl_args_out_numargs(args), room,
+		    (unsigned int)FL_OUT_ARGS);
+}
+
+static void *out_arg(const struct fuse_args *args, unsigned int i)
+{
+	return fl_ptr(args, FL_ARGS_OUT_ARGS) + i * fl_size(FL_OUT_ARG);
+}
+
+u32 *fl_args_out_size(const struct fuse_args *args, unsigned int i)
+{
+	return fl_ptr(out_arg(args, i), FL_OUT_ARG_SIZE);
+}
+
+void **fl_args_out_value(const struct fuse_args *args, unsigned int i)
+{
+	return fl_ptr(out_arg(args, i), FL_OUT_ARG_VALUE);
+}
+
 static bool ap_uses_folios(const void *ap)
 {
 	if (!fl_has(FL_AP_PAGES) || !fl_has(FL_AP_FOLIOS))

@@ -436,6 +436,15 @@ static const char *next_component(const char *path, char *name)
 	return path + len;
 }
 
+/* How many parameters a function has that @t points to, or 0. */
+static u32 params_of(const struct fusecr_btf *btf, const struct btf_type *t)
+{
+	if (BTF_INFO_KIND(t->info) == BTF_KIND_PTR)
+		t = strip(btf, t->type);
+	return t && BTF_INFO_KIND(t->info) == BTF_KIND_FUNC_PROTO ?
+	       btf_type_vlen(t) : 0;
+}
+
 int fusecr_btf_member(const struct fusecr_btf *btf, u32 type, const char *path,
 		      struct fusecr_btf_member *member)
 {
@@ -464,6 +473,7 @@ int fusecr_btf_member(const struct fusecr_btf *btf, u32 type, const char *path,
 		if (!*path) {
 			member->kind = BTF_INFO_KIND(inner->info);
 			member->size = size_of(btf, inner);
+			member->params = params_of(btf, inner);
 			return 0;
 		}
 		if (*path == '-') {

@@ -43,6 +43,7 @@ struct fusecr_btf_member {
 	u32 size;	/* bytes of its type */
 	u32 bit_off;	/* in the structure, or in what the pointer points to */
 	u32 bit_size;	/* 0: no bit-field */
+	u32 params;	/* of the function that it points to */
 	bool deref;	/* reached through the pointer at @ptr_off bytes */
 	u32 ptr_off;
 };

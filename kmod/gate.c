@@ -10,13 +10,13 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
-#include <linux/srcu.h>
 #include <linux/workqueue.h>
 
 #include "conn.h"
-#include "defer.h"
 #include "gate.h"
 #include "hold.h"
+#include "hook.h"
+#include "keep.h"
 #include "layout.h"
 #include "queue.h"
 
@@ -35,18 +35,12 @@ struct fusecr_gate {
 	struct delayed_work look;
 	unsigned long deadline;		/* jiffies */
 	bool closed;			/* under gates_lock */
-	void *ops;			/* what the queue has while closed; NULL: never was */
+	struct fusecr_hook *hook;	/* NULL: it never was closed */
 };
 
-/* Closed gates.  Written under gates_lock, read under inside. */
+/* Closed gates.  Written under gates_lock, read under RCU. */
 static LIST_HEAD(gates);
 static DEFINE_MUTEX(gates_lock);
-/* Whoever is in an operation of ours. */
-DEFINE_STATIC_SRCU(inside);
-/* The operations of /dev/fuse, once one gate was closed. */
-static const void *dev_ops;
-
-/* --- in the place of fuse's operations ---------------------------------------- */
 
 static bool is_exempt(const struct fusecr_gate *gate, const struct pid *tgid)
 {
@@ -62,13 +56,15 @@ static bool is_exempt(const struct fusecr_gate *gate, const struct pid *tgid)
  * The sender of a request is current, unless it is in the background: then it
  * is whoever flushed that queue.
  */
-static void on_request(const struct fuse_iqueue *fiq, const struct fuse_req *req)
+void fusecr_gate_on_request(const struct fuse_iqueue *fiq,
+			    const struct fuse_req *req)
 {
 	struct fusecr_gate *gate;
 
 	if (fl_req_test(req, FL_FR_BACKGROUND) || !fl_req_test(req, FL_FR_ISREPLY))
 		return;
-	list_for_each_entry_srcu(gate, &gates, entry, srcu_read_lock_held(&inside)) {
+	rcu_read_lock();
+	list_for_each_entry_rcu(gate, &gates, entry) {
 		if (gate->fiq != fiq)
 			continue;
 		/* Whom it fails to hold, CRIU meets where he happens to be. */
@@ -76,80 +72,7 @@ static void on_request(const struct fuse_iqueue *fiq, const struct fuse_req *req
 			fusecr_hold_task(gate->holder, current);
 		break;
 	}
-}
-
-static void send_req(struct fuse_iqueue *fiq, struct fuse_req *req)
-{
-	int idx = srcu_read_lock(&inside);
-
-	on_request(fiq, req);
-	(*fl_ops_send(dev_ops, FL_OPS_SEND_REQ))(fiq, req);
-	srcu_read_unlock(&inside, idx);
-}
-
-/* With fiq->lock, and the request last on the list. */
-static void wake_pending(struct fuse_iqueue *fiq)
-{
-	int idx = srcu_read_lock(&inside);
-
-	on_request(fiq, fl_req_from_list(fl_iq_pending(fiq)->prev));
-	(*fl_ops_wake(dev_ops, FL_OPS_WAKE_PENDING))(fiq);
-	srcu_read_unlock(&inside, idx);
-}
-
-static void send_interrupt(struct fuse_iqueue *fiq, struct fuse_req *req)
-{
-	int idx = srcu_read_lock(&inside);
-
-	if (!fusecr_queue_is_nudge(req))
-		(*fl_ops_send(dev_ops, FL_OPS_SEND_INTERRUPT))(fiq, req);
-	srcu_read_unlock(&inside, idx);
-}
-
-/* With fiq->lock, and the interrupt last on the list. */
-static void wake_interrupt(struct fuse_iqueue *fiq)
-{
-	struct list_head *last = fl_iq_interrupts(fiq)->prev;
-	int idx = srcu_read_lock(&inside);
-
-	if (fusecr_queue_is_nudge(fl_req_from_intr(last)))
-		list_del_init(last);
-	/* It releases the lock; whoever is woken for nothing sleeps on. */
-	(*fl_ops_wake(dev_ops, FL_OPS_WAKE_INTERRUPT))(fiq);
-	srcu_read_unlock(&inside, idx);
-}
-
-static void *make_ops(const void *theirs)
-{
-	void *ops = kmemdup(theirs, fl_size(FL_OPS), GFP_KERNEL);
-
-	if (!ops)
-		return NULL;
-	if (fl_has(FL_OPS_SEND_REQ)) {
-		*fl_ops_send(ops, FL_OPS_SEND_REQ) = send_req;
-		*fl_ops_send(ops, FL_OPS_SEND_INTERRUPT) = send_interrupt;
-	} else {
-		*fl_ops_wake(ops, FL_OPS_WAKE_PENDING) = wake_pending;
-		*fl_ops_wake(ops, FL_OPS_WAKE_INTERRUPT) = wake_interrupt;
-	}
-	return ops;
-}
-
-static bool supported(void)
-{
-	return (fl_has(FL_OPS_SEND_REQ) && fl_has(FL_OPS_SEND_INTERRUPT)) ||
-	       (fl_has(FL_OPS_WAKE_PENDING) && fl_has(FL_OPS_WAKE_INTERRUPT));
-}
-
-/* Unless they are others meanwhile: those of io_uring queues. */
-static bool swap_ops(struct fuse_iqueue *fiq, const void *from, const void *to)
-{
-	bool swapped;
-
-	spin_lock(fl_iq_lock(fiq));
-	swapped = cmpxchg(fl_iq_ops(fiq), from, to) == from;
-	spin_unlock(fl_iq_lock(fiq));
-	return swapped;
+	rcu_read_unlock();
 }
 
 /* --- draining ------------------------------------------------------------------- */
@@ -197,14 +120,15 @@ static struct waiters *look_at_waiters(const struct fusecr_gate *gate)
 	return w;
 }
 
+/* Proxies of what is kept are not under way. */
 static u32 background(const struct fuse_conn *fc)
 {
-	u32 n;
+	u32 n, proxies = fusecr_keep_proxies(fc);
 
 	spin_lock(fl_conn_bg_lock(fc));
 	n = *fl_conn_num_background(fc);
 	spin_unlock(fl_conn_bg_lock(fc));
-	return n;
+	return n - min(n, proxies);
 }
 
 bool fusecr_gate_is_closed(const struct fusecr_gate *gate)
@@ -284,37 +208,8 @@ static void let_go(struct fusecr_gate *gate)
 	if (!gate->closed)
 		return;
 	WRITE_ONCE(gate->closed, false);
-	swap_ops(gate->fiq, gate->ops, dev_ops);
 	list_del_rcu(&gate->entry);
 	fusecr_hold_end(gate->holder);
-}
-
-/*
- * Only of a connection that goes through /dev/fuse: virtiofs and CUSE cannot be
- * attached to (conn.c), and io_uring queues replace the operations some time
- * after their ring has come into being.  Caller holds gates_lock.
- */
-static int take_queue(struct fusecr_gate *gate)
-{
-	const void *theirs = READ_ONCE(*fl_iq_ops(gate->fiq));
-
-	lockdep_assert_held(&gates_lock);
-	smp_rmb(); /* the ring is set first: fuse_uring_create() */
-	if (fl_has(FL_CONN_RING) && READ_ONCE(*fl_conn_ring(gate->fc)))
-		return -EOPNOTSUPP;
-	if (!dev_ops)
-		dev_ops = theirs;
-	if (theirs != dev_ops)
-		return -EOPNOTSUPP;
-	gate->ops = make_ops(theirs);
-	if (!gate->ops)
-		return -ENOMEM;
-	list_add_rcu(&gate->entry, &gates);
-	WRITE_ONCE(gate->closed, true);
-	if (swap_ops(gate->fiq, theirs, gate->ops))
-		return 0;
-	let_go(gate);
-	return -EOPNOTSUPP;
 }
 
 /* The end of a request tells nobody but who sent it: look. */
@@ -341,7 +236,6 @@ static void gate_free(struct fusecr_gate *gate)
 {
 	while (gate->nr_exempt)
 		put_pid(gate->exempt[--gate->nr_exempt]);
-	kfree(gate->ops);
 	kfree(gate);
 }
 
@@ -350,8 +244,6 @@ struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
 {
 	struct fusecr_gate *gate;
 
-	if (!supported())
-		return ERR_PTR(-EOPNOTSUPP);
 	gate = kzalloc(sizeof(*gate), GFP_KERNEL_ACCOUNT);
 	if (!gate)
 		return ERR_PTR(-ENOMEM);
@@ -364,36 +256,30 @@ struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
 
 int fusecr_gate_close(struct fusecr_gate *gate, unsigned int seconds)
 {
-	int err;
+	struct fusecr_hook *hook = fusecr_hook_get(gate->fc);
 
+	if (IS_ERR(hook))
+		return PTR_ERR(hook);
 	gate->deadline = jiffies + seconds * HZ;
 	gate->holder = fusecr_hold_begin(gate->waitq);
-	if (gate->holder < 0)
+	if (gate->holder < 0) {
+		fusecr_hook_put(hook);
 		return gate->holder;
+	}
+	gate->hook = hook;
 	mutex_lock(&gates_lock);
-	err = take_queue(gate);
+	list_add_rcu(&gate->entry, &gates);
+	WRITE_ONCE(gate->closed, true);
 	mutex_unlock(&gates_lock);
-	if (!err)
-		schedule_delayed_work(&gate->look, LOOK);
-	else if (!gate->ops)
-		fusecr_hold_free(gate->holder);
-	return err;
-}
-
-static void free_after_use(void *gate)
-{
-	/* Those about to call, those inside, those about to return. */
-	synchronize_rcu_tasks();
-	synchronize_srcu(&inside);
-	synchronize_rcu_tasks();
-	gate_free(gate);
+	schedule_delayed_work(&gate->look, LOOK);
+	return 0;
 }
 
 void fusecr_gate_open(struct fusecr_gate *gate)
 {
 	if (!gate)
 		return;
-	if (!gate->ops) {
+	if (!gate->hook) {
 		gate_free(gate);
 		return;
 	}
@@ -402,10 +288,10 @@ void fusecr_gate_open(struct fusecr_gate *gate)
 	let_go(gate);
 	mutex_unlock(&gates_lock);
 	/* Those who found it on the list. */
-	synchronize_srcu(&inside);
+	synchronize_rcu();
 	fusecr_hold_free(gate->holder);
-	/* Takes its time. */
-	fusecr_defer(free_after_use, gate);
+	fusecr_hook_put(gate->hook);
+	gate_free(gate);
 }
 
 int fusecr_gate_force_open(u64 conn_id)
@@ -433,6 +319,25 @@ int fusecr_gate_exempt(struct fusecr_gate *gate, struct pid *tgid)
 		return -ENOSPC;
 	gate->exempt[gate->nr_exempt++] = tgid;
 	return 0;
+}
+
+static bool spares(const struct task_struct *task, void *gate)
+{
+	return is_exempt(gate, task_tgid((struct task_struct *)task));
+}
+
+static int hold(struct task_struct *task, void *arg)
+{
+	const struct fusecr_gate *gate = arg;
+
+	return fusecr_hold_task(gate->holder, task);
+}
+
+int fusecr_gate_take(struct fusecr_gate *gate, const struct fusecr_conn *conn)
+{
+	const struct fusecr_taker taker = { spares, hold, gate };
+
+	return fusecr_keep_take(conn, &taker);
 }
 
 int fusecr_gate_hold(struct fusecr_gate *gate, struct pid *tgid)

@@ -11,13 +11,16 @@
 struct fusecr_gate;
 struct fusecr_gate_status;
 struct fuse_conn;
+struct fuse_iqueue;
+struct fuse_req;
+struct fusecr_conn;
 struct pid;
 struct wait_queue_head;
 
 /*
  * A gate that is still open.  The caller keeps the connection until
  * fusecr_gate_open(), and @waitq, which is woken now and then.  -EOPNOTSUPP when
- * the kernel's queues cannot be gated, -ENOMEM.
+ * -ENOMEM.
  */
 struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
 				    struct wait_queue_head *waitq);
@@ -59,6 +62,16 @@ bool fusecr_gate_status_of(const struct fuse_conn *fc,
 			   struct fusecr_gate_status *status);
 /* Closed, and nobody but the exempt has anything under way. */
 bool fusecr_gate_drained(struct fusecr_gate *gate);
+
+/*
+ * Of a closed gate: takes what the daemon keeps out of its clients' hands.  How
+ * many requests, or -ENOMEM.
+ */
+int fusecr_gate_take(struct fusecr_gate *gate, const struct fusecr_conn *conn);
+
+/* For the hook: any context.  The request is about to be sent. */
+void fusecr_gate_on_request(const struct fuse_iqueue *fiq,
+			    const struct fuse_req *req);
 
 void fusecr_gate_exit(void);
 

@@ -26,6 +26,7 @@
 #include "gate.h"
 #include "handle.h"
 #include "input.h"
+#include "keep.h"
 #include "layout.h"
 #include "sync.h"
 
@@ -234,6 +235,26 @@ static int hold(struct handle *handle, void *arg)
 	return 0;
 }
 
+static int take(struct handle *handle, void *arg)
+{
+	struct fusecr_take *out = arg;
+	int n;
+
+	if (!handle->gate || !fusecr_gate_is_closed(handle->gate))
+		return -ENOENT;
+	n = fusecr_gate_take(handle->gate, handle->conn);
+	if (n < 0)
+		return n;
+	out->count = n;
+	out->reserved = 0;
+	return 0;
+}
+
+static int keep(struct handle *handle, void *arg)
+{
+	return fusecr_keep_restore(handle->conn, arg);
+}
+
 static int force_open(struct handle *handle, void *arg)
 {
 	const struct fusecr_attach *in = arg;
@@ -243,9 +264,12 @@ static int force_open(struct handle *handle, void *arg)
 
 static int gate_status(struct handle *handle, void *arg)
 {
+	struct fusecr_gate_status *status = arg;
+
 	memset(arg, 0, sizeof(struct fusecr_gate_status));
 	if (handle->gate)
 		fusecr_gate_status(handle->gate, arg);
+	status->kept = fusecr_keep_count(handle->conn);
 	return 0;
 }
 
@@ -278,6 +302,8 @@ static const struct operation {
 	{ FUSECR_IOC_HOLD, hold },
 	{ FUSECR_IOC_GATE_STATUS, gate_status },
 	{ FUSECR_IOC_FORCE_OPEN, force_open },
+	{ FUSECR_IOC_TAKE, take },
+	{ FUSECR_IOC_KEEP, keep },
 };
 
 /* Room for any argument. */
@@ -291,6 +317,8 @@ union argument {
 	struct fusecr_gate_close gate_close;
 	struct fusecr_hold hold;
 	struct fusecr_gate_status gate_status;
+	struct fusecr_take take;
+	struct fusecr_keep keep;
 };
 
 /* Caller holds handle->lock. */
@@ -427,6 +455,7 @@ void fusecr_handle_exit(void)
 {
 	misc_deregister(&device);
 	fusecr_admit_exit();
+	fusecr_keep_exit();
 	fusecr_gate_exit();
 	/* Admissions and handles are freed after a grace period. */
 	rcu_barrier();

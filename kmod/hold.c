@@ -17,10 +17,12 @@
 #include <linux/sched/jobctl.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/task_work.h>
 #include <linux/wait.h>
+#include <asm/syscall.h>
 
 #include "compat.h"
 #include "hold.h"
@@ -380,6 +382,55 @@ void fusecr_hold_nudge(int holder, bool (*busy)(struct task_struct *task, void *
 		    sleeps_on(h) && !busy(h->task, arg))
 			nudge(h);
 	spin_unlock(&lock);
+}
+
+/* --- system calls that start over ---------------------------------------------- */
+
+struct fusecr_restart {
+	struct callback_head work;
+};
+
+/*
+ * Before the decision whether to rewind (arch_do_signal_or_restart()), which is
+ * taken because the work was added with TWA_SIGNAL.
+ */
+static void restart_fn(struct callback_head *work)
+{
+	struct pt_regs *regs = task_pt_regs(current);
+
+	if (syscall_get_nr(current, regs) >= 0 &&
+	    syscall_get_error(current, regs))
+		syscall_set_return_value(current, regs, -ERESTARTNOINTR, 0);
+	kfree(container_of(work, struct fusecr_restart, work));
+	module_put(THIS_MODULE);
+}
+
+struct fusecr_restart *fusecr_restart_alloc(void)
+{
+	struct fusecr_restart *restart = kzalloc(sizeof(*restart), GFP_KERNEL);
+
+	if (restart) {
+		init_task_work(&restart->work, restart_fn);
+		__module_get(THIS_MODULE);
+	}
+	return restart;
+}
+
+void fusecr_restart_free(struct fusecr_restart *restart)
+{
+	if (!restart)
+		return;
+	kfree(restart);
+	module_put(THIS_MODULE);
+}
+
+int fusecr_restart(struct fusecr_restart *restart, struct task_struct *task)
+{
+	int err = task_work_add(task, &restart->work, TWA_SIGNAL);
+
+	if (err)
+		fusecr_restart_free(restart);
+	return err;
 }
 
 void fusecr_hold_exit(void)

@@ -55,6 +55,16 @@ void fusecr_hold_count(int holder, struct fusecr_hold_counts *counts);
 void fusecr_hold_nudge(int holder, bool (*busy)(struct task_struct *task, void *arg),
 		       void *arg);
 
+/*
+ * Has the system call that @task is in start over, if it fails; wakes the task
+ * from an interruptible sleep.  Allocated before, because later it must not
+ * fail: -ESRCH only for a task that is exiting, which frees it, too.
+ */
+struct fusecr_restart;
+struct fusecr_restart *fusecr_restart_alloc(void);
+void fusecr_restart_free(struct fusecr_restart *restart);
+int fusecr_restart(struct fusecr_restart *restart, struct task_struct *task);
+
 /* No task is held. */
 void fusecr_hold_exit(void);
 

@@ -107,6 +107,40 @@ struct inode *fusecr_inode_find(struct super_block *sb, u64 nodeid)
 	return NULL;
 }
 
+static u64 child_of(struct dentry *dir, const char *name, u32 len)
+{
+	struct qstr qstr = QSTR_INIT(name, len);
+	struct dentry *dentry;
+	u64 nodeid = 0;
+
+	qstr.hash = full_name_hash(dir, name, len);
+	dentry = d_lookup(dir, &qstr);
+	if (!dentry)
+		return 0;
+	if (d_really_is_positive(dentry) && !is_bad_inode(d_inode(dentry)))
+		nodeid = *fl_inode_nodeid(fl_inode(d_inode(dentry)));
+	dput(dentry);
+	return nodeid;
+}
+
+u64 fusecr_inode_child(struct super_block *sb, u64 parent, const char *name,
+		       u32 len)
+{
+	struct inode *inode = fusecr_inode_find(sb, parent);
+	struct dentry *dir;
+	u64 nodeid = 0;
+
+	if (!inode)
+		return 0;
+	dir = d_find_alias(inode);
+	if (dir) {
+		nodeid = child_of(dir, name, len);
+		dput(dir);
+	}
+	fusecr_inode_put(inode);
+	return nodeid;
+}
+
 unsigned int fusecr_inode_count(struct super_block *sb)
 {
 	struct inode *inode, *cursor = NULL;

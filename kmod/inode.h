@@ -15,6 +15,13 @@ struct fusecr_msg;
 struct inode *fusecr_inode_find(struct super_block *sb, u64 nodeid);
 
 /*
+ * The node id behind a name in the directory @parent, as far as the kernel has
+ * it cached; 0 when it is known not to exist, or not known.
+ */
+u64 fusecr_inode_child(struct super_block *sb, u64 parent, const char *name,
+		       u32 len);
+
+/*
  * The inode after @prev on the superblock's list, or the first, counted; NULL
  * at the end.  Takes over the caller's reference to @prev.
  */

@@ -57,6 +57,8 @@ struct row {
 #define OP(id, of, member, kind) ROW(id, of, #member, kind, 0, true)
 #define B(id, member) ROW(CONN_##id, fuse_conn, #member, BIT, 0, false)
 #define OB(id, member) ROW(CONN_##id, fuse_conn, #member, BIT, 0, true)
+#define ARGS_BIT(id, member) \
+	ROW(ARGS_##id, fuse_args, #member, BIT, 0, false)
 /* Since 7.3 in fuse_chan ("fuse: split out channel", fs/fuse/fuse_dev_i.h). */
 #define CHAN(id, member, kind, type) \
 	ROW(CONN_##id, fuse_conn, "chan->" #member, kind, sizeof(type), false), \
@@ -87,6 +89,7 @@ static const struct row rows[] __initconst = {
 	CHAN(MAX_BACKGROUND, max_background, INT, u32),
 	M(CONN_CONGESTION_THRESHOLD, fuse_conn, congestion_threshold, INT, u32),
 	CHAN(NUM_BACKGROUND, num_background, INT, u32),
+	CHAN(ACTIVE_BACKGROUND, active_background, INT, u32),
 	CHAN(BG_QUEUE, bg_queue, AGG, struct list_head),
 	CHAN(BLOCKED, blocked, INT, int),
 	CHAN(CONNECTED, connected, INT, u32),
@@ -195,11 +198,26 @@ static const struct row rows[] __initconst = {
 	M(REQ_WAITQ, fuse_req, waitq, AGG, wait_queue_head_t),
 
 	M(ARGS_IN_NUMARGS, fuse_args, in_numargs, INT, u8),
-	ROW(ARGS_IN_PAGES, fuse_args, "in_pages", BIT, 0, false),
+	ARGS_BIT(IN_PAGES, in_pages),
 	P(ARGS_IN_ARGS, fuse_args, in_args, ARR),
+	S(ARGS, fuse_args),
+	M(ARGS_NODEID, fuse_args, nodeid, INT, u64),
+	M(ARGS_OPCODE, fuse_args, opcode, INT, u32),
+	M(ARGS_OUT_NUMARGS, fuse_args, out_numargs, INT, u8),
+	P(ARGS_OUT_ARGS, fuse_args, out_args, ARR),
+	M(ARGS_END, fuse_args, end, PTR, void *),
+	ARGS_BIT(FORCE, force),
+	ARGS_BIT(NOCREDS, nocreds),
+	ARGS_BIT(OUT_PAGES, out_pages),
+	ARGS_BIT(OUT_ARGVAR, out_argvar),
+	ARGS_BIT(PAGE_ZEROING, page_zeroing),
+	ARGS_BIT(USER_PAGES, user_pages),
 	S(IN_ARG, fuse_in_arg),
 	M(IN_ARG_SIZE, fuse_in_arg, size, INT, u32),
 	M(IN_ARG_VALUE, fuse_in_arg, value, PTR, void *),
+	S(OUT_ARG, fuse_arg),
+	M(OUT_ARG_SIZE, fuse_arg, size, INT, u32),
+	M(OUT_ARG_VALUE, fuse_arg, value, PTR, void *),
 
 	P(AP_ARGS, fuse_args_pages, args, AGG),
 	O(AP_PAGES, fuse_args_pages, pages, PTR, void *),
@@ -261,8 +279,9 @@ static struct fusecr_btf_struct structs[] __initdata = {
 	{ "fuse_mount" },	{ "fuse_conn" },	{ "fuse_chan" },
 	{ "fuse_iqueue" },	{ "fuse_iqueue_ops" },
 	{ "fuse_dev" },		{ "fuse_req" },		{ "fuse_args" },
-	{ "fuse_in_arg" },	{ "fuse_args_pages" },	{ "fuse_page_desc" },
-	{ "fuse_folio_desc" },	{ "fuse_forget_link" },	{ "fuse_inode" },
+	{ "fuse_in_arg" },	{ "fuse_arg" },
+	{ "fuse_args_pages" },	{ "fuse_page_desc" },	{ "fuse_folio_desc" },
+	{ "fuse_forget_link" },	{ "fuse_inode" },
 	{ "fuse_writepage_args" }, { "fuse_file" },	{ "mount" },
 };
 
@@ -348,6 +367,7 @@ static void __init place(struct fl_loc *loc, enum kind kind,
 		loc->off = off;
 	}
 	loc->size = m->size;
+	loc->params = m->params;
 	loc->there = true;
 }
 
@@ -447,8 +467,13 @@ static int __init check_groups(void)
 		pr_err("this kernel's fuse has no fuse_args_pages.uses_folios\n");
 		return -ENOENT;
 	}
-	if (!fl_locs[FL_IN_ARG].size) {
-		pr_err("this kernel's fuse has an unknown kind of fuse_in_arg\n");
+	if (!fl_locs[FL_IN_ARG].size || !fl_locs[FL_OUT_ARG].size) {
+		pr_err("this kernel's fuse has an unknown kind of fuse_in_arg or fuse_arg\n");
+		return -EINVAL;
+	}
+	if (fl_locs[FL_ARGS_END].params != 2 &&
+	    fl_locs[FL_ARGS_END].params != 3) {
+		pr_err("this kernel's fuse has an unknown kind of fuse_args.end\n");
 		return -EINVAL;
 	}
 	if (!fl_has(FL_WPA_ENTRY) || !fl_has(FL_WPA_AP) || !fl_has(FL_WPA_NEXT))

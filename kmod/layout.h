@@ -17,6 +17,7 @@
 #include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/fs.h>
+#include <linux/hash.h>
 #include <linux/fuse.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
@@ -63,6 +64,7 @@ enum fl_id {
 	FL_CONN_MAX_BACKGROUND,
 	FL_CONN_CONGESTION_THRESHOLD,
 	FL_CONN_NUM_BACKGROUND,
+	FL_CONN_ACTIVE_BACKGROUND,
 	FL_CONN_BG_QUEUE,
 	FL_CONN_BLOCKED,
 	FL_CONN_CONNECTED,
@@ -172,6 +174,21 @@ enum fl_id {
 	FL_ARGS_IN_NUMARGS,
 	FL_ARGS_IN_PAGES,
 	FL_ARGS_IN_ARGS,
+	FL_ARGS,			/* size of struct fuse_args */
+	FL_ARGS_NODEID,
+	FL_ARGS_OPCODE,
+	FL_ARGS_OUT_NUMARGS,
+	FL_ARGS_OUT_ARGS,
+	FL_ARGS_END,
+	FL_ARGS_FORCE,
+	FL_ARGS_NOCREDS,
+	FL_ARGS_OUT_PAGES,
+	FL_ARGS_OUT_ARGVAR,
+	FL_ARGS_PAGE_ZEROING,
+	FL_ARGS_USER_PAGES,
+	FL_OUT_ARG,			/* size of struct fuse_arg */
+	FL_OUT_ARG_SIZE,
+	FL_OUT_ARG_VALUE,
 	FL_IN_ARG,			/* size of struct fuse_in_arg */
 	FL_IN_ARG_SIZE,
 	FL_IN_ARG_VALUE,
@@ -236,6 +253,7 @@ struct fl_loc {
 	u32 off2;	/* deref: from where the pointer at off points to */
 	u32 mask;	/* a bit-field, in the u32 at off */
 	u32 size;	/* bytes */
+	u8 params;	/* of the function that it points to */
 	bool deref;
 	bool there;
 };
@@ -269,6 +287,10 @@ extern u8 fl_i_bad_bit;
 /* Exported by fuse (dev.c) without a header that would declare them. */
 extern const struct file_operations fuse_dev_operations;
 void fuse_request_end(struct fuse_req *req);
+int fuse_simple_background(struct fuse_mount *fm, struct fuse_args *args,
+			   gfp_t gfp_flags);
+struct fuse_conn *fuse_conn_get(struct fuse_conn *fc);
+void fuse_conn_put(struct fuse_conn *fc);
 
 int fl_init(void);
 
@@ -360,6 +382,8 @@ FL_MEMBER(fl_conn_max_background, fuse_conn, u32, FL_CONN_MAX_BACKGROUND)
 FL_MEMBER(fl_conn_congestion_threshold, fuse_conn, u32,
 	  FL_CONN_CONGESTION_THRESHOLD)
 FL_MEMBER(fl_conn_num_background, fuse_conn, u32, FL_CONN_NUM_BACKGROUND)
+/* Of these, those that were sent.  Under fl_conn_bg_lock(). */
+FL_MEMBER(fl_conn_active_background, fuse_conn, u32, FL_CONN_ACTIVE_BACKGROUND)
 FL_MEMBER(fl_conn_bg_queue, fuse_conn, struct list_head, FL_CONN_BG_QUEUE)
 FL_MEMBER(fl_conn_blocked, fuse_conn, int, FL_CONN_BLOCKED)
 FL_MEMBER(fl_conn_connected, fuse_conn, u32, FL_CONN_CONNECTED)
@@ -468,6 +492,15 @@ static inline struct list_head *fl_pq_processing(const struct fuse_dev *fud)
 	return *(struct list_head **)fl_ptr(fud, FL_PQ_PROCESSING);
 }
 
+/* The one for a unique id: fuse_req_hash(), fs/fuse/dev.c. */
+static inline struct list_head *fl_pq_processing_of(const struct fuse_dev *fud,
+						    u64 unique)
+{
+	/* The lowest bit is an interrupt's. */
+	return fl_pq_processing(fud) +
+	       hash_long(unique & ~1ULL, FL_PQ_HASH_BITS);
+}
+
 /*
  * The instance behind an open file whose f_op is fuse_dev_operations; NULL
  * when it is not mounted.  Set once, gone with the file.  Small values are
@@ -530,6 +563,30 @@ unsigned int fl_args_in_count(const struct fuse_args *args);
 /* One of them; the last has no value when fl_args_in_pages(). */
 u32 fl_args_in_size(const struct fuse_args *args, unsigned int i);
 const void *fl_args_in_value(const struct fuse_args *args, unsigned int i);
+void fl_args_set_in(struct fuse_args *args, unsigned int i, u32 size,
+		    const void *value);
+
+FL_MEMBER(fl_args_nodeid, fuse_args, u64, FL_ARGS_NODEID)
+FL_MEMBER(fl_args_opcode, fuse_args, u32, FL_ARGS_OPCODE)
+FL_MEMBER(fl_args_out_numargs, fuse_args, u8, FL_ARGS_OUT_NUMARGS)
+
+/* The answer's, as for the input; the last may become shorter. */
+#define FL_OUT_ARGS	2
+unsigned int fl_args_out_count(const struct fuse_args *args);
+u32 *fl_args_out_size(const struct fuse_args *args, unsigned int i);
+void **fl_args_out_value(const struct fuse_args *args, unsigned int i);
+
+/* What is called when a request has ended, before and since 7.3. */
+typedef void (*fl_end_fn)(struct fuse_mount *fm, struct fuse_args *args,
+			  int error);
+typedef void (*fl_end_fn_7_3)(struct fuse_args *args, int error);
+
+FL_MEMBER(fl_args_end, fuse_args, void *, FL_ARGS_END)
+
+static inline bool fl_args_end_has_mount(void)
+{
+	return fl_locs[FL_ARGS_END].params == 3;
+}
 
 /* A piece of the pages that a request carries. */
 struct fl_piece {

@@ -14,14 +14,16 @@
  */
 
 #include <linux/fusecr.h>
-#include <linux/highmem.h>
 #include <linux/list.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 
 #include "conn.h"
+#include "keep.h"
 #include "layout.h"
 #include "netlink.h"
+#include "payload.h"
 #include "queue.h"
 
 /* The order of the walk. */
@@ -31,6 +33,7 @@ enum queue {
 	DEVICES,
 	INTERRUPTS,
 	FORGETS,
+	KEPT,
 	END,
 };
 
@@ -100,89 +103,6 @@ static u32 flags_of(const struct fuse_req *req)
 	return flags;
 }
 
-static u32 in_len(const struct fuse_args *args)
-{
-	unsigned int i, n = fl_args_in_count(args);
-	u32 len = 0;
-
-	for (i = 0; i < n; i++)
-		len += fl_args_in_size(args, i);
-	return len;
-}
-
-/* A piece may be more than a page of a folio. */
-static void copy_piece(void *to, const struct fl_piece *piece, u32 from,
-		       u32 len)
-{
-	u32 offset = piece->offset + from;
-
-	while (len) {
-		u32 nth = offset >> PAGE_SHIFT, in_page = offset_in_page(offset);
-		u32 n = min_t(u32, len, PAGE_SIZE - in_page);
-		struct page *page = piece->page;
-		void *addr;
-
-		if (nth)
-			page = folio_page(page_folio(page), nth);
-		addr = kmap_local_page(page);
-		memcpy(to, addr + in_page, n);
-		kunmap_local(addr);
-		to += n;
-		offset += n;
-		len -= n;
-	}
-}
-
-/* Copies bytes [from, from + len) of the pages that are the last argument. */
-static void copy_pages(void *to, const struct fuse_args *args, u32 from,
-		       u32 len)
-{
-	struct fl_piece piece;
-	unsigned int i;
-
-	for (i = 0; len && fl_args_piece(args, i, &piece); i++) {
-		u32 n;
-
-		if (from >= piece.length) {
-			from -= piece.length;
-			continue;
-		}
-		n = min(len, piece.length - from);
-		if (piece.page)
-			copy_piece(to, &piece, from, n);
-		else
-			memset(to, 0, n);
-		to += n;
-		len -= n;
-		from = 0;
-	}
-	/* Fewer pages than the size says; fuse sends less, too. */
-	memset(to, 0, len);
-}
-
-/* Copies bytes [from, from + len) of what follows fuse_in_header. */
-static void copy_in(void *to, const struct fuse_args *args, u32 from, u32 len)
-{
-	unsigned int i, n = fl_args_in_count(args);
-
-	for (i = 0; len && i < n; i++) {
-		u32 size = fl_args_in_size(args, i), part;
-
-		if (from >= size) {
-			from -= size;
-			continue;
-		}
-		part = min(len, size - from);
-		if (i == n - 1 && fl_args_in_pages(args))
-			copy_pages(to, args, from, part);
-		else
-			memcpy(to, fl_args_in_value(args, i) + from, part);
-		to += part;
-		len -= part;
-		from = 0;
-	}
-}
-
 /* Moves the cursor's offset. */
 static int put_input(struct sk_buff *skb, struct fusecr_req_cursor *cursor,
 		     const struct fuse_req *req)
@@ -197,7 +117,7 @@ static int put_input(struct sk_buff *skb, struct fusecr_req_cursor *cursor,
 		cursor->offset = 0;
 		return nla_put_u32(skb, FUSECR_REQ_IN_LEN, 0);
 	}
-	len = in_len(args);
+	len = fusecr_payload_in_len(args);
 	if (nla_put_u32(skb, FUSECR_REQ_IN_LEN, len) ||
 	    nla_put_u32(skb, FUSECR_REQ_IN_OFFSET, cursor->offset))
 		return -EMSGSIZE;
@@ -213,7 +133,7 @@ static int put_input(struct sk_buff *skb, struct fusecr_req_cursor *cursor,
 	data = nla_reserve(skb, FUSECR_REQ_IN_DATA, chunk);
 	if (!data)
 		return -EMSGSIZE;
-	copy_in(nla_data(data), args, cursor->offset, chunk);
+	fusecr_payload_in(nla_data(data), args, cursor->offset, chunk);
 	cursor->offset = chunk < left ? cursor->offset + chunk : 0;
 	return 0;
 }
@@ -236,17 +156,29 @@ static struct task_struct *sleeper(wait_queue_head_t *waitq)
 	return NULL;
 }
 
-static u32 waiter_of(const struct fuse_req *req)
+struct task_struct *fusecr_queue_waiter(const struct fuse_req *req)
 {
 	wait_queue_head_t *waitq = fl_req_waitq(req);
 	struct task_struct *task;
 	unsigned long flags;
-	u32 pid;
 
 	spin_lock_irqsave(&waitq->lock, flags);
 	task = sleeper(waitq);
-	pid = task ? task_tgid_nr(task) : 0;
+	if (task)
+		get_task_struct(task);
 	spin_unlock_irqrestore(&waitq->lock, flags);
+	return task;
+}
+
+static u32 waiter_of(const struct fuse_req *req)
+{
+	struct task_struct *task = fusecr_queue_waiter(req);
+	u32 pid;
+
+	if (!task)
+		return 0;
+	pid = task_tgid_nr(task);
+	put_task_struct(task);
 	return pid;
 }
 
@@ -421,6 +353,12 @@ static int walk_list(struct fusecr_req_cursor *cursor,
 		struct fuse_req *req = interrupt ? fl_req_from_intr(pos) :
 						   fl_req_from_list(pos);
 
+		/* Told with what is kept. */
+		if (!interrupt && fusecr_keep_is_proxy(req)) {
+			cursor->last = pos;
+			cursor->index++;
+			continue;
+		}
 		if (cursor->partial != pos ||
 		    cursor->unique != fl_req_unique(req))
 			cursor->offset = 0;
@@ -514,8 +452,10 @@ static int walk_forgets(struct fusecr_req_cursor *cursor,
 }
 
 static int walk_queue(struct fusecr_req_cursor *cursor,
-		      const struct fusecr_msg *msg, const struct fuse_conn *fc)
+		      const struct fusecr_msg *msg,
+		      const struct fusecr_conn *conn)
 {
+	const struct fuse_conn *fc = conn->fc;
 	struct fuse_iqueue *fiq = fl_conn_iqueue(fc);
 	int err = 0;
 
@@ -546,6 +486,9 @@ static int walk_queue(struct fusecr_req_cursor *cursor,
 		err = walk_forgets(cursor, msg, fiq);
 		spin_unlock(fl_iq_lock(fiq));
 		break;
+	case KEPT:
+		err = fusecr_keep_walk(conn, cursor, msg);
+		break;
 	}
 	return err;
 }
@@ -555,7 +498,7 @@ int fusecr_req_walk(const struct fusecr_conn *conn,
 		    const struct fusecr_msg *msg)
 {
 	while (cursor->queue < END) {
-		int err = walk_queue(cursor, msg, conn->fc);
+		int err = walk_queue(cursor, msg, conn);
 
 		if (err)
 			return err;

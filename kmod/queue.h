@@ -42,6 +42,9 @@ void fusecr_queue_waiters(const struct fuse_conn *fc,
  */
 bool fusecr_queue_is_nudge(const struct fuse_req *req);
 
+/* The task that sleeps on @req, counted, or NULL.  Caller keeps @req. */
+struct task_struct *fusecr_queue_waiter(const struct fuse_req *req);
+
 /* Where a walk over the requests stands; zeroed to start. */
 struct fusecr_req_cursor {
 	u8 queue;		/* enum in queue.c */

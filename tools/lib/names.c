@@ -245,6 +245,7 @@ const char *req_state_name(uint32_t state)
 		[FUSECR_REQ_BACKGROUND] = "background",
 		[FUSECR_REQ_INTERRUPT] = "interrupt",
 		[FUSECR_REQ_FORGET] = "forget",
+		[FUSECR_REQ_KEPT] = "kept",
 	};
 
 	return state < ARRAY_SIZE(names) ? names[state] : "unknown";

@@ -373,7 +373,7 @@ static int emit_file(struct walk *w, const union nl_entry *e)
 
 /*
  * The request being joined is as whole as it gets.  One that was answered
- * between two chunks has less data than in_len.
+ * between two chunks has less data than in_len and out_len.
  */
 static int flush_joined(struct walk *w)
 {
@@ -399,7 +399,7 @@ static int join(struct walk *w, const ProtobufCBinaryData *chunk)
 	if (chunk->len)
 		memcpy(all->data + all->len, chunk->data, chunk->len);
 	all->len += chunk->len;
-	return w->joined.in_data.len < w->joined.in_len ? 0 : flush_joined(w);
+	return w->joined.in_data.len < (size_t)w->joined.in_len + w->joined.out_len ? 0 : flush_joined(w);
 }
 
 static int emit_request(struct walk *w, const union nl_entry *e)

@@ -227,6 +227,9 @@ enum fusecr_req_state {
 	FUSECR_REQ_BACKGROUND,	/* held back by max_background; unique is 0 */
 	FUSECR_REQ_INTERRUPT,	/* an INTERRUPT for unique is queued */
 	FUSECR_REQ_FORGET,	/* nodeid, nlookup */
+	FUSECR_REQ_KEPT,	/* taken from its client (FUSECR_IOC_TAKE), which has
+				 * not asked again yet
+				 */
 };
 
 /* Request flags, by meaning: fuse's own numbering changes between releases. */
@@ -266,6 +269,18 @@ enum fusecr_req_attr {
 	FUSECR_REQ_WAITER,	/* u32, the thread group that waits for the answer;
 				 * absent when none does, or does not yet
 				 */
+	/* Of a kept one only, as in struct fusecr_keep. */
+	FUSECR_REQ_OUT_COUNT,	/* u32 */
+	FUSECR_REQ_OUT_SIZE_0,	/* u32 */
+	FUSECR_REQ_OUT_SIZE_1,	/* u32 */
+	FUSECR_REQ_OUT_VAR,	/* u8, 0 or 1 */
+	FUSECR_REQ_ANSWERED,	/* u8, 0 or 1 */
+	FUSECR_REQ_ERROR,	/* u32, errno of the answer or 0 */
+	FUSECR_REQ_OUT_LEN,	/* u32, bytes of an answer that follow the input in
+				 * IN_DATA
+				 */
+	FUSECR_REQ_NAMED_0,	/* u64 */
+	FUSECR_REQ_NAMED_1,	/* u64 */
 	__FUSECR_REQ_MAX,
 };
 
@@ -493,13 +508,62 @@ struct fusecr_hold {
 };
 
 struct fusecr_gate_status {
-	__u32 closed;		/* 1; or 0, in which case the rest is 0, too */
+	__u32 closed;		/* 1; or 0, in which case all but kept is 0 */
 	__u32 held;		/* threads at rest, or stopped */
 	__u32 coming;		/* threads that are not yet, of which */
 	__u32 asleep;		/* sleep interruptibly in something else */
 	__u32 requests;		/* under way whose answer a client waits for */
 	__u32 background;	/* background requests, queued and under way */
+	__u32 kept;		/* requests that are kept, closed or not */
 };
+
+/*
+ * What the daemon has read and does not answer is taken out of its clients'
+ * hands: their system calls start over once they are let go.  A thread that
+ * then asks for the same again, byte for byte but for lock owners and times that
+ * are the moment's, gets the answer to the first request, of which the daemon
+ * is told once.  Until then the request is kept (FUSECR_REQ_KEPT): by the
+ * connection, not by the handle.
+ */
+struct fusecr_take {
+	__u32 count;		/* out: how many were taken now */
+	__u32 reserved;
+};
+
+#define FUSECR_KEEP_NAMES	2
+
+/* A kept request of an image, on a connection that was made anew. */
+struct fusecr_keep {
+	__s32 fd;		/* a /dev/fuse of the caller's that the daemon will
+				 * answer through; EBADF, EXDEV
+				 */
+	__u32 opcode;
+	__u64 unique;		/* EEXIST; EINVAL when it is odd or 0 */
+	__u64 nodeid;
+	__u32 uid, gid;		/* as in fuse_in_header */
+	__u32 pid;		/* likewise, in the connection's pid namespace: the
+				 * thread that asks again; ESRCH
+				 */
+	__u32 in_len;		/* EINVAL beyond FUSECR_KEEP_MAX */
+	__u64 in;		/* address of the input */
+	__u32 out_count;	/* arguments of the answer; EINVAL beyond 2 */
+	__u32 out_size[2];	/* bytes, or room when the last may be shorter */
+	__u32 out_var;		/* 1: it may */
+	__u32 answered;		/* 1: the answer is there, out_size is exact */
+	__s32 error;		/* it is this, 0 or -errno */
+	__u32 reserved;		/* 0 */
+	__u64 out;		/* address of the answer, argument after argument */
+	/*
+	 * Address of FUSECR_KEEP_NAMES struct fuse_entry_out: what the names in
+	 * the input named when it was sent, nodeid 0: nothing.  Of a node that
+	 * the kernel does not hold the daemon has to count one lookup for the
+	 * thread; who never looks it up has that one forgotten.
+	 */
+	__u64 named;
+};
+
+/* What a request of FUSE can be at most, and some more. */
+#define FUSECR_KEEP_MAX		(2 << 20)
 
 #define FUSECR_IOC_MAGIC	0xFC
 #define FUSECR_IOC_ATTACH	_IOW(FUSECR_IOC_MAGIC, 1, struct fusecr_attach)
@@ -530,5 +594,9 @@ struct fusecr_gate_status {
  * ENOENT when none is closed for that connection
  */
 #define FUSECR_IOC_FORCE_OPEN	_IOW(FUSECR_IOC_MAGIC, 14, struct fusecr_attach)
+
+/* ENOENT when the gate is open */
+#define FUSECR_IOC_TAKE		_IOR(FUSECR_IOC_MAGIC, 15, struct fusecr_take)
+#define FUSECR_IOC_KEEP		_IOW(FUSECR_IOC_MAGIC, 16, struct fusecr_keep)
 
 #endif /* _UAPI_LINUX_FUSECR_H */

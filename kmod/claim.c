@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A thread asks again for what was taken from it, see keep.h. */
+
+#include <linux/mm.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "inode.h"
+#include "keep.h"
+#include "kept.h"
+
+/* --- is it the same request -------------------------------------------------------- */
+
+/* Numbers that differ from one system call to the next that does the same. */
+static void blank(void *in, u32 offset, u32 len, u32 in_len)
+{
+	if (offset + len <= in_len)
+		memset(in + offset, 0, len);
+}
+
+#define BLANK(in, in_len, type, member)					\
+	blank(in, offsetof(struct type, member),			\
+	      sizeof_field(struct type, member), in_len)
+
+/* The lock owner is a hash of an address, times may be the moment's. */
+static void normalize(u32 opcode, void *in, u32 in_len)
+{
+	const struct fuse_setattr_in *setattr = in;
+
+	switch (opcode) {
+	case FUSE_READDIR:
+	case FUSE_READDIRPLUS:
+		/* CRIU opens directories without O_DIRECTORY. */
+		BLANK(in, in_len, fuse_read_in, flags);
+		fallthrough;
+	case FUSE_READ:
+		BLANK(in, in_len, fuse_read_in, lock_owner);
+		break;
+	case FUSE_WRITE:
+		BLANK(in, in_len, fuse_write_in, lock_owner);
+		break;
+	case FUSE_GETLK:
+	case FUSE_SETLK:
+	case FUSE_SETLKW:
+		BLANK(in, in_len, fuse_lk_in, owner);
+		break;
+	case FUSE_SETATTR:
+		if (in_len < sizeof(*setattr))
+			break;
+		BLANK(in, in_len, fuse_setattr_in, lock_owner);
+		BLANK(in, in_len, fuse_setattr_in, ctime);
+		BLANK(in, in_len, fuse_setattr_in, ctimensec);
+		if (setattr->valid & FATTR_ATIME_NOW) {
+			BLANK(in, in_len, fuse_setattr_in, atime);
+			BLANK(in, in_len, fuse_setattr_in, atimensec);
+		}
+		/* With a write-back cache truncate() tells the time. */
+		if (setattr->valid & (FATTR_MTIME_NOW | FATTR_SIZE)) {
+			BLANK(in, in_len, fuse_setattr_in, mtime);
+			BLANK(in, in_len, fuse_setattr_in, mtimensec);
+		}
+		break;
+	}
+}
+
+static void *normalized(u32 opcode, const void *in, u32 in_len)
+{
+	void *copy = kvmalloc(in_len + 1, GFP_KERNEL);
+
+	if (copy) {
+		memcpy(copy, in, in_len);
+		normalize(opcode, copy, in_len);
+	}
+	return copy;
+}
+
+static bool same_input(const struct fusecr_kept *k, const void *in, u32 in_len)
+{
+	void *a, *b;
+	bool same;
+
+	if (k->in_len != in_len)
+		return false;
+	a = normalized(k->h.opcode, k->in, in_len);
+	b = normalized(k->h.opcode, in, in_len);
+	same = a && b && !memcmp(a, b, in_len);
+	kvfree(a);
+	kvfree(b);
+	return same;
+}
+
+/* --- the names in what is kept --------------------------------------------------- */
+
+static struct kept_name *find_name(struct fusecr_kept *k, u64 parent,
+				   const char *name, u32 len)
+{
+	unsigned int i;
+
+	for (i = 0; i < KEPT_NAMES; i++) {
+		struct kept_name *n = &k->names[i];
+
+		if (n->name && n->parent == parent && n->len == len &&
+		    !memcmp(n->name, name, len))
+			return n;
+	}
+	return NULL;
+}
+
+static u64 seconds(struct timespec64 t, u32 *nsec)
+{
+	*nsec = t.tv_nsec;
+	return t.tv_sec;
+}
+
+/* Not to be cached: the daemon knows better. */
+static void fill_entry(struct fuse_entry_out *out, struct inode *inode)
+{
+	struct user_namespace *ns = inode->i_sb->s_user_ns;
+	struct fuse_attr *attr = &out->attr;
+
+	memset(out, 0, sizeof(*out));
+	out->nodeid = *fl_inode_nodeid(fl_inode(inode));
+	out->generation = inode->i_generation;
+	attr->ino = *fl_inode_orig_ino(fl_inode(inode));
+	attr->size = i_size_read(inode);
+	attr->blocks = inode->i_blocks;
+	attr->atime = seconds(compat_atime(inode), &attr->atimensec);
+	attr->mtime = seconds(compat_mtime(inode), &attr->mtimensec);
+	attr->ctime = seconds(compat_ctime(inode), &attr->ctimensec);
+	attr->mode = inode->i_mode;
+	attr->nlink = inode->i_nlink;
+	attr->uid = from_kuid_munged(ns, inode->i_uid);
+	attr->gid = from_kgid_munged(ns, inode->i_gid);
+	attr->rdev = new_encode_dev(inode->i_rdev);
+	attr->blksize = i_blocksize(inode);
+}
+
+static void end_with(struct fuse_req *req, int error)
+{
+	fl_req_clear(req, FL_FR_PENDING);
+	fl_req_out_h(req)->error = error;
+	fuse_request_end(req);
+}
+
+/* fuse counts a lookup of which the daemon knows nothing. */
+static void uncount(struct inode *inode)
+{
+	struct fuse_inode *fi = fl_inode(inode);
+
+	spin_lock(fl_inode_lock(fi));
+	--*fl_inode_nlookup(fi);
+	spin_unlock(fl_inode_lock(fi));
+}
+
+/* What it was, and one lookup for it; false: that was used, or there was none. */
+static bool take_reserved(struct kept_name *n, struct fuse_entry_out *out)
+{
+	bool reserved;
+
+	spin_lock(&kept_lock);
+	reserved = n->reserved;
+	n->reserved = false;
+	spin_unlock(&kept_lock);
+	if (reserved)
+		*out = n->entry;
+	return reserved;
+}
+
+/*
+ * The thread is on its way to the request that is kept.  The daemon may have
+ * done that already: the name is told as it was.
+ */
+static bool answer_lookup(struct fusecr_kept *k, struct kept_name *n,
+			  struct fuse_req *req)
+{
+	struct fuse_args *args = *fl_req_args(req);
+	struct fuse_entry_out *out;
+	struct inode *inode;
+
+	if (!n->nodeid) {
+		end_with(req, -ENOENT);
+		return true;
+	}
+	if (fl_args_out_count(args) != 1 ||
+	    *fl_args_out_size(args, 0) != sizeof(*out))
+		return false;
+	out = *fl_args_out_value(args, 0);
+	inode = fusecr_inode_find(k->sb, n->nodeid);
+	if (inode) {
+		fill_entry(out, inode);
+		uncount(inode);
+	} else if (!take_reserved(n, out)) {
+		return false;
+	}
+	end_with(req, 0);
+	if (inode)
+		fusecr_inode_put(inode);
+	return true;
+}
+
+/* --- finding it ------------------------------------------------------------------ */
+
+static bool is_mine(const struct fusecr_kept *k, const struct fuse_iqueue *fiq)
+{
+	return fl_conn_iqueue(k->fc) == fiq && k->tid == task_pid(current);
+}
+
+bool fusecr_keep_concerns(const struct fuse_iqueue *fiq,
+			  const struct fuse_req *req)
+{
+	const struct fuse_in_header *h = fl_req_in_h(req);
+	const struct fusecr_kept *k;
+	bool found = false;
+
+	/* Read without the lock: what is kept of us was put there before. */
+	if (list_empty(&kept_list) || fl_req_test(req, FL_FR_BACKGROUND) ||
+	    !fl_req_test(req, FL_FR_ISREPLY))
+		return false;
+	spin_lock(&kept_lock);
+	list_for_each_entry(k, &kept_list, entry)
+		if (is_mine(k, fiq) &&
+		    (h->opcode == FUSE_LOOKUP || k->h.opcode == h->opcode))
+			found = true;
+	spin_unlock(&kept_lock);
+	return found;
+}
+
+/* The one after @prev that may be asked for, not given up meanwhile. */
+static struct fusecr_kept *next_mine(const struct fuse_iqueue *fiq,
+				     struct fusecr_kept *prev)
+{
+	struct fusecr_kept *k, *found = NULL;
+	bool past = !prev;
+
+	spin_lock(&kept_lock);
+	list_for_each_entry(k, &kept_list, entry) {
+		if (past && is_mine(k, fiq)) {
+			k->claiming = true;
+			found = k;
+			break;
+		}
+		past = past || k == prev;
+	}
+	if (prev)
+		prev->claiming = false;
+	spin_unlock(&kept_lock);
+	return found;
+}
+
+static void let_go(struct fusecr_kept *k)
+{
+	spin_lock(&kept_lock);
+	k->claiming = false;
+	spin_unlock(&kept_lock);
+}
+
+/* --- taking over ---------------------------------------------------------------- */
+
+/* The proxy's place is the new request's; false: it is being answered. */
+static bool take_place(struct fusecr_kept *k, struct fuse_req *req)
+{
+	struct fuse_in_header *h = fl_req_in_h(req);
+	const struct list_head *entry;
+	bool found = false;
+
+	spin_lock(fl_conn_dev_lock(k->fc));
+	list_for_each(entry, fl_conn_devices(k->fc)) {
+		struct fuse_dev *fud = fl_dev_from_entry(entry);
+		struct list_head *at;
+
+		spin_lock(fl_pq_lock(fud));
+		list_for_each(at, fl_pq_processing_of(fud, k->h.unique)) {
+			if (fl_req_from_list(at) != READ_ONCE(k->proxy))
+				continue;
+			h->unique = k->h.unique;
+			fl_req_clear(req, FL_FR_PENDING);
+			list_replace_init(at, fl_req_list(req));
+			fl_req_set(req, FL_FR_SENT);
+			found = true;
+			break;
+		}
+		spin_unlock(fl_pq_lock(fud));
+		if (found)
+			break;
+	}
+	spin_unlock(fl_conn_dev_lock(k->fc));
+	return found;
+}
+
+static bool is_answered(const struct fusecr_kept *k)
+{
+	/* Before the answer is read; pairs with proxy_end(). */
+	return smp_load_acquire(&k->state) == KEPT_ANSWERED;
+}
+
+static void take_answer(struct fusecr_kept *k, struct fuse_req *req)
+{
+	int error = k->error;
+
+	if (!error)
+		error = fusecr_payload_out(*fl_req_args(req), &k->answer);
+	kept_finish(k, KEPT_CLAIMED);
+	end_with(req, error);
+}
+
+static void claim(struct fusecr_kept *k, struct fuse_req *req)
+{
+	if (!is_answered(k) && take_place(k, req)) {
+		kept_finish(k, KEPT_CLAIMED);
+		kept_end_proxy(k);
+		return;
+	}
+	/* It is being copied from the daemon. */
+	if (wait_event_killable(kept_answered, is_answered(k))) {
+		let_go(k);
+		end_with(req, -EINTR);
+		return;
+	}
+	take_answer(k, req);
+}
+
+static void *input_of(const struct fuse_req *req, u32 *len)
+{
+	const struct fuse_args *args = *fl_req_args(req);
+	void *in;
+
+	*len = fusecr_payload_in_len(args);
+	in = kvzalloc(*len + 1, GFP_KERNEL);
+	if (in)
+		fusecr_payload_in(in, args, 0, *len);
+	return in;
+}
+
+bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
+{
+	const struct fuse_in_header *h = fl_req_in_h(req);
+	struct fusecr_kept *k = NULL;
+	struct kept_name *name;
+	bool done = false;
+	u32 len;
+	void *in = input_of(req, &len);
+
+	if (!in)
+		return false;
+	while ((k = next_mine(fiq, k))) {
+		if (k->h.opcode == h->opcode && k->h.nodeid == h->nodeid &&
+		    same_input(k, in, len)) {
+			claim(k, req);
+			done = true;
+			break;
+		}
+		name = h->opcode == FUSE_LOOKUP ?
+		       find_name(k, h->nodeid, in, strnlen(in, len)) : NULL;
+		if (name) {
+			done = answer_lookup(k, name, req);
+			let_go(k);
+			break;
+		}
+	}
+	kvfree(in);
+	return done;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* One kept request; between keep.c, take.c and claim.c. */
+#ifndef FUSECR_KEPT_H
+#define FUSECR_KEPT_H
+
+#include <linux/fuse.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+
+#include "layout.h"
+#include "payload.h"
+
+struct fusecr_hook;
+struct fusecr_conn;
+struct pid;
+
+enum kept_state {
+	KEPT_NEW,		/* the proxy is on no list yet */
+	KEPT_WAITING,		/* the proxy is on a processing list */
+	KEPT_ANSWERED,		/* the proxy is no more */
+	KEPT_CLAIMED,		/* the thread's new request took over */
+	KEPT_GIVEN_UP,		/* nobody asks again */
+};
+
+/* A name that the request is about, as it was when it was sent. */
+struct kept_name {
+	u64 parent;
+	const char *name;	/* in the input; NULL: none */
+	u32 len;
+	u64 nodeid;		/* what it named, 0: nothing */
+	struct fuse_entry_out entry;	/* of a node that the kernel does not hold */
+	bool reserved;		/* the daemon counts a lookup for it already */
+};
+
+#define KEPT_NAMES	2
+
+struct fusecr_kept {
+	struct list_head entry;		/* on kept_list, unless KEPT_NEW */
+	struct fuse_conn *fc;		/* counted */
+	struct super_block *sb;		/* only while the thread uses the mount */
+	struct fusecr_hook *hook;
+	struct pid *tid;		/* counted; who sent it */
+	struct fuse_in_header h;
+	u64 dev;			/* cookie of the instance that read it */
+	u32 in_len;
+	void *in;
+	struct kept_name names[KEPT_NAMES];
+	/* All below: kept_lock, once it is on the list. */
+	enum kept_state state;
+	bool claiming;			/* somebody works on it */
+	struct fuse_req *proxy;		/* until KEPT_ANSWERED */
+	int error;
+	struct fusecr_answer answer;	/* room, then what came */
+	void *out;
+	unsigned long args[];		/* struct fuse_args of the proxy */
+};
+
+extern spinlock_t kept_lock;
+extern struct list_head kept_list;
+extern wait_queue_head_t kept_answered;
+
+/* The answer's arguments of @args, for which there will be room. */
+struct fusecr_kept *kept_new(const struct fusecr_conn *conn,
+			     const struct fuse_in_header *h, u32 in_len,
+			     const struct fusecr_answer *room, bool argvar);
+/* Of one that is on no list and has no proxy.  Takes NULL. */
+void kept_free(struct fusecr_kept *k);
+/* Has fuse make the proxy.  -ENOTCONN, -ENOMEM. */
+int kept_make_proxy(struct fusecr_kept *k, const struct fusecr_conn *conn);
+/* Puts the proxy on a processing list; caller holds fl_pq_lock().  -ENOTCONN. */
+int kept_place(struct fusecr_kept *k, struct fuse_dev *fud);
+/* Ends the proxy, which is on no list; frees the record some time. */
+void kept_end_proxy(struct fusecr_kept *k);
+/* The thread is @tid's from now on; watched until it is gone. */
+void kept_start(struct fusecr_kept *k);
+/* Takes it off the list, in a state that is final, and frees it when it can. */
+void kept_finish(struct fusecr_kept *k, enum kept_state state);
+/* Finds the names in the input. */
+void kept_find_names(struct fusecr_kept *k);
+
+#endif /* FUSECR_KEPT_H */

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Takes requests out of their waiters' hands, see keep.h.
+ *
+ * What an error does to which request was read from fs/fuse, fs and mm of 6.1,
+ * 6.12 and 7.3; Documentation/gate.md has the table.
+ */
+
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/sched/task.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <asm/syscall.h>
+#include <asm/unistd.h>
+
+#include "conn.h"
+#include "hold.h"
+#include "inode.h"
+#include "keep.h"
+#include "kept.h"
+#include "queue.h"
+
+/* Of one request, while its list's lock is held. */
+struct candidate {
+	struct fuse_in_header h;
+	u32 in_len;
+	struct fusecr_answer room;
+	bool argvar;
+	bool background;	/* a READ ahead: who waits for it waits for pages */
+};
+
+/* Those that were found and cannot be taken, not to find them again. */
+#define SKIPPED_MAX	64
+
+struct taking {
+	const struct fusecr_conn *conn;
+	const struct fusecr_taker *taker;
+	u64 skipped[SKIPPED_MAX];
+	unsigned int nr_skipped;
+};
+
+/* --- which ----------------------------------------------------------------------- */
+
+/* A write that has to be on disk asks for this in the middle. */
+static bool is_sync_call(int nr)
+{
+	switch (nr) {
+	case __NR_fsync:
+	case __NR_fdatasync:
+	case __NR_sync_file_range:
+	case __NR_msync:
+		return true;
+	}
+	return false;
+}
+
+/* Events, not results of a system call that would start over. */
+static bool is_async_call(int nr)
+{
+	switch (nr) {
+	case __NR_io_submit:
+	case __NR_io_uring_enter:
+		return true;
+	}
+	return false;
+}
+
+static bool can_start_over(u32 opcode, int nr, const struct fuse_args *args)
+{
+	struct fuse_setattr_in setattr = { };
+
+	switch (opcode) {
+	case FUSE_LOOKUP:
+	case FUSE_GETATTR:
+	case FUSE_READLINK:
+	case FUSE_SYMLINK:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_UNLINK:
+	case FUSE_RMDIR:
+	case FUSE_RENAME:
+	case FUSE_LINK:
+	case FUSE_OPEN:
+	case FUSE_READ:
+	case FUSE_WRITE:
+	case FUSE_STATFS:
+	case FUSE_SETXATTR:
+	case FUSE_GETXATTR:
+	case FUSE_LISTXATTR:
+	case FUSE_REMOVEXATTR:
+	case FUSE_OPENDIR:
+	case FUSE_READDIR:
+	case FUSE_GETLK:
+	case FUSE_SETLK:
+	case FUSE_SETLKW:
+	case FUSE_ACCESS:
+	case FUSE_CREATE:
+	case FUSE_IOCTL:
+	case FUSE_FALLOCATE:
+	case FUSE_READDIRPLUS:
+	case FUSE_RENAME2:
+	case FUSE_LSEEK:
+	case FUSE_COPY_FILE_RANGE:
+	case FUSE_TMPFILE:
+		return true;
+	case FUSE_FSYNC:
+	case FUSE_FSYNCDIR:
+		return is_sync_call(nr);
+	case FUSE_SETATTR:
+		/* fuse_flush_times(): the inode is clean already. */
+		fusecr_payload_in(&setattr, args, 0,
+				  min_t(u32, sizeof(setattr),
+					fusecr_payload_in_len(args)));
+		return setattr.valid &
+		       ~(FATTR_MTIME | FATTR_CTIME | FATTR_FH);
+	}
+	return false;
+}
+
+static bool can_take_from(struct task_struct *task, const struct fuse_req *req)
+{
+	u32 opcode = fl_req_in_h(req)->opcode;
+	int nr;
+
+	/* Numbered in the daemon's world, or it is not found there again. */
+	if (!fl_req_in_h(req)->pid)
+		return false;
+	if (READ_ONCE(task->flags) & (PF_EXITING | PF_KTHREAD) ||
+	    task->in_execve)
+		return false;
+	nr = syscall_get_nr(task, task_pt_regs(task));
+	/* A page fault, whose second attempt would be a SIGBUS. */
+	if (nr < 0 || is_async_call(nr))
+		return false;
+	return can_start_over(opcode, nr, *fl_req_args(req));
+}
+
+static bool is_read_ahead(const struct fuse_req *req)
+{
+	return fl_req_in_h(req)->opcode == FUSE_READ &&
+	       fl_req_test(req, FL_FR_BACKGROUND) &&
+	       !fl_bit(*fl_req_args(req), FL_ARGS_USER_PAGES);
+}
+
+static bool is_skipped(const struct taking *t, u64 unique)
+{
+	unsigned int i;
+
+	for (i = 0; i < t->nr_skipped; i++)
+		if (t->skipped[i] == unique)
+			return true;
+	return t->nr_skipped == SKIPPED_MAX;
+}
+
+/* Caller holds the lock of the list. */
+static bool is_candidate(const struct taking *t, const struct fuse_req *req)
+{
+	struct task_struct *task;
+	bool ok;
+
+	if (!fl_req_test(req, FL_FR_ISREPLY) || fusecr_keep_is_proxy(req) ||
+	    is_skipped(t, fl_req_unique(req)))
+		return false;
+	if (is_read_ahead(req))
+		return true;
+	if (fl_req_test(req, FL_FR_BACKGROUND))
+		return false;
+	task = fusecr_queue_waiter(req);
+	if (!task)
+		return false;
+	ok = !t->taker->spares(task, t->taker->arg) && can_take_from(task, req);
+	put_task_struct(task);
+	return ok;
+}
+
+static void describe(struct candidate *c, const struct fuse_req *req)
+{
+	const struct fuse_args *args = *fl_req_args(req);
+	u32 i;
+
+	c->h = *fl_req_in_h(req);
+	c->in_len = fusecr_payload_in_len(args);
+	c->argvar = fl_bit(args, FL_ARGS_OUT_ARGVAR);
+	c->room.count = fl_args_out_count(args);
+	for (i = 0; i < c->room.count; i++)
+		c->room.size[i] = *fl_args_out_size(args, i);
+	c->background = fl_req_test(req, FL_FR_BACKGROUND);
+}
+
+/*
+ * Calls @fn for each request that a device has read, until it says true, with
+ * fl_conn_dev_lock() and fl_pq_lock() held.
+ */
+static bool each_processing(const struct fuse_conn *fc,
+			    bool (*fn)(struct fuse_dev *fud,
+				       struct fuse_req *req, void *arg),
+			    void *arg)
+{
+	const struct list_head *entry;
+	bool done = false;
+	unsigned int i;
+
+	spin_lock(fl_conn_dev_lock(fc));
+	list_for_each(entry, fl_conn_devices(fc)) {
+		struct fuse_dev *fud = fl_dev_from_entry(entry);
+		struct list_head *at, *next;
+
+		spin_lock(fl_pq_lock(fud));
+		for (i = 0; !done && i < FL_PQ_HASH_SIZE; i++)
+			list_for_each_safe(at, next, &fl_pq_processing(fud)[i])
+				if (fn(fud, fl_req_from_list(at), arg)) {
+					done = true;
+					break;
+				}
+		spin_unlock(fl_pq_lock(fud));
+		if (done)
+			break;
+	}
+	spin_unlock(fl_conn_dev_lock(fc));
+	return done;
+}
+
+/* --- one that was read --------------------------------------------------------------- */
+
+struct finding {
+	const struct taking *t;
+	struct candidate c;
+};
+
+static bool find_one(struct fuse_dev *fud, struct fuse_req *req, void *arg)
+{
+	struct finding *f = arg;
+
+	if (!is_candidate(f->t, req))
+		return false;
+	describe(&f->c, req);
+	return true;
+}
+
+struct swapping {
+	struct fusecr_kept *k;		/* NULL: nothing takes its place */
+	const struct candidate *c;
+	struct task_struct *task;	/* out, counted */
+	struct fuse_req *req;		/* out, on no list */
+	int err;
+};
+
+static bool exchange(struct fuse_dev *fud, struct fuse_req *req, void *arg)
+{
+	struct swapping *s = arg;
+	struct fusecr_kept *k = s->k;
+
+	if (fl_req_unique(req) != s->c->h.unique || fusecr_keep_is_proxy(req))
+		return false;
+	s->err = -EAGAIN;
+	if (!s->c->background) {
+		s->task = fusecr_queue_waiter(req);
+		if (!s->task)
+			return true;
+	}
+	if (k) {
+		fusecr_payload_in(k->in, *fl_req_args(req), 0, k->in_len);
+		s->err = kept_place(k, fud);
+		if (s->err)
+			return true;
+		k->tid = get_task_pid(s->task, PIDTYPE_PID);
+	}
+	/* Cleared first: no interrupt is queued for it from here on. */
+	fl_req_clear(req, FL_FR_SENT);
+	list_del_init(fl_req_list(req));
+	s->req = req;
+	s->err = 0;
+	return true;
+}
+
+/* An error that goes up to the system call unchanged, see gate.md. */
+static int error_for(const struct candidate *c)
+{
+	if (c->background)
+		return -EAGAIN;
+	return c->h.opcode == FUSE_LOOKUP ? -EINTR : -ERESTARTNOINTR;
+}
+
+/* What the names in it name now: the thread itself keeps these dentries. */
+static void look_names_up(struct fusecr_kept *k)
+{
+	unsigned int i;
+
+	for (i = 0; i < KEPT_NAMES; i++) {
+		struct kept_name *n = &k->names[i];
+
+		if (n->name)
+			n->nodeid = fusecr_inode_child(k->sb, n->parent,
+						       n->name, n->len);
+	}
+}
+
+/* Its waiter goes up to the system call, and from there starts over. */
+static void let_waiter_go(const struct taking *t, const struct candidate *c,
+			  struct swapping *s, struct fusecr_restart *restart)
+{
+	if (s->task) {
+		t->taker->hold(s->task, t->taker->arg);
+		/* It sleeps in the kernel: it is not exiting. */
+		fusecr_restart(restart, s->task);
+	} else {
+		fusecr_restart_free(restart);
+	}
+	fl_req_out_h(s->req)->error = error_for(c);
+	fuse_request_end(s->req);
+}
+
+static struct fusecr_kept *new_kept(const struct taking *t,
+				    const struct candidate *c)
+{
+	struct fusecr_kept *k;
+	int err;
+
+	k = kept_new(t->conn, &c->h, c->in_len, &c->room, c->argvar);
+	if (IS_ERR(k))
+		return k;
+	err = kept_make_proxy(k, t->conn);
+	if (err) {
+		kept_free(k);
+		return ERR_PTR(err);
+	}
+	return k;
+}
+
+/* 1: taken, -EAGAIN: not now, 0: it was answered just now, -errno */
+static int take(const struct taking *t, const struct candidate *c)
+{
+	struct swapping s = { .c = c };
+	struct fusecr_restart *restart = fusecr_restart_alloc();
+
+	if (!restart)
+		return -ENOMEM;
+	if (!c->background) {
+		s.k = new_kept(t, c);
+		if (IS_ERR(s.k)) {
+			fusecr_restart_free(restart);
+			return PTR_ERR(s.k);
+		}
+	}
+	each_processing(t->conn->fc, exchange, &s);
+	if (!s.req) {
+		fusecr_restart_free(restart);
+		if (s.k)
+			kept_end_proxy(s.k);
+	} else {
+		if (s.k) {
+			kept_find_names(s.k);
+			look_names_up(s.k);
+			kept_start(s.k);
+		}
+		let_waiter_go(t, c, &s, restart);
+	}
+	if (s.task)
+		put_task_struct(s.task);
+	return s.req ? 1 : s.err;
+}
+
+int fusecr_keep_take(const struct fusecr_conn *conn,
+		     const struct fusecr_taker *taker)
+{
+	struct taking *t = kzalloc(sizeof(*t), GFP_KERNEL);
+	int n = 0, err = 0;
+
+	if (!t)
+		return -ENOMEM;
+	t->conn = conn;
+	t->taker = taker;
+	while (t->nr_skipped < SKIPPED_MAX) {
+		struct finding f = { .t = t };
+
+		if (!each_processing(conn->fc, find_one, &f))
+			break;
+		err = take(t, &f.c);
+		if (err > 0) {
+			n++;
+			continue;
+		}
+		if (err && err != -EAGAIN)
+			break;
+		t->skipped[t->nr_skipped++] = f.c.h.unique;
+		err = 0;
+	}
+	kfree(t);
+	return err < 0 ? err : n;
+}
