@@ -24,6 +24,8 @@ static struct rawfs *fs;
 static const char *stats_path;
 static const char *pid_path;
 static bool foreground;
+static bool late;
+static uint64_t wanted;		/* to be held, once told to */
 
 static void usage(void)
 {
@@ -56,6 +58,8 @@ static void usage(void)
 	      "  -D FLAGS    FOPEN_* answered to OPENDIR, a number (0)\n"
 	      "  -N OPCODE   not implemented, such as FLUSH; repeatable\n"
 	      "  -H OPCODE   hold requests until /.ctl is told; repeatable\n"
+	      "  -L          do at once what is held, only the answer is late\n"
+	      "  -W          hold from a SIGUSR2 on, until the next one\n"
 	      "  -i          leave interrupted requests held\n", stderr);
 	exit(2);
 }
@@ -152,7 +156,7 @@ static const char *parse(struct rawfs_config *c, uint64_t *held, int argc,
 	int o;
 
 	while ((o = getopt(argc, argv, "Fp:l:s:t:f:d:n:c:e:a:o:u:S:T:I:m:w:r:P:"
-			   "g:k:b:C:O:D:N:H:i")) != -1) {
+			   "g:k:b:C:O:D:N:H:LWi")) != -1) {
 		if (set_number(c, o, optarg))
 			continue;
 		switch (o) {
@@ -189,6 +193,12 @@ static const char *parse(struct rawfs_config *c, uint64_t *held, int argc,
 		case 'H':
 			*held |= 1ULL << opcode(optarg);
 			break;
+		case 'L':
+			late = true;
+			break;
+		case 'W':
+			c->controlled = true;
+			break;
 		case 'i':
 			c->ignore_interrupts = true;
 			break;
@@ -199,6 +209,26 @@ static const char *parse(struct rawfs_config *c, uint64_t *held, int argc,
 	if (argc - optind != 1)
 		usage();
 	return argv[optind];
+}
+
+static void hold(uint64_t opcodes)
+{
+	uint32_t n;
+
+	fs->late = late;
+	for (n = 1; n < RAWFS_OPCODES; n++)
+		fs->hold[n] = opcodes >> n & 1;
+}
+
+/* A handler, and no thread: whatever is held, it gets through. */
+static void on_usr2(int sig)
+{
+	(void)sig;
+	if (wanted)
+		hold(wanted);
+	else
+		rawfs_release(fs, 0);
+	wanted = 0;
 }
 
 /* A thread for signals: the counters want the lock, a handler cannot wait. */
@@ -300,7 +330,6 @@ int main(int argc, char **argv)
 	struct rawfs_config config;
 	uint64_t held = 0;
 	const char *dir;
-	uint32_t n;
 	int err;
 
 	rawfs_defaults(&config);
@@ -317,8 +346,12 @@ int main(int argc, char **argv)
 		perror("rawd");
 		return 1;
 	}
-	for (n = 1; n < RAWFS_OPCODES; n++)
-		fs->hold[n] = held >> n & 1;
+	if (config.controlled) {
+		wanted = held;
+		signal(SIGUSR2, on_usr2);
+	} else {
+		hold(held);
+	}
 	err = rawfs_mount(fs, dir);
 	if (err) {
 		fprintf(stderr, "rawd: %s: %s\n", dir, strerror(-err));

@@ -13,7 +13,8 @@
  *	/twin			the same node as f0, if there is one
  *	/.stats			counters, node ids still looked up, open handles
  *	/.log			the requests still in memory
- *	/.ctl			write "hold OPCODE" or "release [OPCODE]"
+ *	/.ctl			write "hold OPCODE", "late OPCODE" (it is done, but
+ *				not answered), or "release [OPCODE]"
  *
  * What the server counts lies in memory that it shares with the test, which
  * may therefore read it while the server is stopped or dead. It never waits
@@ -73,6 +74,8 @@ struct rawfs_config {
 	const char *log;		/* file that gets a line a request, or NULL */
 };
 
+struct rawfs_req;
+
 struct rawfs_node {
 	bool used;
 	uint64_t nlookup;		/* references the kernel holds */
@@ -124,6 +127,9 @@ struct rawfs_held {
 	uint32_t instance;
 	struct fuse_in_header h;
 	unsigned char arg[RAWFS_BUF_SIZE];	/* what follows the header */
+	/* the server's own memory: of one that is done, but not answered */
+	struct rawfs_req *done;
+	int error;
 };
 
 struct rawfs {
@@ -149,6 +155,7 @@ struct rawfs {
 	char fault[256];		/* why it ended with RAWFS_IMPOSSIBLE */
 
 	bool hold[RAWFS_OPCODES];
+	bool late;			/* what is held is done at once */
 	uint32_t nr_nodes, nr_names, nr_buckets;
 	uint64_t next_fh;
 	struct rawfs_node *nodes;
@@ -201,6 +208,8 @@ int rawfs_kill(struct rawfs *fs);
 
 /* Leave requests with this opcode unanswered, from the next one on. */
 void rawfs_hold(struct rawfs *fs, uint32_t opcode);
+/* The same, but they are done, and only the answer is missing. */
+void rawfs_hold_answer(struct rawfs *fs, uint32_t opcode);
 /* Answer what is held, and hold no more. 0 is all opcodes. */
 void rawfs_release(struct rawfs *fs, uint32_t opcode);
 /* Waits until @n requests with @opcode are held. -ETIMEDOUT after 20 s. */

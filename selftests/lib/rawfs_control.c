@@ -250,6 +250,13 @@ int rawfs_wait_pending(struct rawfs *fs)
 
 void rawfs_hold(struct rawfs *fs, uint32_t opcode)
 {
+	fs->late = false;
+	fs->hold[opcode] = true;
+}
+
+void rawfs_hold_answer(struct rawfs *fs, uint32_t opcode)
+{
+	fs->late = true;
 	fs->hold[opcode] = true;
 }
 

@@ -126,10 +126,12 @@ static int control(struct rawfs_req *req, const char *text, size_t len)
 		return -EINVAL;
 	memcpy(line, text, len);
 	line[len] = 0;
-	if (sscanf(line, "hold %31s", opcode) == 1) {
+	if (sscanf(line, "hold %31s", opcode) == 1 ||
+	    sscanf(line, "late %31s", opcode) == 1) {
 		n = rawfs_opcode(opcode);
 		if (!n)
 			return -EINVAL;
+		req->fs->late = *line == 'l';
 		req->fs->hold[n] = true;
 		return 0;
 	}

@@ -95,31 +95,60 @@ static void initialized(struct rawfs *fs)
 	fs->ready_fd = -1;
 }
 
-/* Caller holds the lock. @error not 0: end it without doing it. */
-static void answer(struct rawfs *fs, unsigned int instance,
-		   const struct fuse_in_header *h, const void *arg, int error)
+/* Takes over neither @h nor @arg, which have to stay. */
+static struct rawfs_req *req_new(struct rawfs *fs, unsigned int instance,
+				 const struct fuse_in_header *h, const void *arg)
 {
-	struct rawfs_req req = {
-		.fs = fs,
-		.instance = instance,
-		.h = h,
-		.arg = arg,
-		.arg_len = h->len - sizeof(*h),
-		.out = malloc(RAWFS_BUF_SIZE),
-		.looked_up = malloc(RAWFS_BUF_SIZE / sizeof(struct fuse_entry_out) *
-				    sizeof(uint32_t)),
-	};
+	struct rawfs_req *req = calloc(1, sizeof(*req));
 
-	if (!error)
-		error = rawfs_dispatch(&req);
+	req->fs = fs;
+	req->instance = instance;
+	req->h = h;
+	req->arg = arg;
+	req->arg_len = h->len - sizeof(*h);
+	req->out = malloc(RAWFS_BUF_SIZE);
+	req->looked_up = malloc(RAWFS_BUF_SIZE / sizeof(struct fuse_entry_out) *
+				sizeof(uint32_t));
+	return req;
+}
+
+/* Caller holds the lock. */
+static void finish(struct rawfs_req *req, int error)
+{
+	struct rawfs *fs = req->fs;
+	uint32_t opcode = req->h->opcode;
+
 	if (error != RAWFS_NO_REPLY)
-		reply(&req, error);
-	if (h->opcode == FUSE_INIT && !error)
+		reply(req, error);
+	if (opcode == FUSE_INIT && !error)
 		initialized(fs);
-	if (h->opcode < RAWFS_OPCODES)
-		fs->nr_done[h->opcode]++;
-	free(req.out);
-	free(req.looked_up);
+	if (opcode < RAWFS_OPCODES)
+		fs->nr_done[opcode]++;
+	free(req->out);
+	free(req->looked_up);
+	free(req);
+}
+
+/* Caller holds the lock. */
+static void answer(struct rawfs *fs, unsigned int instance,
+		   const struct fuse_in_header *h, const void *arg)
+{
+	struct rawfs_req *req = req_new(fs, instance, h, arg);
+
+	finish(req, rawfs_dispatch(req));
+}
+
+/* Caller holds the lock. @error not 0: end it without doing it. */
+static void answer_held(struct rawfs *fs, struct rawfs_held *held, int error)
+{
+	held->used = false;
+	if (held->done)
+		finish(held->done, error ?: held->error);
+	else if (error)
+		finish(req_new(fs, held->instance, &held->h, held->arg), error);
+	else
+		answer(fs, held->instance, &held->h, held->arg);
+	held->done = NULL;
 }
 
 /* Caller holds the lock. 0 stands for any @opcode, any @unique. */
@@ -134,8 +163,7 @@ void rawfs_answer_held(struct rawfs *fs, uint32_t opcode, uint64_t unique,
 		if (!held->used || (opcode && held->h.opcode != opcode) ||
 		    (unique && held->h.unique != unique))
 			continue;
-		held->used = false;
-		answer(fs, held->instance, &held->h, held->arg, error);
+		answer_held(fs, held, error);
 	}
 	rawfs_notify(fs);
 }
@@ -155,6 +183,10 @@ static bool hold(struct rawfs *fs, unsigned int instance,
 		held->instance = instance;
 		held->h = *h;
 		memcpy(held->arg, h + 1, h->len - sizeof(*h));
+		if (fs->late) {
+			held->done = req_new(fs, instance, &held->h, held->arg);
+			held->error = rawfs_dispatch(held->done);
+		}
 		held->used = true;
 		return true;
 	}
@@ -215,7 +247,7 @@ static void handle(struct worker *w, size_t n)
 			rawfs_impossible(fs, "log: %s", strerror(errno));
 	}
 	if (!hold(fs, w->instance, h))
-		answer(fs, w->instance, h, h + 1, 0);
+		answer(fs, w->instance, h, h + 1);
 	rawfs_notify(fs);
 	unlock(fs);
 }

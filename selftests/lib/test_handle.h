@@ -103,12 +103,26 @@ static inline int th_hold(int fd, pid_t pid)
 	return th_call(fd, FUSECR_IOC_HOLD, &arg) ?: (int)arg.count;
 }
 
+/* How many requests were taken, or -errno. */
+static inline int th_take(int fd)
+{
+	struct fusecr_take arg = { };
+
+	return th_call(fd, FUSECR_IOC_TAKE, &arg) ?: (int)arg.count;
+}
+
 static inline struct fusecr_gate_status th_gate_status(int fd)
 {
 	struct fusecr_gate_status status = { .closed = 99 };
 
 	th_call(fd, FUSECR_IOC_GATE_STATUS, &status);
 	return status;
+}
+
+/* How many requests are kept. */
+static inline int th_kept(int fd)
+{
+	return th_gate_status(fd).kept;
 }
 
 static inline int th_force_open(int fd, uint64_t conn_id)

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "ops.h"
+
+#define NR_PATHS	2
+
+/* In one of two static buffers. */
+static const char *path(const char *dir, const char *name)
+{
+	static char paths[NR_PATHS][512];
+	static unsigned int n;
+	char *p = paths[n++ % NR_PATHS];
+
+	snprintf(p, sizeof(paths[0]), "%s/%s", dir, name);
+	return p;
+}
+
+static int full(ssize_t n, ssize_t want)
+{
+	if (n >= 0 && n != want)
+		errno = EIO;
+	return n == want ? 0 : -1;
+}
+
+#define CALL(name, ...)							\
+	static int call_##name(const char *dir, int fd)			\
+	{								\
+		(void)dir;						\
+		(void)fd;						\
+		return __VA_ARGS__;					\
+	}
+
+static struct stat st;
+static struct statfs stfs;
+static char buf[4096];
+static int opened;		/* and left so */
+static struct flock lock = { .l_type = F_WRLCK, .l_len = 10 };
+
+CALL(lookup, stat(path(dir, "f1"), &st))
+CALL(getattr, fstat(fd, &st))
+CALL(chmod, fchmod(fd, 0640))
+CALL(truncate, ftruncate(fd, 100))
+CALL(readlink, full(readlink(path(dir, "link"), buf, sizeof(buf)), 2))
+CALL(symlink, symlink("f0", path(dir, "new")))
+CALL(mknod, mknod(path(dir, "new"), S_IFREG | 0600, 0))
+CALL(mkdir, mkdir(path(dir, "new"), 0700))
+CALL(unlink, unlink(path(dir, "f2")))
+CALL(rmdir, rmdir(path(dir, "empty")))
+CALL(rename, rename(path(dir, "f2"), path(dir, "new")))
+CALL(rename_over, rename(path(dir, "f2"), path(dir, "f3")))
+CALL(rename2, renameat2(AT_FDCWD, path(dir, "f2"), AT_FDCWD, path(dir, "new"),
+			RENAME_NOREPLACE))
+CALL(link, link(path(dir, "f2"), path(dir, "new")))
+CALL(open, (opened = open(path(dir, "f1"), O_RDONLY | O_CLOEXEC)) < 0 ? -1 : 0)
+CALL(create, (opened = open(path(dir, "new"), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600)) < 0 ? -1 : 0)
+CALL(read, full(pread(fd, buf, 100, 50), 100))
+CALL(append, full(write(fd, "appended", 8), 8))
+CALL(statfs, fstatfs(fd, &stfs))
+CALL(fsync, fsync(fd))
+CALL(setxattr, fsetxattr(fd, "user.x", "value", 5, XATTR_CREATE))
+CALL(getxattr, full(fgetxattr(fd, "user.there", buf, sizeof(buf)), 4))
+CALL(listxattr, flistxattr(fd, buf, sizeof(buf)) > 0 ? 0 : -1)
+CALL(removexattr, fremovexattr(fd, "user.there"))
+CALL(opendir, (opened = open(path(dir, "dir0"), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ? -1 : 0)
+CALL(readdir, syscall(SYS_getdents64, fd, buf, sizeof(buf)) > 0 ? 0 : -1)
+CALL(access, access(path(dir, "f1"), R_OK))
+CALL(fallocate, fallocate(fd, 0, 0, 100000))
+CALL(lseek, full(lseek(fd, 10, SEEK_DATA), 10))
+CALL(setlkw, fcntl(fd, F_SETLKW, &lock))
+
+#define OP(name, opcode, file, flags, there, gone)			\
+	{ #name, #opcode, file, flags, call_##name, there, gone }
+
+const struct op ops[] = {
+	OP(lookup, LOOKUP, NULL, 0, NULL, NULL),
+	OP(getattr, GETATTR, "f1", O_RDONLY, NULL, NULL),
+	OP(chmod, SETATTR, "f1", O_RDONLY, NULL, NULL),
+	OP(truncate, SETATTR, "f1", O_RDWR, NULL, NULL),
+	OP(readlink, READLINK, NULL, 0, NULL, NULL),
+	OP(symlink, SYMLINK, NULL, 0, "new", NULL),
+	OP(mknod, MKNOD, NULL, 0, "new", NULL),
+	OP(mkdir, MKDIR, NULL, 0, "new", NULL),
+	OP(unlink, UNLINK, NULL, 0, NULL, "f2"),
+	OP(rmdir, RMDIR, NULL, 0, NULL, "empty"),
+	OP(rename, RENAME, NULL, 0, "new", "f2"),
+	OP(rename_over, RENAME, NULL, 0, "f3", "f2"),
+	OP(rename2, RENAME2, NULL, 0, "new", "f2"),
+	OP(link, LINK, NULL, 0, "new", NULL),
+	OP(open, OPEN, NULL, 0, NULL, NULL),
+	OP(create, CREATE, NULL, 0, "new", NULL),
+	OP(read, READ, "f1", O_RDONLY | O_DIRECT, NULL, NULL),
+	OP(append, WRITE, "f1", O_WRONLY | O_APPEND, NULL, NULL),
+	OP(statfs, STATFS, "f1", O_RDONLY, NULL, NULL),
+	OP(fsync, FSYNC, "f1", O_RDWR, NULL, NULL),
+	OP(setxattr, SETXATTR, "f1", O_RDWR, NULL, NULL),
+	OP(getxattr, GETXATTR, "f1", O_RDWR, NULL, NULL),
+	OP(listxattr, LISTXATTR, "f1", O_RDWR, NULL, NULL),
+	OP(removexattr, REMOVEXATTR, "f1", O_RDWR, NULL, NULL),
+	OP(opendir, OPENDIR, NULL, 0, NULL, NULL),
+	OP(readdir, READDIR, "dir0", O_RDONLY | O_DIRECTORY, NULL, NULL),
+	OP(access, ACCESS, NULL, 0, NULL, NULL),
+	OP(fallocate, FALLOCATE, "f1", O_RDWR, NULL, NULL),
+	OP(lseek, LSEEK, "f1", O_RDWR, NULL, NULL),
+	OP(setlkw, SETLKW, "f1", O_RDWR, NULL, NULL),
+	{ .name = NULL },
+};
+
+const struct op *op_find(const char *name)
+{
+	for (const struct op *op = ops; op->name; op++)
+		if (!strcmp(op->name, name))
+			return op;
+	return NULL;
+}
+
+int ops_prepare(const char *dir)
+{
+	if (mkdir(path(dir, "empty"), 0700))
+		return -1;
+	return setxattr(path(dir, "f1"), "user.there", "here", 4, 0);
+}
+
+int op_open(const struct op *op, const char *dir)
+{
+	return op->file ? open(path(dir, op->file), op->flags | O_CLOEXEC) : 0;
+}
