@@ -109,3 +109,18 @@ int handle_force_open(uint64_t conn_id)
 	close(fd);
 	return ret;
 }
+
+int handle_take(int fd)
+{
+	struct fusecr_take take = { 0 };
+	int ret = call(fd, FUSECR_IOC_TAKE, &take);
+
+	return ret < 0 ? ret : (int)take.count;
+}
+
+int handle_keep(int fd, const struct fusecr_keep *keep)
+{
+	struct fusecr_keep arg = *keep;
+
+	return call(fd, FUSECR_IOC_KEEP, &arg);
+}

@@ -28,4 +28,8 @@ int handle_sync(int fd, unsigned int seconds);
 int handle_force_open(uint64_t conn_id);
 int handle_gate_status(int fd, struct fusecr_gate_status *status);
 
+/* How many requests were taken, or -errno. */
+int handle_take(int fd);
+int handle_keep(int fd, const struct fusecr_keep *keep);
+
 #endif

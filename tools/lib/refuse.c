@@ -142,7 +142,8 @@ void refuse_request(struct report *r, const struct snapshot *snap,
 {
 	char client[64];
 
-	if (req->state == FUSECR_REQ_FORGET || waits_unread(snap, req))
+	if (req->state == FUSECR_REQ_FORGET || waits_unread(snap, req) ||
+	    (req->state == FUSECR_REQ_KEPT && tree_find(&snap->tree, req->waiter)))
 		return;
 	/* The pid in the request is 0 for who is outside the connection's pid namespace. */
 	if (req->has_waiter)

@@ -12,7 +12,9 @@
 #include "gate.h"
 #include "handle.h"
 
-/* How long the daemons may take to answer what they have been asked. */
+/* How long the daemons may take to answer what they have been asked, */
+#define DRAIN_MS	2000
+/* and how long it may take altogether, with what they keep taken from them. */
 #define CALM_MS		10000
 /* After this a gate opens whatever has become of us. */
 #define GATE_S		120
@@ -82,6 +84,22 @@ static bool drained(const struct dump *d, int ms)
 	return true;
 }
 
+/* Of what is not answered in time, whatever can start over does. */
+static int take_all(struct dump *d)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		const struct served *sv = &d->served[i];
+		int n = handle_take(sv->handle);
+
+		if (n < 0)
+			return n;
+		if (n)
+			surrogate_log("connection %u:%u: %d requests are kept by its daemon",
+				      major(sv->dev), minor(sv->dev), n);
+	}
+	return 0;
+}
+
 /* Why the drain does not end, for whoever has to do something about it. */
 static void object(struct dump *d)
 {
@@ -139,7 +157,7 @@ static int close_all(struct dump *d, const struct exempt *exempt)
 
 int calm(struct dump *d)
 {
-	int64_t end = now_ms() + CALM_MS;
+	int64_t begin = now_ms(), end = begin + CALM_MS;
 	struct exempt exempt = { 0 };
 	int err = find_exempt(d, &exempt);
 	bool calm_now = false;
@@ -158,6 +176,8 @@ int calm(struct dump *d)
 		if (calm_now && !anew)
 			return sync_all(d, end);
 		calm_now = drained(d, LOOK_MS);
+		if (!calm_now && now_ms() > begin + DRAIN_MS)
+			err = take_all(d);
 	}
 	if (!err)
 		object(d);

@@ -422,7 +422,7 @@ static void step_aside(struct dump *d)
 		if (d->p->conn[i].settled)
 			continue;
 		if (sv->model)
-			err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, &r);
+			err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, false, &r);
 		if (!err)
 			err = handle_commit(sv->handle);
 		d->p->conn[i].settled = !err;

@@ -10,6 +10,7 @@
 #include <linux/fuse.h>
 #include <linux/fusecr.h>
 
+#include "attr.h"
 #include "engine.h"
 
 /* Room for a request's header and arguments besides its payload. */
@@ -75,27 +76,6 @@ static enum verdict fail(struct reply *r, int error)
 	return ANSWER;
 }
 
-static void fill_attr(struct fuse_attr *a, const FuseInodeEntry *i)
-{
-	*a = (struct fuse_attr) {
-		.ino = i->orig_ino,
-		.size = i->size,
-		.blocks = i->blocks,
-		.atime = i->atime,
-		.mtime = i->mtime,
-		.ctime = i->ctime,
-		.atimensec = i->atime_nsec,
-		.mtimensec = i->mtime_nsec,
-		.ctimensec = i->ctime_nsec,
-		.mode = i->mode,
-		.nlink = i->nlink,
-		.uid = i->uid,
-		.gid = i->gid,
-		.rdev = i->rdev,
-		.blksize = i->blkbits < 31 ? 1u << i->blkbits : 0,
-	};
-}
-
 static enum verdict do_lookup(struct engine *e, const struct request *q, struct reply *r)
 {
 	size_t len = strnlen(q->arg, q->len);
@@ -109,7 +89,7 @@ static enum verdict do_lookup(struct engine *e, const struct request *q, struct 
 	/* Timeouts stay 0: the real daemon is asked as soon as it is back. */
 	r->out.entry.nodeid = i->nodeid;
 	r->out.entry.generation = i->generation;
-	fill_attr(&r->out.entry.attr, i);
+	attr_fill(&r->out.entry.attr, i);
 	return answer(r, sizeof(r->out.entry));
 }
 
@@ -119,7 +99,7 @@ static enum verdict do_getattr(struct engine *e, const struct request *q, struct
 
 	if (!i)
 		return fail(r, EIO);
-	fill_attr(&r->out.attr.attr, i);
+	attr_fill(&r->out.attr.attr, i);
 	return answer(r, sizeof(r->out.attr));
 }
 

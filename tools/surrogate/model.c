@@ -259,6 +259,11 @@ const struct message_list *model_mounts(const struct model *m)
 	return &m->mounts;
 }
 
+const struct message_list *model_requests(const struct model *m)
+{
+	return &m->requests;
+}
+
 const FuseInodeEntry *model_inode(const struct model *m, uint64_t nodeid)
 {
 	const struct node *node = node_find(m, nodeid);

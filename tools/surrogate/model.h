@@ -24,6 +24,7 @@ const FuseConnEntry *model_conn(const struct model *m);
 const struct message_list *model_devs(const struct model *m);
 const struct message_list *model_files(const struct model *m);
 const struct message_list *model_mounts(const struct model *m);
+const struct message_list *model_requests(const struct model *m);
 
 /* NULL when the kernel did not hold such a node. */
 const FuseInodeEntry *model_inode(const struct model *m, uint64_t nodeid);

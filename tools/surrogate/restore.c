@@ -424,6 +424,16 @@ static int own_all(struct restore *re)
 	return err;
 }
 
+static int devfd_of(uint64_t cookie, const void *arg)
+{
+	const struct rebuilt *rb = arg;
+
+	for (size_t i = 0; i < rb->count; i++)
+		if (rb->instances[i].cookie == cookie)
+			return rb->instances[i].fd;
+	return -1;
+}
+
 static void on_fetch(struct restore *re)
 {
 	struct control_msg m, answer = { .type = CONTROL_FAILED };
@@ -439,9 +449,7 @@ static void on_fetch(struct restore *re)
 
 			if (!dev->has_criu_id || dev->criu_id != (uint32_t)m.value)
 				continue;
-			for (size_t n = 0; n < re->conns[i].count; n++)
-				if (re->conns[i].instances[n].cookie == dev->cookie)
-					fd = re->conns[i].instances[n].fd;
+			fd = devfd_of(dev->cookie, &re->conns[i]);
 		}
 	}
 	if (fd >= 0)
@@ -474,8 +482,9 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 
 	err = await_closes(re, rb);
 	err = err ?: settle_files(rb->handle, rb->model, tree, r);
-	err = err ?: settle_lookups(re->nl, rb->handle, rb->conn_id, rb->model, r);
+	err = err ?: settle_lookups(re->nl, rb->handle, rb->conn_id, rb->model, true, r);
 	err = err ?: settle_conn(rb->handle, rb->model, tree_ns ? tree->tasks[0].pid : 0, r);
+	err = err ?: settle_kept(rb->handle, rb->model, devfd_of, rb, r);
 	if (!err && rb->engine.held) {
 		err = handle_requeue(rb->handle, rb->instances[0].fd, 0);
 		err = err < 0 ? err : 0;

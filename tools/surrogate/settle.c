@@ -5,6 +5,7 @@
 
 #include <linux/fuse.h>
 
+#include "attr.h"
 #include "handle.h"
 #include "names.h"
 #include "settle.h"
@@ -13,6 +14,7 @@ struct lookups {
 	struct model *m;
 	struct report *r;
 	int handle;
+	bool reserve;
 };
 
 static int settle_held(const FuseInodeEntry *i, void *arg)
@@ -40,12 +42,29 @@ static int settle_held(const FuseInodeEntry *i, void *arg)
 	return err;
 }
 
+/* Whether a thread is going to look this node up for a request that is kept. */
+static bool is_named(const struct model *m, uint64_t nodeid)
+{
+	const struct message_list *requests = model_requests(m);
+
+	for (size_t i = 0; i < requests->count; i++) {
+		const FuseRequestEntry *q = (const FuseRequestEntry *)requests->items[i];
+
+		if (q->state == FUSECR_REQ_KEPT && (q->named_0 == nodeid || q->named_1 == nodeid))
+			return true;
+	}
+	return false;
+}
+
 static int forget_rest(uint64_t nodeid, uint64_t nlookup, bool held, void *arg)
 {
 	struct lookups *l = arg;
 	int err;
 
-	if (held)
+	/* One is left for the thread that looks it up again. */
+	if (l->reserve && nlookup && is_named(l->m, nodeid))
+		nlookup--;
+	if (held || !nlookup)
 		return 0;
 	err = handle_forget(l->handle, nodeid, nlookup);
 	if (err)
@@ -54,9 +73,10 @@ static int forget_rest(uint64_t nodeid, uint64_t nlookup, bool held, void *arg)
 	return err;
 }
 
-int settle_lookups(struct nl *nl, int handle, uint64_t conn_id, struct model *m, struct report *r)
+int settle_lookups(struct nl *nl, int handle, uint64_t conn_id, struct model *m, bool reserve,
+		   struct report *r)
 {
-	struct lookups l = { m, r, handle };
+	struct lookups l = { m, r, handle, reserve };
 	int err;
 
 	model_unmark_all(m);
@@ -134,4 +154,67 @@ int settle_conn(int handle, const struct model *m, pid_t pid, struct report *r)
 	if (err)
 		report_add(r, "the connection's counters were not set: %s", strerror(-err));
 	return err;
+}
+
+static void fill_entry(struct fuse_entry_out *entry, const struct model *m, uint64_t nodeid)
+{
+	const FuseInodeEntry *inode = nodeid ? model_inode(m, nodeid) : NULL;
+
+	if (!inode)
+		return;
+	entry->nodeid = nodeid;
+	entry->generation = inode->generation;
+	attr_fill(&entry->attr, inode);
+}
+
+/* The module reads both; an image that says more than it has is refused. */
+static int keep(int handle, const struct model *m, const FuseRequestEntry *q, int devfd)
+{
+	struct fuse_entry_out named[FUSECR_KEEP_NAMES] = { 0 };
+	struct fusecr_keep k = {
+		.fd = devfd,
+		.opcode = q->opcode,
+		.unique = q->unique,
+		.nodeid = q->nodeid,
+		.uid = q->uid,
+		.gid = q->gid,
+		.pid = q->pid,
+		.in_len = q->in_len,
+		.in = (uintptr_t)q->in_data.data,
+		.out_count = q->out_count,
+		.out_size = { q->out_size_0, q->out_size_1 },
+		.out_var = q->out_var,
+		.answered = q->answered,
+		.error = -(int32_t)q->error,
+		.out = (uintptr_t)q->in_data.data + q->in_len,
+		.named = (uintptr_t)named,
+	};
+	uint64_t out = q->answered && !q->error ? (uint64_t)q->out_size_0 + q->out_size_1 : 0;
+
+	if (q->in_data.len != q->in_len + out)
+		return -EBADMSG;
+	fill_entry(&named[0], m, q->named_0);
+	fill_entry(&named[1], m, q->named_1);
+	return handle_keep(handle, &k);
+}
+
+int settle_kept(int handle, const struct model *m, int (*devfd)(uint64_t cookie, const void *arg),
+		const void *arg, struct report *r)
+{
+	const struct message_list *requests = model_requests(m);
+
+	for (size_t i = 0; i < requests->count; i++) {
+		const FuseRequestEntry *q = (const FuseRequestEntry *)requests->items[i];
+		int err;
+
+		if (q->state != FUSECR_REQ_KEPT)
+			continue;
+		err = keep(handle, m, q, devfd(q->dev, arg));
+		if (err) {
+			report_add(r, "%s, unique %lu, of thread %u, which the daemon had not answered, was not kept: %s",
+				   opcode_name(q->opcode), (unsigned long)q->unique, q->pid, strerror(-err));
+			return err;
+		}
+	}
+	return 0;
 }

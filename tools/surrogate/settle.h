@@ -12,12 +12,21 @@
  * Lookup counts: a node that the kernel holds gets the daemon's count, one that
  * it does not hold is forgotten as often as the daemon counts (sent at commit).
  */
-int settle_lookups(struct nl *nl, int handle, uint64_t conn_id, struct model *m, struct report *r);
+int settle_lookups(struct nl *nl, int handle, uint64_t conn_id, struct model *m, bool reserve,
+		   struct report *r);
 
 /* Open files of the restored tasks get the daemon's handles. */
 int settle_files(int handle, const struct model *m, const struct tree *tree, struct report *r);
 
 /* Counters, latched no_* bits, and the pid namespace of task pid (0: keep). */
 int settle_conn(int handle, const struct model *m, pid_t pid, struct report *r);
+
+/*
+ * What the daemon had not answered: its answer goes to the thread that asks again.
+ * After settle_conn(), which says in which pid namespace the threads are numbered.
+ * @devfd names the descriptor for an instance of the image, or is negative.
+ */
+int settle_kept(int handle, const struct model *m, int (*devfd)(uint64_t cookie, const void *arg),
+		const void *arg, struct report *r);
 
 #endif
