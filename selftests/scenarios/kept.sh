@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2086,SC2154
+#
+# A daemon that has read a request and does not answer it: after the checkpoint
+# it is asked once, and the program has one result.
+
+# kept_start OPERATION OPCODE [OPTION...] - the program waits for the daemon.
+kept_start() {
+	local op=$1 opcode=$2
+	shift 2
+	daemon_start rawd -W -H "$opcode" -e 0 -a 0 "$@"
+	program_start asker "asker $op $MNT $IN/asker"
+	rawd_stats >"$T/stats.0"
+	rawd_signal
+	tell asker go
+	until_true kept_asked "$opcode" || fail "$opcode does not come"
+}
+
+# It begins to hold, or lets go.
+rawd_signal() {
+	kill -USR2 "$(find_task rawd)"
+}
+
+# A look at the running tree objects to it.
+kept_asked() {
+	fusecr dump --pid "$PID" -D "$T/look" 2>&1 | grep -q "in flight: $1,"
+}
+
+# kept_once OPCODE - the daemon was asked once. Of what a look at its counters
+# asks for itself there is more.
+kept_once() {
+	local n
+	expect asker "done"
+	rawd_stats >"$T/stats.1"
+	grep -qx 'duplicates 0' "$T/stats.1" || fail "requests came twice: $(old_uniques)"
+	n=$(awk -v op="$1" '
+		$1 != "op" || $2 != op { next }
+		NR == FNR { before = $3; next }
+		{ print $3 - before }
+	' "$T"/stats.[01])
+	case $1 in
+	LOOKUP | GETATTR | OPEN | READ)
+		[ "$n" -ge 1 ]
+		;;
+	*)
+		[ "$n" = 1 ]
+		;;
+	esac || fail "the daemon was asked for $1 $n times"
+	tell asker quit
+}
+
+# kept PLACE OPERATION OPCODE [OPTION...]
+kept() {
+	local place=$1 op=$2 opcode=$3
+	shift 3
+	place_new $place
+	tree_start
+	kept_start $op $opcode "$@"
+	step "--leave-running"
+	tool_dump $T/img.running --leave-running || fail "the checkpoint failed"
+	expect_no_trace
+	step "checkpoint"
+	checkpoint $T/img
+	step "restore"
+	restore $T/img
+	rawd_signal
+	kept_once $opcode
+}
+
+# The daemon has done it already: to do it again would fail, or do it twice.
+kept_late() {
+	kept "$@" -L
+}
+
+while read -r op opcode; do
+	scenario kept-host-$op kept_late host $op $opcode
+done <<'END'
+lookup LOOKUP
+getattr GETATTR
+chmod SETATTR
+truncate SETATTR
+readlink READLINK
+symlink SYMLINK
+mknod MKNOD
+mkdir MKDIR
+unlink UNLINK
+rmdir RMDIR
+rename RENAME
+rename_over RENAME
+rename2 RENAME2
+link LINK
+open OPEN
+create CREATE
+read READ
+append WRITE
+statfs STATFS
+fsync FSYNC
+setxattr SETXATTR
+getxattr GETXATTR
+listxattr LISTXATTR
+removexattr REMOVEXATTR
+opendir OPENDIR
+readdir READDIR
+access ACCESS
+fallocate FALLOCATE
+lseek LSEEK
+END
+
+# It has not; and from inside a container.
+scenario kept-host-mkdir-undone kept host mkdir MKDIR
+scenario kept-host-append-undone kept host append WRITE
+scenario kept-runc-mkdir kept_late runc mkdir MKDIR
+scenario kept-runc-append kept_late runc append WRITE
