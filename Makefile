@@ -10,6 +10,7 @@
 #   make check                all tests, in virtual machines (as root)
 #   make check-all            the same on every kernel, and DKMS
 #   make check-debug          the same on kernels with KASAN, lockdep, kmemleak, ...
+#   make check-load           checkpoints of busy trees by the hundred
 #   make lint                 what static analysis has to say (as root)
 #   make demo                 a checkpoint and a restore of sshfs to look at
 #   make bench                numbers
@@ -66,7 +67,7 @@ MAN_SRC := $(wildcard Documentation/*.scd)
 MAN := $(MAN_SRC:Documentation/%.scd=$(BUILD)/%)
 
 .PHONY: all tools man module module-clean install uninstall deps \
-	check-all check-debug dkms-source dkms-install dkms-remove deb \
+	check-all check-debug check-load dkms-source dkms-install dkms-remove deb \
 	selftests check lint demo bench fuzz clean FORCE
 .DELETE_ON_ERROR:
 
@@ -204,6 +205,12 @@ check-all:
 # Kernels are built, once; allocations fail, a million calls are made up: longer.
 check-debug:
 	@selftests/check -d
+
+# Whatever a kernel makes of them, the others are tried.
+check-load:
+	@status=0; for kernel in 6.1 6.12 7.3; do \
+		selftests/scenarios/run -k $$kernel -f load -t 36000 || status=1; \
+	done; exit $$status
 
 lint:
 	@selftests/lint

@@ -327,6 +327,11 @@ holder_start() {
 	program_start "$1" "holder $2 $3 $IN/$1"
 }
 
+# hammer_start NAME WORKERS
+hammer_start() {
+	program_start "$1" "hammer $2 $MNT $IN/$1"
+}
+
 # expect NAME LINE - what the program says next.
 expect() {
 	local line
@@ -471,6 +476,26 @@ cycle() {
 	[ "$DAEMON" != rawd ] || { rawd_stats >"$stats.1" && expect_quiet "$stats".[01]; }
 	step "go on"
 	clients_check "$@"
+}
+
+# busy_rounds RUNNING CYCLES - so many checkpoints that leave the tree running,
+# then so many with a restore.
+busy_rounds() {
+	local running=$1 cycles=$2 n
+	for ((n = 1; n <= running; n++)); do
+		step "checkpoint $n"
+		rm -rf "$T/img.running"
+		tool_dump "$T/img.running" --leave-running || fail "checkpoint $n failed"
+		expect_no_trace
+		clients_check h
+	done
+	for ((n = 1; n <= cycles; n++)); do
+		step "cycle $n"
+		rm -rf "$T/img"
+		checkpoint "$T/img"
+		restore "$T/img"
+		clients_check h
+	done
 }
 
 leave_running() {

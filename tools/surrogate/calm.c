@@ -91,8 +91,11 @@ static int take_all(struct dump *d)
 		const struct served *sv = &d->served[i];
 		int n = handle_take(sv->handle);
 
-		if (n < 0)
+		if (n < 0) {
+			report_add(&d->s->report, "connection %u:%u: what its daemon keeps could not be taken over: %s",
+				   major(sv->dev), minor(sv->dev), strerror(-n));
 			return n;
+		}
 		if (n)
 			surrogate_log("connection %u:%u: %d requests are kept by its daemon",
 				      major(sv->dev), minor(sv->dev), n);
@@ -173,8 +176,10 @@ int calm(struct dump *d)
 		if (anew < 0)
 			return anew;
 		/* Twice: who is new now was not at rest when the others were. */
-		if (calm_now && !anew)
+		if (calm_now && !anew) {
+			surrogate_log("the clients came to rest in %ld ms", (long)(now_ms() - begin));
 			return sync_all(d, end);
+		}
 		calm_now = drained(d, LOOK_MS);
 		if (!calm_now && now_ms() > begin + DRAIN_MS)
 			err = take_all(d);

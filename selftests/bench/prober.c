@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * prober - programs that use a mount without a pause, and time each system call.
+ *
+ *	prober WORKERS MOUNT CONTROL
+ *
+ * Says "ready" to the FIFO CONTROL.out, then answers each line from CONTROL.cmd:
+ *	reset	forgets what was measured; "ok"
+ *	tell	the longest system call since then in ms, and how many there were
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WORKERS_MAX	64
+#define SIZE		4096
+
+/* In memory that the workers share with their parent. */
+static struct worker {
+	atomic_ulong longest;	/* ns */
+	atomic_ulong calls;
+} *workers;
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+static void note(struct worker *w, uint64_t begin, int failed)
+{
+	uint64_t took = now() - begin;
+
+	if (failed)
+		_exit(1);
+	if (took > w->longest)
+		w->longest = took;
+	w->calls++;
+}
+
+#define TIMED(w, call) do {						\
+	uint64_t begin = now();						\
+									\
+	note(w, begin, (call) < 0);					\
+} while (0)
+
+static void work(struct worker *w, const char *path)
+{
+	static char buf[SIZE];
+	struct stat st;
+	int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		_exit(1);
+	for (;;) {
+		TIMED(w, pwrite(fd, buf, SIZE, 0));
+		TIMED(w, fsync(fd));
+		TIMED(w, pread(fd, buf, SIZE, 0));
+		TIMED(w, stat(path, &st));
+	}
+}
+
+static FILE *open_control(const char *control, const char *suffix)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s.%s", control, suffix);
+	f = fopen(path, "r+e");
+	if (!f) {
+		perror(path);
+		exit(2);
+	}
+	setlinebuf(f);
+	return f;
+}
+
+static void answer(FILE *out, int n, int reset)
+{
+	unsigned long longest = 0, calls = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (reset) {
+			workers[i].longest = 0;
+			workers[i].calls = 0;
+		}
+		if (workers[i].longest > longest)
+			longest = workers[i].longest;
+		calls += workers[i].calls;
+	}
+	if (reset)
+		fprintf(out, "ok\n");
+	else
+		fprintf(out, "%lu %lu\n", longest / 1000000, calls);
+}
+
+int main(int argc, char **argv)
+{
+	char path[PATH_MAX], line[64];
+	int n = argc == 4 ? atoi(argv[1]) : 0;
+	FILE *in, *out;
+
+	if (n < 1 || n > WORKERS_MAX) {
+		fprintf(stderr, "usage: prober WORKERS MOUNT CONTROL\n");
+		return 2;
+	}
+	in = open_control(argv[3], "cmd");
+	out = open_control(argv[3], "out");
+	workers = mmap(NULL, sizeof(*workers) * WORKERS_MAX, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (workers == MAP_FAILED)
+		return 2;
+	for (int i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/probe%d", argv[2], i);
+		if (!fork())
+			work(&workers[i], path);
+	}
+	fprintf(out, "ready\n");
+	while (fgets(line, sizeof(line), in))
+		answer(out, n, !strcmp(line, "reset\n"));
+	return 0;
+}

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2086,SC2153,SC2154
+#
+# Long: busy clients, and again and again a checkpoint, or one that is killed.
+# LOAD divides the numbers.
+
+# times N - so often, but at least once.
+times() {
+	local n=$(($1 / ${LOAD:-1}))
+	echo $((n > 0 ? n : 1))
+}
+
+load_start() {
+	# shellcheck disable=SC2046
+	place_new host $(daemon_programs "$1")
+	tree_start
+	daemon_start "$@"
+	hammer_start h 8
+}
+
+load_busy() {
+	load_start "$@"
+	busy_rounds "$(times 100)" "$(times 20)"
+	clients_quit h
+}
+scenario load-rawd load_busy rawd
+scenario load-rawd-writeback load_busy rawd -I 0x10000
+scenario load-bindfs load_busy bindfs
+scenario load-sshfs load_busy sshfs
+
+# Lines that print whom to kill: the surrogate that does the work, the one that
+# watches it, or the tool.
+victim() {
+	local pid parent
+	for pid in $(pidof fusecr); do
+		parent=$(sed -n 's/^PPid:\t//p' "/proc/$pid/status" 2>/dev/null) || continue
+		case $1-$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)-$(cat "/proc/$parent/comm" 2>/dev/null) in
+		tool-*checkpoint*-* | worker-*surrogate*-fusecr | guard-*surrogate*-criu)
+			echo "$pid"
+			return
+			;;
+		esac
+	done
+}
+
+no_criu() {
+	! grep -qx criu /proc/[0-9]*/comm 2>/dev/null
+}
+
+# Somewhere in the three seconds that a checkpoint takes. CRIU itself is not
+# killed: its code in the tasks would not survive that, with FUSE or without.
+load_killed() {
+	local who=$1 n pid target hit=0
+	load_start rawd
+	for ((n = $(times 50); n > 0; n--)); do
+		rm -rf "$T/img"
+		tool_dump "$T/img" --leave-running &
+		pid=$!
+		sleep "$((RANDOM % 3)).$((RANDOM % 10))"
+		target=$(victim "$who")
+		if [ -n "$target" ] && kill -KILL "$target" 2>/dev/null; then
+			hit=$((hit + 1))
+		fi
+		wait $pid || :
+		until_true no_criu || fail "criu is left"
+		expect_no_trace
+		clients_check h
+	done
+	[ $hit -gt 0 ] || fail "nothing was killed"
+	step "$hit killed"
+	tool_dump "$T/img" --leave-running || fail "the next checkpoint failed"
+	clients_check h
+	clients_quit h
+}
+for who in worker guard tool; do
+	scenario load-killed-$who load_killed $who
+done
