@@ -205,7 +205,8 @@ static bool answer_lookup(struct fusecr_kept *k, struct kept_name *n,
 
 static bool is_mine(const struct fusecr_kept *k, const struct fuse_iqueue *fiq)
 {
-	return fl_conn_iqueue(k->fc) == fiq && k->tid == task_pid(current);
+	return fl_conn_iqueue(k->fc) == fiq && k->tid == task_pid(current) &&
+	       kept_is_open(k);
 }
 
 bool fusecr_keep_concerns(const struct fuse_iqueue *fiq,
@@ -334,6 +335,13 @@ static void *input_of(const struct fuse_req *req, u32 *len)
 	return in;
 }
 
+/* What was to be read ahead: the thread reads a page now, and nothing else. */
+static bool is_outdated(const struct fusecr_kept *k, const struct fuse_in_header *h)
+{
+	return h->opcode == FUSE_READ && k->h.opcode == FUSE_READ &&
+	       h->nodeid == k->h.nodeid;
+}
+
 bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
 {
 	const struct fuse_in_header *h = fl_req_in_h(req);
@@ -358,6 +366,10 @@ bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
 			done = answer_lookup(k, name, req);
 			let_go(k);
 			break;
+		}
+		if (is_outdated(k, h)) {
+			kept_finish(k, KEPT_GIVEN_UP);
+			k = NULL;
 		}
 	}
 	kvfree(in);

@@ -294,10 +294,14 @@ static void proxy_end(struct fusecr_kept *k, int error)
 		wake_up_all(&kept_answered);
 		break;
 	case KEPT_GIVEN_UP:
+		list_del(&k->entry);
 		last = give_back;
 		break;
-	case KEPT_NEW:
 	case KEPT_CLAIMED:
+		list_del(&k->entry);
+		last = free_later;
+		break;
+	case KEPT_NEW:
 		last = free_later;
 		break;
 	case KEPT_ANSWERED:
@@ -428,7 +432,8 @@ void kept_finish(struct fusecr_kept *k, enum kept_state state)
 	spin_lock(&kept_lock);
 	answered = k->state == KEPT_ANSWERED;
 	k->state = state;
-	list_del(&k->entry);
+	if (answered)
+		list_del(&k->entry);
 	spin_unlock(&kept_lock);
 	if (answered)
 		fusecr_defer(state == KEPT_GIVEN_UP ? give_back : free_later, k);
@@ -473,24 +478,32 @@ static void interrupt(struct fusecr_kept *k)
 	spin_unlock(fl_conn_dev_lock(k->fc));
 }
 
-static void look(struct work_struct *work)
+/* One that is, not to be claimed any more. */
+static struct fusecr_kept *next_over(void)
 {
-	struct fusecr_kept *k, *next;
-	LIST_HEAD(over);
-	bool more;
+	struct fusecr_kept *k, *found = NULL;
 
 	spin_lock(&kept_lock);
-	list_for_each_entry_safe(k, next, &kept_list, entry)
-		if (!k->claiming && is_over(k))
-			list_move(&k->entry, &over);
-	more = !list_empty(&kept_list);
+	list_for_each_entry(k, &kept_list, entry)
+		if (kept_is_open(k) && !k->claiming && is_over(k)) {
+			k->claiming = true;
+			found = k;
+			break;
+		}
 	spin_unlock(&kept_lock);
-	list_for_each_entry_safe(k, next, &over, entry) {
+	return found;
+}
+
+static void look(struct work_struct *work)
+{
+	struct fusecr_kept *k;
+
+	while ((k = next_over())) {
 		if (READ_ONCE(k->state) == KEPT_WAITING)
 			interrupt(k);
 		kept_finish(k, KEPT_GIVEN_UP);
 	}
-	if (more)
+	if (!list_empty(&kept_list))
 		schedule_delayed_work(&look_work, LOOK);
 }
 
@@ -598,7 +611,8 @@ int fusecr_keep_walk(const struct fusecr_conn *conn,
 
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry) {
-		if (k->fc != conn->fc || i++ < cursor->index)
+		if (k->fc != conn->fc || !kept_is_open(k) ||
+		    i++ < cursor->index)
 			continue;
 		/* Another one is there now. */
 		if (cursor->unique != k->h.unique)
@@ -771,7 +785,7 @@ unsigned int fusecr_keep_count(const struct fusecr_conn *conn)
 
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry)
-		n += k->fc == conn->fc;
+		n += k->fc == conn->fc && kept_is_open(k);
 	spin_unlock(&kept_lock);
 	return n;
 }
@@ -783,7 +797,7 @@ unsigned int fusecr_keep_proxies(const struct fuse_conn *fc)
 
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry)
-		n += k->fc == fc && k->state == KEPT_WAITING;
+		n += k->fc == fc && k->state != KEPT_ANSWERED;
 	spin_unlock(&kept_lock);
 	return n;
 }

@@ -37,7 +37,7 @@ struct kept_name {
 #define KEPT_NAMES	2
 
 struct fusecr_kept {
-	struct list_head entry;		/* on kept_list, unless KEPT_NEW */
+	struct list_head entry;		/* on kept_list: not KEPT_NEW */
 	struct fuse_conn *fc;		/* counted */
 	struct super_block *sb;		/* only while the thread uses the mount */
 	struct fusecr_hook *hook;
@@ -57,6 +57,12 @@ struct fusecr_kept {
 	unsigned long args[];		/* struct fuse_args of the proxy */
 };
 
+/* Whether its thread may still ask again. */
+static inline bool kept_is_open(const struct fusecr_kept *k)
+{
+	return k->state == KEPT_WAITING || k->state == KEPT_ANSWERED;
+}
+
 extern spinlock_t kept_lock;
 extern struct list_head kept_list;
 extern wait_queue_head_t kept_answered;
@@ -75,7 +81,7 @@ int kept_place(struct fusecr_kept *k, struct fuse_dev *fud);
 void kept_end_proxy(struct fusecr_kept *k);
 /* The thread is @tid's from now on; watched until it is gone. */
 void kept_start(struct fusecr_kept *k);
-/* Takes it off the list, in a state that is final, and frees it when it can. */
+/* Sets a state that is final.  The record goes with the proxy. */
 void kept_finish(struct fusecr_kept *k, enum kept_state state);
 /* Finds the names in the input. */
 void kept_find_names(struct fusecr_kept *k);

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A READ into the page cache that a server keeps: read ahead or not, the reader
+ * gets the bytes, and no error of ours stays with the file.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "kselftest_harness.h"
+#include "test_handle.h"
+#include "test_util.h"
+
+#define DRAIN_MS	5000
+#define BYTES		3000
+
+FIXTURE(read) {
+	struct rawfs *fs;
+	struct tnl nl;
+	int fd;
+	struct test_client client;
+};
+
+FIXTURE_VARIANT(read) {
+	uint32_t flags;		/* of INIT */
+	bool before;		/* answered before the client goes on */
+};
+
+FIXTURE_VARIANT_ADD(read, ahead) {
+	.flags = FUSE_ASYNC_READ,
+};
+
+FIXTURE_VARIANT_ADD(read, ahead_answered) {
+	.flags = FUSE_ASYNC_READ,
+	.before = true,
+};
+
+FIXTURE_VARIANT_ADD(read, alone) {
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(read, alone_answered) {
+	.flags = 0,
+	.before = true,
+};
+
+/* All of it, and all of it again. */
+static int reader(void *arg)
+{
+	const struct rawfs *fs = arg;
+	uint64_t nodeid = rawfs_nodeid(rawfs_index(fs, "f1"));
+	int fd = open(test_path(fs, "f1"), O_RDONLY | O_CLOEXEC), i, n;
+	unsigned char buf[BYTES];
+
+	if (fd < 0)
+		return -errno;
+	for (n = 0; n < 2; n++) {
+		if (pread(fd, buf, BYTES, 0) != BYTES)
+			return -EIO;
+		for (i = 0; i < BYTES; i++)
+			if (buf[i] != rawfs_byte(nodeid, i))
+				return -EBADMSG;
+	}
+	return close(fd) ? -errno : 0;
+}
+
+FIXTURE_SETUP(read)
+{
+	struct rawfs_config config;
+
+	rawfs_defaults(&config);
+	config.init.flags = variant->flags;
+	ASSERT_EQ(0, test_own_mounts());
+	self->fs = rawfs_up(&config, false);
+	ASSERT_NE(NULL, self->fs);
+	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_LE(BYTES, rawfs_node(self->fs, "f1")->attr.size);
+	ASSERT_EQ(0, tnl_open(&self->nl));
+	self->fd = th_attach(tnl_conn_id(&self->nl, self->fs->dev));
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(read)
+{
+	close(self->fd);
+	rawfs_release(self->fs, 0);
+	test_client_kill(&self->client);
+	EXPECT_STREQ("", self->nl.leak);
+	tnl_close(&self->nl);
+	EXPECT_EQ(0, rawfs_down(self->fs));
+}
+
+static bool drained(int fd, int ms)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pfd, 1, ms) == 1 && pfd.revents == POLLIN;
+}
+
+TEST_F(read, is_kept)
+{
+	int i, n = 0;
+
+	rawfs_hold(self->fs, FUSE_READ);
+	ASSERT_EQ(0, test_client_start(&self->client, reader, self->fs));
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_READ, 1));
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	ASSERT_LE(0, th_hold(self->fd, self->client.pid));
+	/* Who waited for pages asks by himself, and is taken from then. */
+	for (i = 0; i < DRAIN_MS && !drained(self->fd, 1); i++)
+		n += th_take(self->fd);
+	ASSERT_TRUE(drained(self->fd, 0));
+	EXPECT_LE(1, n);
+	EXPECT_EQ(1, th_kept(self->fd));
+	if (variant->before) {
+		rawfs_release(self->fs, 0);
+		ASSERT_EQ(0, rawfs_wait_op(self->fs, FUSE_READ,
+					   self->fs->nr_op[FUSE_READ]));
+	}
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	for (i = 0; i < DRAIN_MS && th_kept(self->fd); i++)
+		test_nap(1);
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&self->client));
+	EXPECT_EQ(0, self->fs->duplicates);
+	EXPECT_EQ(0, self->fs->interrupts);
+}
+
+TEST_HARNESS_MAIN
