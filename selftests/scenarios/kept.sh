@@ -16,11 +16,6 @@ kept_start() {
 	until_true kept_asked "$opcode" || fail "$opcode does not come"
 }
 
-# It begins to hold, or lets go.
-rawd_signal() {
-	kill -USR2 "$(find_task rawd)"
-}
-
 # A look at the running tree objects to it.
 kept_asked() {
 	fusecr dump --pid "$PID" -D "$T/look" 2>&1 | grep -q "in flight: $1,"

@@ -545,6 +545,11 @@ rawd_file() {
 		fail "rawd does not answer"
 }
 
+# With -W: it begins to hold, or lets go.
+rawd_signal() {
+	kill -USR2 "$(find_task rawd)"
+}
+
 rawd_stats() {
 	local text
 	text=$(rawd_file stats)

@@ -71,19 +71,19 @@ exe_on_mount() {
 }
 scenario refuse-exe exe_on_mount
 
-held_by_rawd() {
-	rawd_stats | grep -q '^held'
-}
-
-# Read by the daemon, and not answered.
+# Read by the daemon, and not answered: close() does not start over.
 in_flight() {
-	tree_with rawd -H STATFS
-	tree_spawn "/usr/bin/stat -f $MNT >/dev/null"
-	until_true held_by_rawd || fail "no request is held"
-	refused 'connection 0:[0-9]* (fuse): request in flight: STATFS, unique [0-9]*, node 1, pid [0-9]* (stat), processing' c1
-	echo release >"$MNT/.ctl"
-	until_true not held_by_rawd
-	until_true not find_task stat >/dev/null
+	tree_with rawd -W -H FLUSH
+	rawd_signal
+	tree_spawn "/bin/cat $MNT/f0 >/dev/null"
+	until_true fusecr_counts processing || fail "no request is held"
+	tool_dump "$T/img" && fail "dumped"
+	grep 'connection 0:[0-9]* (fuse): request in flight: FLUSH, unique [0-9]*, node [0-9]*, pid [0-9]* (cat), processing' \
+		"$T/tool.log" || fail "the request is not named"
+	rawd_signal
+	expect_unharmed c1
+	rm -r "$T/img"
+	until_true not find_task cat >/dev/null
 	accepted c1
 }
 scenario refuse-in-flight in_flight
