@@ -205,8 +205,7 @@ static bool answer_lookup(struct fusecr_kept *k, struct kept_name *n,
 
 static bool is_mine(const struct fusecr_kept *k, const struct fuse_iqueue *fiq)
 {
-	return fl_conn_iqueue(k->fc) == fiq && k->tid == task_pid(current) &&
-	       kept_is_open(k);
+	return fl_conn_iqueue(k->fc) == fiq && k->tid == task_pid(current);
 }
 
 bool fusecr_keep_concerns(const struct fuse_iqueue *fiq,

@@ -120,15 +120,14 @@ static struct waiters *look_at_waiters(const struct fusecr_gate *gate)
 	return w;
 }
 
-/* Proxies of what is kept are not under way. */
 static u32 background(const struct fuse_conn *fc)
 {
-	u32 n, proxies = fusecr_keep_proxies(fc);
+	u32 n;
 
 	spin_lock(fl_conn_bg_lock(fc));
 	n = *fl_conn_num_background(fc);
 	spin_unlock(fl_conn_bg_lock(fc));
-	return n - min(n, proxies);
+	return n;
 }
 
 bool fusecr_gate_is_closed(const struct fusecr_gate *gate)

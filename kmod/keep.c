@@ -57,6 +57,8 @@ struct fusecr_kept *kept_new(const struct fusecr_conn *conn,
 	}
 	k->fc = fuse_conn_get(conn->fc);
 	k->sb = conn->sb;
+	atomic_inc(&k->sb->s_active);
+	kept_pin(k, h->nodeid);
 	k->h = *h;
 	k->in_len = in_len;
 	k->answer = *room;
@@ -72,11 +74,41 @@ struct fusecr_kept *kept_new(const struct fusecr_conn *conn,
 	return k;
 }
 
+/*
+ * The system call that starts over has let go of everything: caches could be
+ * dropped, the node be forgotten while the daemon works on it, and be another
+ * when the thread asks again.
+ */
+bool kept_pin(struct fusecr_kept *k, u64 nodeid)
+{
+	struct inode *inode = nodeid ? fusecr_inode_find(k->sb, nodeid) : NULL;
+	unsigned int i;
+
+	for (i = 0; inode && i < KEPT_INODES; i++)
+		if (!k->inodes[i]) {
+			k->inodes[i] = inode;
+			return true;
+		}
+	fusecr_inode_put(inode);
+	return inode;
+}
+
+static void deactivate(void *sb)
+{
+	deactivate_super(sb);
+}
+
 void kept_free(struct fusecr_kept *k)
 {
+	unsigned int i;
+
 	if (!k)
 		return;
 	fusecr_hook_put(k->hook);
+	for (i = 0; i < KEPT_INODES; i++)
+		fusecr_inode_put(k->inodes[i]);
+	if (!atomic_add_unless(&k->sb->s_active, -1, 1))
+		fusecr_defer(deactivate, k->sb);
 	fuse_conn_put(k->fc);
 	put_pid(k->tid);
 	kvfree(k->in);
@@ -95,6 +127,12 @@ static void name_at(struct fusecr_kept *k, unsigned int i, u64 parent, u32 offse
 	k->names[i].parent = parent;
 	k->names[i].name = name;
 	k->names[i].len = strnlen(name, k->in_len - offset);
+}
+
+static void pin_first(struct fusecr_kept *k)
+{
+	if (k->in_len >= sizeof(u64))
+		kept_pin(k, *(u64 *)k->in);
 }
 
 void kept_find_names(struct fusecr_kept *k)
@@ -118,6 +156,7 @@ void kept_find_names(struct fusecr_kept *k)
 		break;
 	case FUSE_LINK:
 		name_at(k, 0, k->h.nodeid, sizeof(struct fuse_link_in));
+		pin_first(k);
 		break;
 	case FUSE_RENAME2:
 		first = sizeof(struct fuse_rename2_in);
@@ -127,6 +166,7 @@ void kept_find_names(struct fusecr_kept *k)
 		if (k->in_len < first)
 			break;
 		name_at(k, 0, k->h.nodeid, first);
+		pin_first(k);
 		/* Both start with the new directory. */
 		name_at(k, 1, *(u64 *)k->in, first + k->names[0].len + 1);
 		break;
@@ -135,7 +175,7 @@ void kept_find_names(struct fusecr_kept *k)
 
 /* --- what an answer brought that nobody wants ------------------------------------ */
 
-static void forget(struct fusecr_kept *k, u64 nodeid)
+static void forget(const struct fusecr_kept *k, u64 nodeid)
 {
 	struct fusecr_forgets forgets = { };
 
@@ -145,9 +185,10 @@ static void forget(struct fusecr_kept *k, u64 nodeid)
 	fusecr_forgets_free(&forgets);
 }
 
-static void forget_plus(struct fusecr_kept *k)
+static void forget_plus(const struct fusecr_kept *k)
 {
-	const void *at = k->out, *end = at + k->answer.size[0];
+	const void *at = k->out;
+	const void *end = at + (k->answer.count ? k->answer.size[0] : 0);
 
 	while (end - at >= FUSE_NAME_OFFSET_DIRENTPLUS) {
 		const struct fuse_direntplus *d = at;
@@ -164,12 +205,24 @@ static void forget_plus(struct fusecr_kept *k)
 
 struct release {
 	struct fuse_release_in in;
+	struct fuse_conn *fc;		/* stays until all is answered */
+	struct fusecr_forgets forgets;	/* then */
 	unsigned long args[];
 };
 
+static void release_free(struct release *r)
+{
+	fusecr_forgets_free(&r->forgets);
+	kfree(r);
+	module_put(THIS_MODULE);
+}
+
 static void release_end(void *args)
 {
-	kfree(container_of(args, struct release, args));
+	struct release *r = container_of(args, struct release, args);
+
+	fusecr_forgets_queue(&r->forgets, r->fc);
+	release_free(r);
 }
 
 static void release_end_6_1(struct fuse_mount *fm, struct fuse_args *args, int error)
@@ -190,15 +243,16 @@ static void set_end(struct fuse_args *args, fl_end_fn with_mount,
 }
 
 /* In the background and as nobody: it does not block and needs no room. */
-static int send(const struct fusecr_conn *conn, struct fuse_args *args)
+static int send(const struct fusecr_kept *k, struct fuse_args *args)
 {
 	fl_bit_set(args, FL_ARGS_FORCE, true);
 	fl_bit_set(args, FL_ARGS_NOCREDS, true);
-	return fuse_simple_background(conn->sb->s_fs_info, args, GFP_KERNEL);
+	return fuse_simple_background(k->sb->s_fs_info, args, GFP_KERNEL);
 }
 
-static void release(const struct fusecr_kept *k, const struct fusecr_conn *conn,
-		    u64 nodeid, u64 fh)
+/* @forgets: a node that goes with the handle, and not before it. */
+static void release(const struct fusecr_kept *k, u64 nodeid, u64 fh,
+		    bool forgets)
 {
 	bool dir = k->h.opcode == FUSE_OPENDIR;
 	struct release *r = kzalloc(sizeof(*r) + fl_size(FL_ARGS), GFP_KERNEL);
@@ -206,6 +260,11 @@ static void release(const struct fusecr_kept *k, const struct fusecr_conn *conn,
 
 	if (!r)
 		return;
+	/* The daemon may take any time to answer it. */
+	__module_get(THIS_MODULE);
+	r->fc = k->fc;
+	if (forgets && nodeid > FUSE_ROOT_ID)
+		fusecr_forgets_add(&r->forgets, nodeid, 1);
 	r->in.fh = fh;
 	if (k->in_len >= sizeof(u32))
 		r->in.flags = *(u32 *)k->in;
@@ -215,31 +274,46 @@ static void release(const struct fusecr_kept *k, const struct fusecr_conn *conn,
 	*fl_args_in_numargs(args) = 1;
 	fl_args_set_in(args, 0, sizeof(r->in), &r->in);
 	set_end(args, release_end_6_1, release_end_7_3);
-	if (send(conn, args))
-		kfree(r);
+	if (send(k, args))
+		release_free(r);
 }
 
-static void give_back_to(struct fusecr_kept *k, const struct fusecr_conn *conn)
+/* One argument of the answer; NULL when it has less than @size bytes. */
+static const void *answer_at(const struct fusecr_kept *k, u32 nth, u32 size)
 {
-	const struct fuse_entry_out *entry = k->out;
-	const struct fuse_open_out *open = k->out;
+	const void *at = k->out;
+	u32 i;
+
+	for (i = 0; i < nth; i++)
+		at += k->answer.size[i];
+	return nth < k->answer.count && k->answer.size[nth] >= size ? at : NULL;
+}
+
+static void give_back_all(const struct fusecr_kept *k)
+{
+	/* What an image says that an answer was, it need not have been. */
+	const struct fuse_entry_out *entry = answer_at(k, 0, sizeof(entry->nodeid));
+	const struct fuse_open_out *open = answer_at(k, 0, sizeof(*open));
 
 	switch (k->h.opcode) {
 	case FUSE_OPEN:
 	case FUSE_OPENDIR:
-		release(k, conn, k->h.nodeid, open->fh);
+		if (open)
+			release(k, k->h.nodeid, open->fh, false);
 		break;
 	case FUSE_CREATE:
 	case FUSE_TMPFILE:
-		open = k->out + k->answer.size[0];
-		release(k, conn, entry->nodeid, open->fh);
-		fallthrough;
+		open = answer_at(k, 1, sizeof(*open));
+		if (entry && open)
+			release(k, entry->nodeid, open->fh, true);
+		break;
 	case FUSE_LOOKUP:
 	case FUSE_MKNOD:
 	case FUSE_MKDIR:
 	case FUSE_SYMLINK:
 	case FUSE_LINK:
-		forget(k, entry->nodeid);
+		if (entry)
+			forget(k, entry->nodeid);
 		break;
 	case FUSE_READDIRPLUS:
 		forget_plus(k);
@@ -250,18 +324,14 @@ static void give_back_to(struct fusecr_kept *k, const struct fusecr_conn *conn)
 /* As fuse does it when who waits is gone: fuse_file_put(), fuse_iput(). */
 static void finish(struct fusecr_kept *k, bool wanted)
 {
-	struct fusecr_conn *conn = fusecr_conn_get(fusecr_conn_id(k->fc));
 	unsigned int i;
 
-	/* Of a connection that has ended the daemon knows nothing any more. */
-	if (!IS_ERR(conn)) {
-		if (!wanted && !k->error)
-			give_back_to(k, conn);
-		for (i = 0; i < KEPT_NAMES; i++)
-			if (k->names[i].reserved)
-				forget(k, k->names[i].nodeid);
-		fusecr_conn_put(conn);
-	}
+	/* A connection that has ended takes neither. */
+	if (!wanted && !k->error)
+		give_back_all(k);
+	for (i = 0; i < KEPT_NAMES; i++)
+		if (k->names[i].reserved)
+			forget(k, k->names[i].nodeid);
 	kept_free(k);
 }
 
@@ -279,6 +349,7 @@ static void free_later(void *k)
 
 static void proxy_end(struct fusecr_kept *k, int error)
 {
+	bool caught = k->proxy;
 	void (*last)(void *k) = NULL;
 	u32 i;
 
@@ -292,16 +363,21 @@ static void proxy_end(struct fusecr_kept *k, int error)
 		/* With what was written before, see is_answered(). */
 		smp_store_release(&k->state, KEPT_ANSWERED);
 		wake_up_all(&kept_answered);
+		/* It keeps what has ended from going. */
+		if (error == -ECONNABORTED)
+			mod_delayed_work(system_wq, &look_work, 1);
 		break;
 	case KEPT_GIVEN_UP:
-		list_del(&k->entry);
 		last = give_back;
 		break;
-	case KEPT_CLAIMED:
-		list_del(&k->entry);
-		last = free_later;
-		break;
 	case KEPT_NEW:
+		/* Its maker did not get hold of it, and has not seen that yet. */
+		if (!caught) {
+			k->state = KEPT_ANSWERED;
+			break;
+		}
+		fallthrough;
+	case KEPT_CLAIMED:
 		last = free_later;
 		break;
 	case KEPT_ANSWERED:
@@ -335,10 +411,32 @@ static struct fusecr_kept *kept_of(const struct fuse_req *req)
 	return container_of((void *)*fl_req_args(req), struct fusecr_kept, args);
 }
 
-/* Caught on its way: the maker waits for that. */
+/*
+ * From here on the proxy counts as little as what it stands for: a dozen of
+ * them (max_background) would keep all readahead and write-back from being sent.
+ * As fuse_request_end() does it, fs/fuse/dev.c.  Caller holds bg_lock.
+ */
+static void leave_background(struct fusecr_kept *k, struct fuse_req *req)
+{
+	struct fuse_conn *fc = k->fc;
+
+	lockdep_assert_held(fl_conn_bg_lock(fc));
+	fl_req_clear(req, FL_FR_BACKGROUND);
+	if (*fl_conn_num_background(fc) == *fl_conn_max_background(fc))
+		*fl_conn_blocked(fc) = 0;
+	if (!*fl_conn_blocked(fc))
+		wake_up(fl_conn_blocked_waitq(fc));
+	--*fl_conn_num_background(fc);
+	k->proxy = req;
+}
+
+/* Caught on its way, in flush_bg_queue(), which goes on with the others. */
 void fusecr_keep_stash(struct fuse_req *req)
 {
-	kept_of(req)->proxy = req;
+	struct fusecr_kept *k = kept_of(req);
+
+	--*fl_conn_active_background(k->fc);
+	leave_background(k, req);
 }
 
 /* Too many background requests: it waits for the others.  Not this one. */
@@ -352,16 +450,30 @@ static void unqueue(struct fusecr_kept *k)
 
 		if ((void *)*fl_req_args(req) == k->args) {
 			list_del_init(at);
-			/* As flush_bg_queue() does, fs/fuse/dev.c. */
-			++*fl_conn_active_background(k->fc);
-			k->proxy = req;
+			leave_background(k, req);
 			break;
 		}
 	}
 	spin_unlock(fl_conn_bg_lock(k->fc));
 }
 
-int kept_make_proxy(struct fusecr_kept *k, const struct fusecr_conn *conn)
+/*
+ * Not hooked any more (io_uring queues were registered), it went to the daemon.
+ * Whoever is last frees the record.
+ */
+static void abandon(struct fusecr_kept *k)
+{
+	bool ended;
+
+	spin_lock(&kept_lock);
+	ended = k->state == KEPT_ANSWERED;
+	k->state = KEPT_CLAIMED;
+	spin_unlock(&kept_lock);
+	if (ended)
+		kept_free(k);
+}
+
+int kept_make_proxy(struct fusecr_kept *k)
 {
 	struct fuse_args *args = (void *)k->args;
 	void *out = k->out;
@@ -380,10 +492,17 @@ int kept_make_proxy(struct fusecr_kept *k, const struct fusecr_conn *conn)
 		out += k->answer.size[i];
 	}
 	set_end(args, proxy_end_6_1, proxy_end_7_3);
-	err = send(conn, args);
-	if (!err && !k->proxy)
+	err = send(k, args);
+	if (err) {
+		kept_free(k);
+		return err;
+	}
+	if (!READ_ONCE(k->proxy))
 		unqueue(k);
-	return err ?: k->proxy ? 0 : -EIO;
+	if (k->proxy)
+		return 0;
+	abandon(k);
+	return -EOPNOTSUPP;
 }
 
 int kept_place(struct fusecr_kept *k, struct fuse_dev *fud)
@@ -432,8 +551,7 @@ void kept_finish(struct fusecr_kept *k, enum kept_state state)
 	spin_lock(&kept_lock);
 	answered = k->state == KEPT_ANSWERED;
 	k->state = state;
-	if (answered)
-		list_del(&k->entry);
+	list_del(&k->entry);
 	spin_unlock(&kept_lock);
 	if (answered)
 		fusecr_defer(state == KEPT_GIVEN_UP ? give_back : free_later, k);
@@ -485,7 +603,7 @@ static struct fusecr_kept *next_over(void)
 
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry)
-		if (kept_is_open(k) && !k->claiming && is_over(k)) {
+		if (!k->claiming && is_over(k)) {
 			k->claiming = true;
 			found = k;
 			break;
@@ -611,8 +729,7 @@ int fusecr_keep_walk(const struct fusecr_conn *conn,
 
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry) {
-		if (k->fc != conn->fc || !kept_is_open(k) ||
-		    i++ < cursor->index)
+		if (k->fc != conn->fc || i++ < cursor->index)
 			continue;
 		/* Another one is there now. */
 		if (cursor->unique != k->h.unique)
@@ -638,8 +755,10 @@ static int check(const struct fusecr_keep *in)
 
 	if (!in->unique || in->unique & 1 || in->in_len > FUSECR_KEEP_MAX ||
 	    in->out_count > FL_OUT_ARGS || in->out_var > 1 ||
-	    in->answered > 1 || in->error > 0 || in->error < -MAX_ERRNO ||
-	    in->reserved)
+	    in->answered > 1 || in->reserved)
+		return -EINVAL;
+	/* As fuse_dev_do_write(): nothing that means something else than -errno. */
+	if (in->error > 0 || in->error <= -512)
 		return -EINVAL;
 	for (i = 0; i < in->out_count; i++)
 		out_len += in->out_size[i];
@@ -653,7 +772,6 @@ static int fill_names(struct fusecr_kept *k, const struct fusecr_keep *in)
 	for (i = 0; i < KEPT_NAMES; i++) {
 		const struct fuse_entry_out __user *from = u64_to_user_ptr(in->named);
 		struct kept_name *n = &k->names[i];
-		struct inode *inode;
 
 		if (copy_from_user(&n->entry, from + i, sizeof(n->entry)))
 			return -EFAULT;
@@ -665,10 +783,7 @@ static int fill_names(struct fusecr_kept *k, const struct fusecr_keep *in)
 		n->entry.entry_valid_nsec = 0;
 		n->entry.attr_valid = 0;
 		n->entry.attr_valid_nsec = 0;
-		inode = fusecr_inode_find(k->sb, n->nodeid);
-		n->reserved = !inode;
-		if (inode)
-			fusecr_inode_put(inode);
+		n->reserved = !kept_pin(k, n->nodeid);
 	}
 	return 0;
 }
@@ -696,16 +811,30 @@ static int fill(struct fusecr_kept *k, const struct fusecr_keep *in)
 	return fill_names(k, in);
 }
 
-static int wait_for_answer(struct fusecr_kept *k, const struct fusecr_conn *conn,
-			   struct fuse_dev *fud)
+/* An answer would find one or the other.  Caller holds fl_pq_lock(). */
+static bool is_processed(struct fuse_dev *fud, u64 unique)
 {
-	int err = kept_make_proxy(k, conn);
+	const struct list_head *at;
+
+	lockdep_assert_held(fl_pq_lock(fud));
+	list_for_each(at, fl_pq_processing_of(fud, unique))
+		if (fl_req_unique(fl_req_from_list(at)) == unique)
+			return true;
+	return false;
+}
+
+/* Frees the record when it fails. */
+static int wait_for_answer(struct fusecr_kept *k, struct fuse_dev *fud)
+{
+	int err = kept_make_proxy(k);
 
 	if (err)
 		return err;
 	spin_lock(fl_pq_lock(fud));
-	err = kept_place(k, fud);
+	err = is_processed(fud, k->h.unique) ? -EEXIST : kept_place(k, fud);
 	spin_unlock(fl_pq_lock(fud));
+	if (err)
+		kept_end_proxy(k);
 	return err;
 }
 
@@ -737,20 +866,21 @@ static int restore(const struct fusecr_conn *conn, const struct fusecr_keep *in,
 	if (IS_ERR(k))
 		return PTR_ERR(k);
 	err = fill(k, in);
-	if (!err && in->answered) {
+	if (err) {
+		kept_free(k);
+		return err;
+	}
+	if (in->answered) {
 		k->dev = fusecr_cookie(fud);
 		k->error = in->error;
 		k->state = KEPT_ANSWERED;
-	} else if (!err) {
-		err = wait_for_answer(k, conn, fud);
+	} else {
+		err = wait_for_answer(k, fud);
+		if (err)
+			return err;
 	}
-	if (!err)
-		kept_start(k);
-	else if (k->proxy)
-		kept_end_proxy(k);
-	else
-		kept_free(k);
-	return err;
+	kept_start(k);
+	return 0;
 }
 
 int fusecr_keep_restore(const struct fusecr_conn *conn,
@@ -785,19 +915,7 @@ unsigned int fusecr_keep_count(const struct fusecr_conn *conn)
 
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry)
-		n += k->fc == conn->fc && kept_is_open(k);
-	spin_unlock(&kept_lock);
-	return n;
-}
-
-unsigned int fusecr_keep_proxies(const struct fuse_conn *fc)
-{
-	const struct fusecr_kept *k;
-	unsigned int n = 0;
-
-	spin_lock(&kept_lock);
-	list_for_each_entry(k, &kept_list, entry)
-		n += k->fc == fc && k->state != KEPT_ANSWERED;
+		n += k->fc == conn->fc;
 	spin_unlock(&kept_lock);
 	return n;
 }

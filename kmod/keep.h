@@ -47,9 +47,6 @@ int fusecr_keep_restore(const struct fusecr_conn *conn,
 /* How many are kept of a connection. */
 unsigned int fusecr_keep_count(const struct fusecr_conn *conn);
 
-/* Of these, how many wait for an answer as background requests. */
-unsigned int fusecr_keep_proxies(const struct fuse_conn *fc);
-
 /* Writes messages with FUSECR_A_REQ; -EMSGSIZE. */
 struct fusecr_req_cursor;
 int fusecr_keep_walk(const struct fusecr_conn *conn,
@@ -58,7 +55,7 @@ int fusecr_keep_walk(const struct fusecr_conn *conn,
 
 /* --- for the hook: any context, spinlocks held ------------------------------ */
 
-/* One of ours, about to be sent; and it is not. */
+/* One of ours, about to be sent; and it is not.  Stashed with bg_lock held. */
 bool fusecr_keep_is_proxy(const struct fuse_req *req);
 void fusecr_keep_stash(struct fuse_req *req);
 /* Whether current has to do with one that is kept. */

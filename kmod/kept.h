@@ -14,7 +14,9 @@
 
 struct fusecr_hook;
 struct fusecr_conn;
+struct inode;
 struct pid;
+struct super_block;
 
 enum kept_state {
 	KEPT_NEW,		/* the proxy is on no list yet */
@@ -35,11 +37,14 @@ struct kept_name {
 };
 
 #define KEPT_NAMES	2
+/* The node, another that the input starts with, what the names named. */
+#define KEPT_INODES	(2 + KEPT_NAMES)
 
 struct fusecr_kept {
 	struct list_head entry;		/* on kept_list: not KEPT_NEW */
 	struct fuse_conn *fc;		/* counted */
-	struct super_block *sb;		/* only while the thread uses the mount */
+	struct super_block *sb;		/* active */
+	struct inode *inodes[KEPT_INODES];	/* counted, what it is about */
 	struct fusecr_hook *hook;
 	struct pid *tid;		/* counted; who sent it */
 	struct fuse_in_header h;
@@ -57,12 +62,6 @@ struct fusecr_kept {
 	unsigned long args[];		/* struct fuse_args of the proxy */
 };
 
-/* Whether its thread may still ask again. */
-static inline bool kept_is_open(const struct fusecr_kept *k)
-{
-	return k->state == KEPT_WAITING || k->state == KEPT_ANSWERED;
-}
-
 extern spinlock_t kept_lock;
 extern struct list_head kept_list;
 extern wait_queue_head_t kept_answered;
@@ -73,17 +72,19 @@ struct fusecr_kept *kept_new(const struct fusecr_conn *conn,
 			     const struct fusecr_answer *room, bool argvar);
 /* Of one that is on no list and has no proxy.  Takes NULL. */
 void kept_free(struct fusecr_kept *k);
-/* Has fuse make the proxy.  -ENOTCONN, -ENOMEM. */
-int kept_make_proxy(struct fusecr_kept *k, const struct fusecr_conn *conn);
+/* Has fuse make the proxy; frees the record when it fails.  -ENOTCONN, -ENOMEM. */
+int kept_make_proxy(struct fusecr_kept *k);
 /* Puts the proxy on a processing list; caller holds fl_pq_lock().  -ENOTCONN. */
 int kept_place(struct fusecr_kept *k, struct fuse_dev *fud);
 /* Ends the proxy, which is on no list; frees the record some time. */
 void kept_end_proxy(struct fusecr_kept *k);
 /* The thread is @tid's from now on; watched until it is gone. */
 void kept_start(struct fusecr_kept *k);
-/* Sets a state that is final.  The record goes with the proxy. */
+/* Takes it off the list, in a state that is final; the record goes with the proxy. */
 void kept_finish(struct fusecr_kept *k, enum kept_state state);
-/* Finds the names in the input. */
+/* Whether the kernel holds it; then it does until the record is freed. */
+bool kept_pin(struct fusecr_kept *k, u64 nodeid);
+/* Finds the names in the input, pins what it tells by number. */
 void kept_find_names(struct fusecr_kept *k);
 
 #endif /* FUSECR_KEPT_H */

@@ -92,6 +92,7 @@ static const struct row rows[] __initconst = {
 	CHAN(ACTIVE_BACKGROUND, active_background, INT, u32),
 	CHAN(BG_QUEUE, bg_queue, AGG, struct list_head),
 	CHAN(BLOCKED, blocked, INT, int),
+	CHAN(BLOCKED_WAITQ, blocked_waitq, AGG, wait_queue_head_t),
 	CHAN(CONNECTED, connected, INT, u32),
 	ROW(CONN_ABORTED, fuse_conn, "chan->abort_with_err", INT, sizeof(bool), false),
 	M(CONN_ABORTED, fuse_conn, aborted, INT, bool),

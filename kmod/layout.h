@@ -67,6 +67,7 @@ enum fl_id {
 	FL_CONN_ACTIVE_BACKGROUND,
 	FL_CONN_BG_QUEUE,
 	FL_CONN_BLOCKED,
+	FL_CONN_BLOCKED_WAITQ,
 	FL_CONN_CONNECTED,
 	FL_CONN_ABORTED,
 	FL_CONN_NUM_WAITING,
@@ -386,6 +387,7 @@ FL_MEMBER(fl_conn_num_background, fuse_conn, u32, FL_CONN_NUM_BACKGROUND)
 FL_MEMBER(fl_conn_active_background, fuse_conn, u32, FL_CONN_ACTIVE_BACKGROUND)
 FL_MEMBER(fl_conn_bg_queue, fuse_conn, struct list_head, FL_CONN_BG_QUEUE)
 FL_MEMBER(fl_conn_blocked, fuse_conn, int, FL_CONN_BLOCKED)
+FL_MEMBER(fl_conn_blocked_waitq, fuse_conn, wait_queue_head_t, FL_CONN_BLOCKED_WAITQ)
 FL_MEMBER(fl_conn_connected, fuse_conn, u32, FL_CONN_CONNECTED)
 FL_MEMBER(fl_conn_aborted, fuse_conn, bool, FL_CONN_ABORTED)
 FL_MEMBER(fl_conn_num_waiting, fuse_conn, atomic_t, FL_CONN_NUM_WAITING)

@@ -215,7 +215,8 @@ static void waiters_of_list(const struct waiters_walk *walk,
 		unsigned long flags;
 
 		if (fl_req_test(req, FL_FR_BACKGROUND) ||
-		    !fl_req_test(req, FL_FR_ISREPLY))
+		    !fl_req_test(req, FL_FR_ISREPLY) ||
+		    fusecr_keep_is_proxy(req))
 			continue;
 		spin_lock_irqsave(&waitq->lock, flags);
 		walk->fn(req, sleeper(waitq), walk->arg);

@@ -8,9 +8,11 @@
 
 #include <linux/pid.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
+#include <uapi/linux/audit.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
 
@@ -129,6 +131,10 @@ static bool can_take_from(struct task_struct *task, const struct fuse_req *req)
 	if (READ_ONCE(task->flags) & (PF_EXITING | PF_KTHREAD) ||
 	    task->in_execve)
 		return false;
+	/* Of a 32-bit program the numbers are others. */
+	if (IS_ENABLED(CONFIG_64BIT) &&
+	    !(syscall_get_arch(task) & __AUDIT_ARCH_64BIT))
+		return false;
 	nr = syscall_get_nr(task, task_pt_regs(task));
 	/* A page fault, whose second attempt would be a SIGBUS. */
 	if (nr < 0 || is_async_call(nr))
@@ -239,6 +245,7 @@ static bool find_one(struct fuse_dev *fud, struct fuse_req *req, void *arg)
 }
 
 struct swapping {
+	const struct fusecr_taker *taker;
 	struct fusecr_kept *k;		/* NULL: nothing takes its place */
 	const struct candidate *c;
 	struct task_struct *task;	/* out, counted */
@@ -257,6 +264,9 @@ static bool exchange(struct fuse_dev *fud, struct fuse_req *req, void *arg)
 	if (!s->c->background) {
 		s->task = fusecr_queue_waiter(req);
 		if (!s->task)
+			return true;
+		/* Or it asks again at once, and is taken from again. */
+		if (s->taker->hold(s->task, s->taker->arg) < 0)
 			return true;
 	}
 	if (k) {
@@ -290,18 +300,19 @@ static void look_names_up(struct fusecr_kept *k)
 	for (i = 0; i < KEPT_NAMES; i++) {
 		struct kept_name *n = &k->names[i];
 
-		if (n->name)
-			n->nodeid = fusecr_inode_child(k->sb, n->parent,
-						       n->name, n->len);
+		if (!n->name)
+			continue;
+		n->nodeid = fusecr_inode_child(k->sb, n->parent, n->name,
+					       n->len);
+		kept_pin(k, n->nodeid);
 	}
 }
 
 /* Its waiter goes up to the system call, and from there starts over. */
-static void let_waiter_go(const struct taking *t, const struct candidate *c,
-			  struct swapping *s, struct fusecr_restart *restart)
+static void let_waiter_go(const struct candidate *c, struct swapping *s,
+			  struct fusecr_restart *restart)
 {
 	if (s->task) {
-		t->taker->hold(s->task, t->taker->arg);
 		/* It sleeps in the kernel: it is not exiting. */
 		fusecr_restart(restart, s->task);
 	} else {
@@ -320,18 +331,14 @@ static struct fusecr_kept *new_kept(const struct taking *t,
 	k = kept_new(t->conn, &c->h, c->in_len, &c->room, c->argvar);
 	if (IS_ERR(k))
 		return k;
-	err = kept_make_proxy(k, t->conn);
-	if (err) {
-		kept_free(k);
-		return ERR_PTR(err);
-	}
-	return k;
+	err = kept_make_proxy(k);
+	return err ? ERR_PTR(err) : k;
 }
 
 /* 1: taken, -EAGAIN: not now, 0: it was answered just now, -errno */
 static int take(const struct taking *t, const struct candidate *c)
 {
-	struct swapping s = { .c = c };
+	struct swapping s = { .c = c, .taker = t->taker };
 	struct fusecr_restart *restart = fusecr_restart_alloc();
 
 	if (!restart)
@@ -354,7 +361,7 @@ static int take(const struct taking *t, const struct candidate *c)
 			look_names_up(s.k);
 			kept_start(s.k);
 		}
-		let_waiter_go(t, c, &s, restart);
+		let_waiter_go(c, &s, restart);
 	}
 	if (s.task)
 		put_task_struct(s.task);
@@ -371,8 +378,10 @@ int fusecr_keep_take(const struct fusecr_conn *conn,
 		return -ENOMEM;
 	t->conn = conn;
 	t->taker = taker;
-	while (t->nr_skipped < SKIPPED_MAX) {
+	while (t->nr_skipped < SKIPPED_MAX && !fatal_signal_pending(current)) {
 		struct finding f = { .t = t };
+
+		cond_resched();
 
 		if (!each_processing(conn->fc, find_one, &f))
 			break;
