@@ -343,6 +343,43 @@ static int apply_sync(FIXTURE_DATA(change) *self, int handle)
 	return th_sync(handle, 60);
 }
 
+/*
+ * What is not taken because of a fault is taken without one, or goes on as it
+ * was: each time the client has one answer, to one request.
+ */
+static int apply_take(FIXTURE_DATA(change) *self, int handle)
+{
+	struct test_client client = { 0 };
+	uint64_t before = self->fs->nr_op[FUSE_OPEN];
+	unsigned int n = 0;
+	int got, err, again;
+	char text[16] = "";
+
+	/* Not in what comes before. */
+	if (pread(self->fail, text, sizeof(text) - 1, 0) > 0)
+		n = strtoul(text, NULL, 10);
+	fail(self->fail, 0);
+	rawfs_hold(self->fs, FUSE_OPEN);
+	err = test_client_start(&client, test_open, (void *)test_path(self->fs, "f2")) ?:
+	      rawfs_wait_held(self->fs, FUSE_OPEN, 1) ?:
+	      th_gate_close(handle, self->fs->pid);
+	test_nap(20);	/* it is read before it is waited for */
+	fail(self->fail, n);
+	got = th_take(handle);
+	if (pread(self->fail, text, sizeof(text) - 1, 0) > 0)
+		n = strtoul(text, NULL, 10);
+	fail(self->fail, 0);
+	again = th_take(handle);
+	if (err || again < 0 || th_gate_open(handle))
+		got = -EPROTO;
+	rawfs_release(self->fs, FUSE_OPEN);
+	if (test_client_wait(&client) || self->fs->nr_op[FUSE_OPEN] != before + 1 ||
+	    th_kept(handle) || self->fs->lost || self->fs->duplicates)
+		got = -EPROTO;
+	fail(self->fail, n);
+	return got < 0 ? got : 0;
+}
+
 static int wait_for_ever(void *arg)
 {
 	for (;;)
@@ -363,6 +400,7 @@ CHANGE(requeue);
 CHANGE(gate);
 CHANGE(hold);
 CHANGE(sync);
+CHANGE(take);
 
 FIXTURE_SETUP(change)
 {

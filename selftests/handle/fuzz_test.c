@@ -214,8 +214,40 @@ union argument {
 	struct fusecr_gate_close close;
 	struct fusecr_hold hold;
 	struct fusecr_gate_status status;
+	struct fusecr_take take;
+	struct fusecr_keep keep;
 	uint64_t words[WORDS];
 };
+
+static char bytes[FUSECR_KEEP_MAX];
+
+/* One that may do: what it says of its bytes is as it comes. */
+static void fill_keep(struct caller *c, struct fusecr_keep *k)
+{
+	static const uint32_t sizes[] = { 0, 4, 8, 16, 24, 128, 152, 4096, FUSECR_KEEP_MAX / 2 };
+	const struct target *t = &shared->targets[below(&c->random, MOVERS)];
+	struct random *r = &c->random;
+
+	for (unsigned int i = 0; i < 512; i += 8)
+		*(uint64_t *)(bytes + i) = number(r);
+	k->fd = one_in(r, 8) ? (int)number(r) : c->dev;
+	k->opcode = one_in(r, 8) ? number(r) : below(r, 54);
+	k->unique = one_in(r, 8) ? number(r) : 2 * below(r, 1 << 20);
+	k->nodeid = one_in(r, 4) ? number(r) : t->nodeid;
+	k->pid = one_in(r, 8) ? (int)number(r) : one_in(r, 4) ? getpid() : t->client;
+	k->in_len = one_in(r, 16) ? number(r) : sizes[below(r, 9)];
+	k->out_count = below(r, one_in(r, 8) ? 4 : 3);
+	for (unsigned int i = 0; i < 2; i++)
+		k->out_size[i] = i >= k->out_count && !one_in(r, 16) ? 0 :
+				 one_in(r, 16) ? number(r) : sizes[below(r, 9)];
+	k->out_var = below(r, 2);
+	k->answered = below(r, 2);
+	k->error = one_in(r, 4) ? -(int)below(r, 600) : 0;
+	k->reserved = one_in(r, 64);
+	k->in = one_in(r, 16) ? number(r) : (uintptr_t)bytes;
+	k->out = one_in(r, 16) ? number(r) : (uintptr_t)bytes;
+	k->named = one_in(r, 16) ? number(r) : (uintptr_t)bytes;
+}
 
 static void fill(struct caller *c, unsigned long cmd, union argument *a)
 {
@@ -256,6 +288,9 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		a->hold.pid = one_in(r, 4) ? (int)number(r) :
 			      shared->targets[below(r, MOVERS)].client;
 		break;
+	case FUSECR_IOC_KEEP:
+		fill_keep(c, &a->keep);
+		break;
 	case FUSECR_IOC_FORCE_OPEN:
 		a->attach.conn_id = shared->targets[below(r, MOVERS)].conn_id;
 		break;
@@ -271,7 +306,8 @@ static void change(struct caller *c)
 		FUSECR_IOC_SET_FILE, FUSECR_IOC_FORGET, FUSECR_IOC_ADMIT,
 		FUSECR_IOC_REQUEUE, FUSECR_IOC_COMMIT, FUSECR_IOC_GATE_CLOSE,
 		FUSECR_IOC_GATE_OPEN, FUSECR_IOC_HOLD, FUSECR_IOC_GATE_STATUS,
-		FUSECR_IOC_SYNC, FUSECR_IOC_FORCE_OPEN,
+		FUSECR_IOC_SYNC, FUSECR_IOC_FORCE_OPEN, FUSECR_IOC_TAKE,
+		FUSECR_IOC_TAKE, FUSECR_IOC_KEEP, FUSECR_IOC_KEEP,
 	};
 	struct random *r = &c->random;
 	int *fd = &c->handles[below(r, HANDLES)];
@@ -287,7 +323,7 @@ static void change(struct caller *c)
 		*fd = -1;
 		return;
 	}
-	if (one_in(r, 64))
+	if (one_in(r, c->dev < 0 ? 8 : 64))
 		take_device(c);
 	if (one_in(r, 16)) {
 		pfd.fd = *fd;

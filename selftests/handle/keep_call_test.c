@@ -1,0 +1,869 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * TAKE and KEEP: what they refuse, what is told of a kept request, and what
+ * becomes of it when somebody dies.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "kselftest_harness.h"
+#include "test_handle.h"
+#include "test_util.h"
+
+#define PATIENCE_MS	10000
+#define QUIET_MS	100	/* some looks of the module's */
+#define CLIENTS		14	/* more than max_background */
+#define BIG		(64 << 10)
+#define UNIQUE		(1ULL << 32)	/* no request of the kernel's own */
+
+FIXTURE(call) {
+	struct rawfs *fs;
+	struct tnl nl;
+	uint64_t id;
+	int fd;
+	int go[2];		/* a byte lets one client go on */
+	struct test_client clients[CLIENTS];
+};
+
+FIXTURE_SETUP(call)
+{
+	struct rawfs_config config;
+
+	rawfs_defaults(&config);
+	config.spare = 16;
+	config.entry_ms = 0;
+	config.attr_ms = 0;
+	config.init.flags = FUSE_POSIX_LOCKS | FUSE_BIG_WRITES;
+	ASSERT_EQ(0, test_own_mounts());
+	self->fs = rawfs_up(&config, false);
+	ASSERT_NE(NULL, self->fs);
+	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, tnl_open(&self->nl));
+	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	ASSERT_EQ(0, pipe2(self->go, O_CLOEXEC));
+	self->fd = th_attach(self->id);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(call)
+{
+	int i;
+
+	close(self->fd);
+	rawfs_release(self->fs, 0);
+	for (i = 0; i < CLIENTS; i++)
+		test_client_kill(&self->clients[i]);
+	EXPECT_STREQ("", self->nl.leak);
+	tnl_close(&self->nl);
+	EXPECT_STREQ("", self->fs->fault);
+	rawfs_down(self->fs);
+}
+
+static bool kept_is(int fd, unsigned int n)
+{
+	int i;
+
+	for (i = 0; i < PATIENCE_MS && th_kept(fd) != n; i++)
+		test_nap(1);
+	return th_kept(fd) == n;
+}
+
+static bool held_is(int fd, unsigned int n)
+{
+	int i;
+
+	for (i = 0; i < PATIENCE_MS && th_gate_status(fd).held != n; i++)
+		test_nap(1);
+	return th_gate_status(fd).held == n;
+}
+
+/* Takes until @n are kept: one is read before its sender sleeps. */
+static int take(int fd, unsigned int n)
+{
+	int i, got;
+
+	for (i = 0; i < PATIENCE_MS && th_kept(fd) != n; i++) {
+		got = th_take(fd);
+		if (got < 0)
+			return got;
+		test_nap(1);
+	}
+	return th_kept(fd) == n ? 0 : -ETIMEDOUT;
+}
+
+/* A client whose one request with @opcode is kept; @done: and done already. */
+static int keep_one(FIXTURE_DATA(call) *self, uint32_t opcode, bool done,
+		    int (*work)(void *arg), void *arg)
+{
+	struct test_client *client = &self->clients[0];
+	int err;
+
+	if (done)
+		rawfs_hold_answer(self->fs, opcode);
+	else
+		rawfs_hold(self->fs, opcode);
+	err = test_client_start(client, work, arg) ?:
+	      rawfs_wait_held(self->fs, opcode, 1) ?:
+	      th_gate_close(self->fd, self->fs->pid);
+	if (err)
+		return err;
+	err = take(self->fd, 1);
+	if (err)
+		return err;
+	return held_is(self->fd, 1) ? 0 : -ESRCH;
+}
+
+static void *path(FIXTURE_DATA(call) *self, const char *name)
+{
+	return (void *)test_path(self->fs, name);
+}
+
+/* A duplicate of the server's device. */
+static int device(FIXTURE_DATA(call) *self)
+{
+	int pidfd = syscall(SYS_pidfd_open, self->fs->pid, 0), fd;
+
+	fd = syscall(SYS_pidfd_getfd, pidfd, self->fs->fd[0], 0);
+	close(pidfd);
+	return fd;
+}
+
+/* --- refusals -------------------------------------------------------------------- */
+
+static int call_without_rights(void *arg)
+{
+	struct fusecr_keep keep = { };
+	int fd = *(int *)arg, err;
+
+	err = test_drop(65534, 0);
+	if (err)
+		return err;
+	return th_take(fd) == -EPERM && th_call(fd, FUSECR_IOC_KEEP, &keep) == -EPERM;
+}
+
+TEST_F(call, who_may)
+{
+	struct fusecr_keep keep = { };
+	int fd = th_open();
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-ENOTCONN, th_take(fd));
+	EXPECT_EQ(-ENOTCONN, th_call(fd, FUSECR_IOC_KEEP, &keep));
+	close(fd);
+	EXPECT_EQ(-ENOENT, th_take(self->fd));
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	EXPECT_EQ(0, th_take(self->fd));
+	ASSERT_EQ(0, test_client_start(&self->clients[0], call_without_rights,
+				       &self->fd));
+	EXPECT_EQ(1, test_client_wait(&self->clients[0]));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(-ENOENT, th_take(self->fd));
+	EXPECT_EQ(-EFAULT, th_call(self->fd, FUSECR_IOC_KEEP, (void *)1));
+}
+
+struct keep_args {
+	struct fusecr_keep k;
+	char in[64];
+	char out[256];
+	struct fuse_entry_out named[FUSECR_KEEP_NAMES];
+};
+
+/* A STATFS of this process, which never asks for it. */
+static struct fusecr_keep good(struct keep_args *a, int dev)
+{
+	memset(a, 0, sizeof(*a));
+	a->k = (struct fusecr_keep){
+		.fd = dev, .opcode = FUSE_STATFS, .unique = UNIQUE,
+		.nodeid = FUSE_ROOT_ID, .pid = getpid(),
+		.in = (uintptr_t)a->in, .out = (uintptr_t)a->out,
+		.named = (uintptr_t)a->named, .out_count = 1,
+		.out_size = { sizeof(struct fuse_statfs_out) },
+	};
+	return a->k;
+}
+
+/* What KEEP says to it with one member changed. */
+#define KEEP_WITH(dev, ...) ({						\
+	struct keep_args _a;						\
+	struct fusecr_keep _k = good(&_a, dev);				\
+									\
+	__VA_ARGS__;							\
+	th_call(self->fd, FUSECR_IOC_KEEP, &_k);			\
+})
+
+TEST_F(call, keep_is_refused)
+{
+	int dev = device(self), other, null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int fresh = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	struct rawfs_config config;
+	struct rawfs *fs;
+	pid_t gone = fork();
+
+	if (!gone)
+		_exit(0);
+	ASSERT_EQ(gone, waitpid(gone, NULL, 0));
+	ASSERT_LE(0, dev);
+	rawfs_defaults(&config);
+	fs = rawfs_up(&config, true);
+	ASSERT_NE(NULL, fs);
+	other = fs->fd[0];
+
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.unique = 0));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.unique++));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.in_len = FUSECR_KEEP_MAX + 1));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.in_len = ~0U));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.out_count = 3));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.out_count = ~0U));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.out_size[0] = FUSECR_KEEP_MAX + 1));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.out_count = 2, _k.out_size[0] = ~0U,
+				     _k.out_size[1] = 2));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.out_size[1] = 8));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.out_var = 2));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.answered = 2));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.error = 1));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.answered = 1, _k.error = -512));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.answered = 1, _k.error = -4096));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.reserved = 1));
+	EXPECT_EQ(-EBADF, KEEP_WITH(-1, ));
+	EXPECT_EQ(-EBADF, KEEP_WITH(1000, ));
+	EXPECT_EQ(-EBADF, KEEP_WITH(null, ));
+	EXPECT_EQ(-EBADF, KEEP_WITH(fresh, ));
+	EXPECT_EQ(-EXDEV, KEEP_WITH(other, ));
+	EXPECT_EQ(-ESRCH, KEEP_WITH(dev, _k.pid = 0));
+	EXPECT_EQ(-ESRCH, KEEP_WITH(dev, _k.pid = ~0U));
+	EXPECT_EQ(-ESRCH, KEEP_WITH(dev, _k.pid = gone));
+	EXPECT_EQ(-EFAULT, KEEP_WITH(dev, _k.in_len = 8, _k.in = 1));
+	EXPECT_EQ(-EFAULT, KEEP_WITH(dev, _k.answered = 1, _k.out = 1));
+	EXPECT_EQ(-EFAULT, KEEP_WITH(dev, _k.named = 1));
+	EXPECT_EQ(0, th_kept(self->fd));
+
+	/* Not looked at. */
+	EXPECT_EQ(0, KEEP_WITH(dev, _k.out = 1, _k.in = 1));
+	EXPECT_EQ(1, th_kept(self->fd));
+	EXPECT_EQ(-EEXIST, KEEP_WITH(dev, ));
+	EXPECT_EQ(0, KEEP_WITH(dev, _k.unique += 2, _k.answered = 1,
+			       _k.error = -511, _k.out = 1));
+	EXPECT_EQ(-EEXIST, KEEP_WITH(dev, _k.unique += 2, _k.answered = 1));
+	EXPECT_EQ(2, th_kept(self->fd));
+	/* One that the server has. */
+	rawfs_hold(self->fs, FUSE_LOOKUP);
+	ASSERT_EQ(0, test_client_start(&self->clients[0], test_stat, path(self, "f1")));
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_LOOKUP, 1));
+	EXPECT_EQ(-EEXIST, KEEP_WITH(dev, _k.unique =
+				     rawfs_find_held(self->fs, FUSE_LOOKUP, 0)->h.unique));
+	EXPECT_EQ(2, th_kept(self->fd));
+	ASSERT_EQ(0, test_fusectl(self->fs, "abort"));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	EXPECT_EQ(-ENOTCONN, KEEP_WITH(dev, _k.unique += 4));
+	EXPECT_EQ(0, th_kept(self->fd));
+	close(fresh);
+	close(null);
+	close(dev);
+	EXPECT_EQ(0, rawfs_down(fs));
+}
+
+/* Whatever it says it was: what it gave is given back, or there was nothing. */
+TEST_F(call, keep_of_anything)
+{
+	static const uint32_t sizes[] = { 0, 1, 4, 8, 16, 128, 152, 256 };
+	int dev = device(self), n = 0;
+	uint32_t opcode, i;
+	pid_t pid;
+
+	ASSERT_LE(0, dev);
+	pid = fork();
+	if (!pid)
+		for (;;)
+			pause();
+	ASSERT_LT(0, pid);
+	for (opcode = 0; opcode < 56; opcode++)
+		for (i = 0; i < 8 * 3; i++) {
+			ASSERT_EQ(0, KEEP_WITH(dev,
+					       memset(_a.in, opcode + i, sizeof(_a.in)),
+					       memset(_a.named, 0, sizeof(_a.named)),
+					       _k.opcode = opcode, _k.pid = pid,
+					       _k.unique += 2 * n++,
+					       _k.in_len = sizes[(opcode + i) % 6],
+					       _k.out_count = i / 8, _k.answered = 1,
+					       _k.out_size[0] = i / 8 ? sizes[i % 8] / (i / 8) : 0,
+					       _k.out_size[1] = i / 8 > 1 ? sizes[i % 8] / 2 : 0))
+				TH_LOG("opcode %u, %u", opcode, i);
+		}
+	EXPECT_EQ(n, th_kept(self->fd));
+	/* Handles and nodes of number 0, of which the server knows nothing. */
+	ASSERT_EQ(0, rawfs_stop(self->fs));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	ASSERT_EQ(0, test_fusectl(self->fs, "abort"));
+	close(dev);
+}
+
+/* --- what is told ------------------------------------------------------------------ */
+
+/* All bytes that are told of the one that is kept; malloc'ed, or NULL. */
+static char *told(FIXTURE_DATA(call) *self, struct tnl_list *list, uint32_t *len)
+{
+	char *data = NULL;
+	size_t i, n;
+
+	if (test_wait_requests(&self->nl, self->id, FUSECR_REQ_KEPT, 1, list))
+		return NULL;
+	*len = 0;
+	for (i = 0; i < list->n; i++) {
+		const struct tnl_obj *o = &list->v[i];
+		const void *chunk = tnl_bin(o, FUSECR_REQ_IN_DATA, &n);
+
+		if (tnl_u32(o, FUSECR_REQ_STATE) != FUSECR_REQ_KEPT ||
+		    tnl_u32(o, FUSECR_REQ_IN_OFFSET) != *len || !chunk)
+			continue;
+		data = realloc(data, *len + n);
+		memcpy(data + *len, chunk, n);
+		*len += n;
+	}
+	return data;
+}
+
+TEST_F(call, netlink_tells)
+{
+	const struct rawfs_held *held;
+	struct fuse_entry_out *entry;
+	const struct fuse_mkdir_in *in;
+	struct tnl_list list;
+	struct tnl_obj *o;
+	uint64_t unique;
+	uint32_t len;
+	char *data;
+
+	ASSERT_EQ(0, keep_one(self, FUSE_MKDIR, false, test_mkdir, path(self, "dir1/new")));
+	held = rawfs_find_held(self->fs, FUSE_MKDIR, 0);
+	ASSERT_NE(NULL, held);
+	unique = held->h.unique;
+	data = told(self, &list, &len);
+	ASSERT_NE(NULL, data);
+	ASSERT_EQ(1, list.n);
+	o = &list.v[0];
+	EXPECT_EQ(unique, tnl_u64(o, FUSECR_REQ_UNIQUE));
+	EXPECT_EQ(FUSECR_REQ_KEPT, tnl_u32(o, FUSECR_REQ_STATE));
+	EXPECT_EQ(FUSE_MKDIR, tnl_u32(o, FUSECR_REQ_OPCODE));
+	EXPECT_EQ(held->h.nodeid, tnl_u64(o, FUSECR_REQ_NODEID));
+	EXPECT_EQ(0, tnl_u32(o, FUSECR_REQ_UID));
+	EXPECT_EQ(0, tnl_u32(o, FUSECR_REQ_GID));
+	EXPECT_EQ(self->clients[0].pid, tnl_u32(o, FUSECR_REQ_PID));
+	EXPECT_EQ(self->clients[0].pid, tnl_u32(o, FUSECR_REQ_WAITER));
+	EXPECT_EQ(FUSECR_RF_ISREPLY, tnl_u32(o, FUSECR_REQ_FLAGS));
+	EXPECT_NE(0, tnl_u64(o, FUSECR_REQ_DEV));
+	EXPECT_NE(~0ULL, tnl_u64(o, FUSECR_REQ_DEV));
+	EXPECT_EQ(1, tnl_u32(o, FUSECR_REQ_OUT_COUNT));
+	EXPECT_EQ(sizeof(*entry), tnl_u32(o, FUSECR_REQ_OUT_SIZE_0));
+	EXPECT_EQ(0, tnl_u32(o, FUSECR_REQ_OUT_SIZE_1));
+	EXPECT_EQ(0, tnl_u8(o, FUSECR_REQ_OUT_VAR));
+	EXPECT_EQ(0, tnl_u8(o, FUSECR_REQ_ANSWERED));
+	EXPECT_EQ(0, tnl_u32(o, FUSECR_REQ_ERROR));
+	EXPECT_EQ(0, tnl_u32(o, FUSECR_REQ_OUT_LEN));
+	EXPECT_EQ(0, tnl_u64(o, FUSECR_REQ_NAMED_0));
+	EXPECT_EQ(0, tnl_u64(o, FUSECR_REQ_NAMED_1));
+	ASSERT_EQ(sizeof(*in) + sizeof("new"), len);
+	EXPECT_EQ(len, tnl_u32(o, FUSECR_REQ_IN_LEN));
+	EXPECT_EQ(0, memcmp(held->arg, data, len));
+	free(data);
+	tnl_free(&list);
+
+	rawfs_release(self->fs, 0);
+	ASSERT_EQ(0, rawfs_wait_op(self->fs, FUSE_MKDIR, 1));
+	data = told(self, &list, &len);
+	ASSERT_NE(NULL, data);
+	o = &list.v[0];
+	EXPECT_EQ(1, tnl_u8(o, FUSECR_REQ_ANSWERED));
+	EXPECT_EQ(0, tnl_u32(o, FUSECR_REQ_ERROR));
+	EXPECT_EQ(sizeof(*entry), tnl_u32(o, FUSECR_REQ_OUT_LEN));
+	ASSERT_EQ(sizeof(*in) + sizeof("new") + sizeof(*entry), len);
+	entry = (void *)(data + sizeof(*in) + sizeof("new"));
+	EXPECT_EQ(rawfs_nodeid(rawfs_index(self->fs, "dir1/new")), entry->nodeid);
+	free(data);
+	tnl_free(&list);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(0, th_kept(self->fd));
+}
+
+/* Reads 64 KiB at once, and says whether they were right. */
+static int read_big(void *path)
+{
+	char *buf = aligned_alloc(4096, BIG);
+	int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC), i;
+	ssize_t n = read(fd, buf, BIG);
+
+	for (i = 0; i < n; i++)
+		if (buf[i] != (char)(i * 7 + i / 256))
+			return -EIO;
+	return n == BIG ? 0 : n < 0 ? -errno : -ENODATA;
+}
+
+TEST_F(call, netlink_tells_much)
+{
+	int fd = open(path(self, "f1"), O_RDWR | O_CLOEXEC), i;
+	struct tnl_list list;
+	uint32_t len;
+	char *data = malloc(BIG);
+
+	for (i = 0; i < BIG; i++)
+		data[i] = i * 7 + i / 256;
+	ASSERT_EQ(BIG, write(fd, data, BIG));
+	close(fd);
+	free(data);
+	ASSERT_EQ(0, keep_one(self, FUSE_READ, false, read_big, path(self, "f1")));
+	rawfs_release(self->fs, 0);
+	ASSERT_EQ(0, rawfs_wait_op(self->fs, FUSE_READ, 1));
+	data = told(self, &list, &len);
+	ASSERT_NE(NULL, data);
+	EXPECT_LT(BIG / FUSECR_IN_CHUNK, list.n);
+	EXPECT_EQ(1, tnl_u8(&list.v[0], FUSECR_REQ_OUT_VAR));
+	EXPECT_EQ(BIG, tnl_u32(&list.v[0], FUSECR_REQ_OUT_LEN));
+	ASSERT_EQ(sizeof(struct fuse_read_in) + BIG, len);
+	for (i = 0; i < BIG; i++)
+		if (data[sizeof(struct fuse_read_in) + i] != (char)(i * 7 + i / 256))
+			break;
+	EXPECT_EQ(BIG, i);
+	free(data);
+	tnl_free(&list);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_READ]);
+}
+
+/* --- put there ---------------------------------------------------------------------- */
+
+struct later {
+	int go;
+	const char *path;
+};
+
+static int mkdir_later(void *arg)
+{
+	const struct later *l = arg;
+	char c;
+
+	return read(l->go, &c, 1) == 1 ? test_mkdir((void *)l->path) : -EPIPE;
+}
+
+/* What was told of one client's request, for another who will ask for the same. */
+static int keep_told(FIXTURE_DATA(call) *self, struct later *later, int dev,
+		     bool answered, int error)
+{
+	struct fuse_entry_out named[FUSECR_KEEP_NAMES] = { };
+	struct tnl_list list;
+	struct fusecr_keep k;
+	uint32_t len;
+	char *data;
+	int err;
+
+	err = keep_one(self, FUSE_MKDIR, false, test_mkdir, (void *)later->path);
+	if (err)
+		return err;
+	data = told(self, &list, &len);
+	if (!data)
+		return -ENODATA;
+	test_client_kill(&self->clients[0]);
+	if (!kept_is(self->fd, 0))
+		return -EBUSY;
+	err = th_gate_open(self->fd) ?:
+	      test_client_start(&self->clients[1], mkdir_later, later);
+	if (err)
+		return err;
+	k = (struct fusecr_keep){
+		.fd = dev, .opcode = tnl_u32(&list.v[0], FUSECR_REQ_OPCODE),
+		.unique = tnl_u64(&list.v[0], FUSECR_REQ_UNIQUE),
+		.nodeid = tnl_u64(&list.v[0], FUSECR_REQ_NODEID),
+		.pid = self->clients[1].pid, .in_len = len, .in = (uintptr_t)data,
+		.out_count = tnl_u32(&list.v[0], FUSECR_REQ_OUT_COUNT),
+		.out_size[0] = tnl_u32(&list.v[0], FUSECR_REQ_OUT_SIZE_0),
+		.answered = answered, .error = error, .named = (uintptr_t)named,
+	};
+	err = th_call(self->fd, FUSECR_IOC_KEEP, &k);
+	free(data);
+	tnl_free(&list);
+	return err;
+}
+
+TEST_F(call, keep_answered)
+{
+	struct later later = { self->go[0], path(self, "dir1/new") };
+	int dev = device(self);
+
+	ASSERT_EQ(0, keep_told(self, &later, dev, true, -EDQUOT));
+	EXPECT_EQ(1, th_kept(self->fd));
+	ASSERT_EQ(1, write(self->go[1], "", 1));
+	EXPECT_EQ(-EDQUOT, test_client_wait(&self->clients[1]));
+	EXPECT_EQ(0, th_kept(self->fd));
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_MKDIR]);
+	close(dev);
+}
+
+TEST_F(call, keep_unanswered)
+{
+	struct later later = { self->go[0], path(self, "dir1/new") };
+	struct fuse_out_header answer = { .len = sizeof(answer), .error = -EDQUOT };
+	int dev = device(self);
+
+	ASSERT_EQ(0, keep_told(self, &later, dev, false, 0));
+	ASSERT_EQ(1, write(self->go[1], "", 1));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	EXPECT_TRUE(test_client_busy(&self->clients[1]));
+	/* The server has answered it with EINTR when its first client died. */
+	for (uint64_t i = self->fs->requests; i--;)
+		if (self->fs->log[i % RAWFS_LOG_SIZE].opcode == FUSE_MKDIR) {
+			answer.unique = self->fs->log[i % RAWFS_LOG_SIZE].unique;
+			break;
+		}
+	EXPECT_EQ(sizeof(answer), write(dev, &answer, sizeof(answer)));
+	EXPECT_EQ(-EDQUOT, test_client_wait(&self->clients[1]));
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_MKDIR]);
+	EXPECT_EQ(1, self->fs->interrupts);
+	close(dev);
+}
+
+/* --- who dies ------------------------------------------------------------------------ */
+
+TEST_F(call, abort_while_kept)
+{
+	ASSERT_EQ(0, keep_one(self, FUSE_OPEN, true, test_open, path(self, "f1")));
+	ASSERT_EQ(0, test_fusectl(self->fs, "abort"));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_GT(0, test_client_wait(&self->clients[0]));
+}
+
+TEST_F(call, server_killed_while_kept)
+{
+	ASSERT_EQ(0, keep_one(self, FUSE_OPEN, false, test_open, path(self, "f1")));
+	ASSERT_EQ(0, rawfs_kill(self->fs));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_GT(0, test_client_wait(&self->clients[0]));
+}
+
+TEST_F(call, unmount_while_kept)
+{
+	ASSERT_EQ(0, keep_one(self, FUSE_OPEN, true, test_open, path(self, "f1")));
+	ASSERT_EQ(0, umount2(self->fs->dir, MNT_DETACH));
+	EXPECT_EQ(1, th_kept(self->fd));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	/* There is nothing where it looks. */
+	EXPECT_EQ(-ENOENT, test_client_wait(&self->clients[0]));
+	rawfs_release(self->fs, 0);
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
+}
+
+/* Whoever did not get the answer is killed; the server is told, and goes on. */
+static int kill_client(FIXTURE_DATA(call) *self)
+{
+	int err;
+
+	self->fs->config.ignore_interrupts = true;
+	test_client_kill(&self->clients[0]);
+	err = rawfs_wait_op(self->fs, FUSE_INTERRUPT, 1);
+	rawfs_release(self->fs, 0);
+	return err;
+}
+
+/* The connection stays until the server has answered. */
+TEST_F(call, unmount_and_nobody_left)
+{
+	struct pollfd server = { .events = POLLIN };
+
+	server.fd = syscall(SYS_pidfd_open, self->fs->pid, 0);
+	ASSERT_EQ(0, keep_one(self, FUSE_OPEN, true, test_open, path(self, "f1")));
+	ASSERT_EQ(0, umount2(self->fs->dir, MNT_DETACH));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, kill_client(self));
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_OPEN, 1));
+	EXPECT_EQ(0, self->fs->lost);
+	EXPECT_EQ(1, poll(&server, 1, PATIENCE_MS));
+	close(server.fd);
+}
+
+static int create(void *path)
+{
+	int fd = open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : 0;
+}
+
+static bool nothing_open(const struct rawfs *fs)
+{
+	int i;
+
+	for (i = 0; i < RAWFS_MAX_HANDLES; i++)
+		if (fs->handles[i].used && !fs->handles[i].releases)
+			return false;
+	return true;
+}
+
+TEST_F(call, killed_while_opening)
+{
+	ASSERT_EQ(0, keep_one(self, FUSE_OPEN, true, test_open, path(self, "f1")));
+	EXPECT_FALSE(nothing_open(self->fs));
+	EXPECT_EQ(0, kill_client(self));
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	EXPECT_TRUE(nothing_open(self->fs));
+	EXPECT_EQ(1, self->fs->interrupts);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	ASSERT_EQ(0, test_drop_caches());
+	EXPECT_EQ(0, rawfs_wait_nlookup(self->fs, rawfs_index(self->fs, "f1"), 0));
+}
+
+/* The node goes after the handle. */
+TEST_F(call, killed_while_creating)
+{
+	uint64_t i, release = 0, forget = 0;
+	int index;
+
+	ASSERT_EQ(0, keep_one(self, FUSE_CREATE, true, create, path(self, "new")));
+	index = rawfs_index(self->fs, "new");
+	ASSERT_LT(0, index);
+	EXPECT_EQ(1, self->fs->nodes[index].nlookup);
+	EXPECT_EQ(0, kill_client(self));
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
+	EXPECT_EQ(0, rawfs_wait_nlookup(self->fs, index, 0));
+	for (i = 0; i < self->fs->requests; i++) {
+		const struct rawfs_log *log = &self->fs->log[i];
+
+		if (log->nodeid != rawfs_nodeid(index))
+			continue;
+		if (log->opcode == FUSE_RELEASE)
+			release = i;
+		if (log->opcode == FUSE_FORGET)
+			forget = i;
+	}
+	EXPECT_LT(0, release);
+	EXPECT_LT(release, forget);
+	EXPECT_TRUE(nothing_open(self->fs));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+}
+
+TEST_F(call, killed_while_looking_up)
+{
+	int index;
+
+	ASSERT_EQ(0, keep_one(self, FUSE_LOOKUP, true, test_stat, path(self, "f1")));
+	index = rawfs_index(self->fs, "f1");
+	EXPECT_EQ(1, self->fs->nodes[index].nlookup);
+	EXPECT_EQ(0, kill_client(self));
+	EXPECT_EQ(0, rawfs_wait_nlookup(self->fs, index, 0));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+}
+
+/* What the server works on is not forgotten. */
+TEST_F(call, caches_dropped_while_kept)
+{
+	ASSERT_EQ(0, keep_one(self, FUSE_MKDIR, false, test_mkdir, path(self, "dir1/new")));
+	ASSERT_EQ(0, test_drop_caches());
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_MKDIR, 1));
+	EXPECT_LE(0, rawfs_index(self->fs, "dir1/new"));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_MKDIR]);
+}
+
+static int rename_away(void *dir)
+{
+	char from[300], to[300];
+
+	snprintf(from, sizeof(from), "%s/dir0/f1", (char *)dir);
+	snprintf(to, sizeof(to), "%s/dir1/new", (char *)dir);
+	return rename(from, to) ? -errno : 0;
+}
+
+TEST_F(call, caches_dropped_while_renaming)
+{
+	ASSERT_EQ(0, keep_one(self, FUSE_RENAME, false, rename_away, self->fs->dir));
+	ASSERT_EQ(0, test_drop_caches());
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RENAME, 1));
+	ASSERT_EQ(0, test_drop_caches());
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_RENAME]);
+}
+
+/* --- again, and signals ---------------------------------------------------------------- */
+
+static sig_atomic_t alarms;
+
+static void on_alarm(int sig)
+{
+	alarms++;
+}
+
+static int lock_file(void *path, int flags)
+{
+	const struct sigaction action = { .sa_handler = on_alarm, .sa_flags = flags };
+	struct flock lock = { .l_type = F_WRLCK, .l_len = 10 };
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	sigaction(SIGALRM, &action, NULL);
+	return fcntl(fd, F_SETLKW, &lock) ? -errno : alarms;
+}
+
+static int lock_once(void *path)
+{
+	return lock_file(path, 0);
+}
+
+static int lock_restarting(void *path)
+{
+	return lock_file(path, SA_RESTART);
+}
+
+/* Asks again and again, and the server is told once. */
+TEST_F(call, taken_again)
+{
+	int i;
+
+	ASSERT_EQ(0, keep_one(self, FUSE_SETLKW, false, lock_once, path(self, "f1")));
+	EXPECT_EQ(0, th_take(self->fd));
+	EXPECT_EQ(1, th_kept(self->fd));
+	for (i = 0; i < 5; i++) {
+		ASSERT_EQ(0, th_gate_open(self->fd));
+		ASSERT_TRUE(kept_is(self->fd, 0));
+		ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+		ASSERT_EQ(0, take(self->fd, 1));
+		EXPECT_TRUE(held_is(self->fd, 1));
+	}
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_SETLKW]);
+	EXPECT_EQ(0, self->fs->interrupts);
+	EXPECT_EQ(0, self->fs->lost);
+}
+
+TEST_F(call, interrupted_after)
+{
+	uint64_t unique, i;
+
+	ASSERT_EQ(0, keep_one(self, FUSE_SETLKW, false, lock_once, path(self, "f1")));
+	unique = rawfs_find_held(self->fs, FUSE_SETLKW, 0)->h.unique;
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	ASSERT_TRUE(kept_is(self->fd, 0));
+	ASSERT_EQ(0, kill(self->clients[0].pid, SIGALRM));
+	EXPECT_EQ(-EINTR, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(1, self->fs->interrupts);
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_SETLKW]);
+	for (i = 0; i < self->fs->requests; i++)
+		if (self->fs->log[i].opcode == FUSE_INTERRUPT)
+			EXPECT_EQ(unique | 1, self->fs->log[i].unique);
+}
+
+static void signal_while_kept(struct __test_metadata *_metadata,
+			      FIXTURE_DATA(call) *self, int (*work)(void *path))
+{
+	ASSERT_EQ(0, keep_one(self, FUSE_SETLKW, false, work, path(self, "f1")));
+	ASSERT_EQ(0, kill(self->clients[0].pid, SIGALRM));
+	test_nap(QUIET_MS);
+	EXPECT_EQ(1, th_kept(self->fd));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(1, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_SETLKW]);
+}
+
+/* The handler runs, and then the system call starts over, with either. */
+TEST_F(call, signal_while_kept)
+{
+	signal_while_kept(_metadata, self, lock_once);
+}
+
+TEST_F(call, signal_while_kept_restarting)
+{
+	signal_while_kept(_metadata, self, lock_restarting);
+}
+
+/* None counts as a background request, of which there may be twelve. */
+TEST_F(call, many)
+{
+	int i, fd;
+
+	rawfs_hold(self->fs, FUSE_SETLKW);
+	for (i = 0; i < CLIENTS; i++)
+		ASSERT_EQ(0, test_client_start(&self->clients[i], lock_once,
+					       path(self, "f1")));
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_SETLKW, CLIENTS));
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	ASSERT_EQ(0, take(self->fd, CLIENTS));
+	EXPECT_TRUE(held_is(self->fd, CLIENTS));
+	EXPECT_EQ(0, th_gate_status(self->fd).background);
+	EXPECT_EQ(0, th_gate_status(self->fd).requests);
+	fd = open(path(self, "f2"), O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	close(fd);
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	rawfs_release(self->fs, 0);
+	for (i = 0; i < CLIENTS; i++)
+		EXPECT_EQ(0, test_client_wait(&self->clients[i]));
+	EXPECT_EQ(CLIENTS, self->fs->nr_op[FUSE_SETLKW]);
+	EXPECT_EQ(0, self->fs->lost);
+}
+
+/* --- what is not taken ------------------------------------------------------------------ */
+
+static void not_taken(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
+		      uint32_t opcode, int (*work)(void *path))
+{
+	int i;
+
+	rawfs_hold(self->fs, opcode);
+	ASSERT_EQ(0, test_client_start(&self->clients[0], work, path(self, "f1")));
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, opcode, 1));
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	for (i = 0; i < QUIET_MS; i++) {
+		ASSERT_EQ(0, th_take(self->fd));
+		test_nap(1);
+	}
+	EXPECT_EQ(1, th_gate_status(self->fd).requests);
+	EXPECT_EQ(0, th_kept(self->fd));
+	rawfs_release(self->fs, 0);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(1, self->fs->nr_op[opcode]);
+}
+
+/* close() cannot start over. */
+TEST_F(call, flush_is_not_taken)
+{
+	not_taken(_metadata, self, FUSE_FLUSH, test_open);
+}
+
+static int touch(void *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	volatile char *map = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	return *map == *map ? 0 : -EIO;
+}
+
+/* There is no system call, and a second attempt would be a SIGBUS. */
+TEST_F(call, page_fault_is_not_taken)
+{
+	not_taken(_metadata, self, FUSE_READ, touch);
+}
+
+TEST_HARNESS_MAIN
