@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* One kept request; between keep.c, take.c and claim.c. */
+/*
+ * One kept request: between keep.c (its record and proxy), take.c, claim.c,
+ * giveback.c and kept_image.c.
+ */
 #ifndef FUSECR_KEPT_H
 #define FUSECR_KEPT_H
 
@@ -86,5 +89,19 @@ void kept_finish(struct fusecr_kept *k, enum kept_state state);
 bool kept_pin(struct fusecr_kept *k, u64 nodeid);
 /* Finds the names in the input, pins what it tells by number. */
 void kept_find_names(struct fusecr_kept *k);
+
+/*
+ * Sends a request of ours: in the background, and as nobody, so that it does not
+ * block and needs no room.  -ENOTCONN, -ENOMEM.
+ */
+int kept_send(const struct fusecr_kept *k, struct fuse_args *args,
+	      fl_end_fn with_mount, fl_end_fn_7_3 without);
+
+/*
+ * For fusecr_defer(): the end of a record, whose answer has been used; or was not,
+ * and then its handle is released and its nodes are forgotten.
+ */
+void kept_free_later(void *k);
+void kept_give_back(void *k);
 
 #endif /* FUSECR_KEPT_H */

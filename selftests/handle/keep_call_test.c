@@ -311,7 +311,7 @@ TEST_F(call, keep_of_anything)
 /* All bytes that are told of the one that is kept; malloc'ed, or NULL. */
 static char *told(FIXTURE_DATA(call) *self, struct tnl_list *list, uint32_t *len)
 {
-	char *data = NULL;
+	char *data = NULL, *grown;
 	size_t i, n;
 
 	if (test_wait_requests(&self->nl, self->id, FUSECR_REQ_KEPT, 1, list))
@@ -324,7 +324,12 @@ static char *told(FIXTURE_DATA(call) *self, struct tnl_list *list, uint32_t *len
 		if (tnl_u32(o, FUSECR_REQ_STATE) != FUSECR_REQ_KEPT ||
 		    tnl_u32(o, FUSECR_REQ_IN_OFFSET) != *len || !chunk)
 			continue;
-		data = realloc(data, *len + n);
+		grown = realloc(data, *len + n);
+		if (!grown) {
+			free(data);
+			return NULL;
+		}
+		data = grown;
 		memcpy(data + *len, chunk, n);
 		*len += n;
 	}

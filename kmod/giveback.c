@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What an answer to a kept request brought and nobody wants, see kept.h. */
+
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "inode.h"
+#include "input.h"
+#include "kept.h"
+
+static void forget(const struct fusecr_kept *k, u64 nodeid)
+{
+	struct fusecr_forgets forgets = { };
+
+	if (nodeid <= FUSE_ROOT_ID || fusecr_forgets_add(&forgets, nodeid, 1))
+		return;
+	fusecr_forgets_queue(&forgets, k->fc);
+	fusecr_forgets_free(&forgets);
+}
+
+static void forget_plus(const struct fusecr_kept *k)
+{
+	const void *at = k->out;
+	const void *end = at + (k->answer.count ? k->answer.size[0] : 0);
+
+	while (end - at >= FUSE_NAME_OFFSET_DIRENTPLUS) {
+		const struct fuse_direntplus *d = at;
+		size_t len = FUSE_DIRENTPLUS_SIZE(d);
+		u32 n = d->dirent.namelen;
+
+		if (len > end - at || !n)
+			break;
+		if (!(n <= 2 && !memcmp(d->dirent.name, "..", n)))
+			forget(k, d->entry_out.nodeid);
+		at += len;
+	}
+}
+
+struct release {
+	struct fuse_release_in in;
+	struct fuse_conn *fc;		/* stays until all is answered */
+	struct fusecr_forgets forgets;	/* then */
+	unsigned long args[];
+};
+
+static void release_free(struct release *r)
+{
+	fusecr_forgets_free(&r->forgets);
+	kfree(r);
+	module_put(THIS_MODULE);
+}
+
+static void release_end(void *args)
+{
+	struct release *r = container_of(args, struct release, args);
+
+	fusecr_forgets_queue(&r->forgets, r->fc);
+	release_free(r);
+}
+
+static void release_end_6_1(struct fuse_mount *fm, struct fuse_args *args, int error)
+{
+	release_end(args);
+}
+
+static void release_end_7_3(struct fuse_args *args, int error)
+{
+	release_end(args);
+}
+
+/* @forgets: a node that goes with the handle, and not before it. */
+static void release(const struct fusecr_kept *k, u64 nodeid, u64 fh,
+		    bool forgets)
+{
+	bool dir = k->h.opcode == FUSE_OPENDIR;
+	struct release *r = kzalloc(sizeof(*r) + fl_size(FL_ARGS), GFP_KERNEL);
+	struct fuse_args *args;
+
+	if (!r)
+		return;
+	/* The daemon may take any time to answer it. */
+	__module_get(THIS_MODULE);
+	r->fc = k->fc;
+	if (forgets && nodeid > FUSE_ROOT_ID)
+		fusecr_forgets_add(&r->forgets, nodeid, 1);
+	r->in.fh = fh;
+	if (k->in_len >= sizeof(u32))
+		r->in.flags = *(u32 *)k->in;
+	args = (void *)r->args;
+	*fl_args_nodeid(args) = nodeid;
+	*fl_args_opcode(args) = dir ? FUSE_RELEASEDIR : FUSE_RELEASE;
+	*fl_args_in_numargs(args) = 1;
+	fl_args_set_in(args, 0, sizeof(r->in), &r->in);
+	if (kept_send(k, args, release_end_6_1, release_end_7_3))
+		release_free(r);
+}
+
+/* One argument of the answer; NULL when it has less than @size bytes. */
+static const void *answer_at(const struct fusecr_kept *k, u32 nth, u32 size)
+{
+	const void *at = k->out;
+	u32 i;
+
+	for (i = 0; i < nth; i++)
+		at += k->answer.size[i];
+	return nth < k->answer.count && k->answer.size[nth] >= size ? at : NULL;
+}
+
+static void give_back_all(const struct fusecr_kept *k)
+{
+	/* What an image says that an answer was, it need not have been. */
+	const struct fuse_entry_out *entry = answer_at(k, 0, sizeof(entry->nodeid));
+	const struct fuse_open_out *open = answer_at(k, 0, sizeof(*open));
+
+	switch (k->h.opcode) {
+	case FUSE_OPEN:
+	case FUSE_OPENDIR:
+		if (open)
+			release(k, k->h.nodeid, open->fh, false);
+		break;
+	case FUSE_CREATE:
+	case FUSE_TMPFILE:
+		open = answer_at(k, 1, sizeof(*open));
+		if (entry && open)
+			release(k, entry->nodeid, open->fh, true);
+		break;
+	case FUSE_LOOKUP:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_SYMLINK:
+	case FUSE_LINK:
+		if (entry)
+			forget(k, entry->nodeid);
+		break;
+	case FUSE_READDIRPLUS:
+		forget_plus(k);
+		break;
+	}
+}
+
+/* As fuse does it when who waits is gone: fuse_file_put(), fuse_iput(). */
+static void finish(struct fusecr_kept *k, bool wanted)
+{
+	unsigned int i;
+
+	/* A connection that has ended takes neither. */
+	if (!wanted && !k->error)
+		give_back_all(k);
+	for (i = 0; i < KEPT_NAMES; i++)
+		if (k->names[i].reserved)
+			forget(k, k->names[i].nodeid);
+	kept_free(k);
+}
+
+void kept_give_back(void *k)
+{
+	finish(k, false);
+}
+
+void kept_free_later(void *k)
+{
+	finish(k, true);
+}
