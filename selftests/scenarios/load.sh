@@ -28,37 +28,47 @@ scenario load-rawd-writeback load_busy rawd -I 0x10000
 scenario load-bindfs load_busy bindfs
 scenario load-sshfs load_busy sshfs
 
-# Lines that print whom to kill: the surrogate that does the work, the one that
-# watches it, or the tool.
+# Whom to kill, in VICTIM: the surrogate that does the work, the one that watches
+# it, or the tool. Starts no program: none of them lives for long.
 victim() {
-	local pid parent
-	for pid in $(pidof fusecr); do
-		parent=$(sed -n 's/^PPid:\t//p' "/proc/$pid/status" 2>/dev/null) || continue
-		case $1-$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)-$(cat "/proc/$parent/comm" 2>/dev/null) in
-		tool-*checkpoint*-* | worker-*surrogate*-fusecr | guard-*surrogate*-criu)
-			echo "$pid"
+	local dir comm verb parent
+	VICTIM=''
+	for dir in /proc/[0-9]*; do
+		{
+			read -r comm <"$dir/comm" && [ "$comm" = fusecr ] &&
+				read -r parent <"$dir/stat" &&
+				{ read -r -d '' verb && read -r -d '' verb; } <"$dir/cmdline"
+		} 2>/dev/null || continue
+		parent=${parent##*) ? }
+		read -r comm 2>/dev/null <"/proc/${parent%% *}/comm" || continue
+		case $1-$verb-$comm in
+		tool-checkpoint-* | worker-surrogate-fusecr | guard-surrogate-[!f]*)
+			VICTIM=${dir#/proc/}
 			return
 			;;
 		esac
 	done
+	return 1
 }
 
 no_criu() {
 	! grep -qx criu /proc/[0-9]*/comm 2>/dev/null
 }
 
-# Somewhere in the three seconds that a checkpoint takes. CRIU itself is not
-# killed: its code in the tasks would not survive that, with FUSE or without.
+# Somewhere in the second that it lives. CRIU itself is not killed: its code in the
+# tasks would not survive that, with FUSE or without.
 load_killed() {
-	local who=$1 n pid target hit=0
+	local who=$1 n pid hit=0
 	load_start rawd
 	for ((n = $(times 50); n > 0; n--)); do
 		rm -rf "$T/img"
 		tool_dump "$T/img" --leave-running &
 		pid=$!
-		sleep "$((RANDOM % 3)).$((RANDOM % 10))"
-		target=$(victim "$who")
-		if [ -n "$target" ] && kill -KILL "$target" 2>/dev/null; then
+		until victim "$who" || ! kill -0 $pid 2>/dev/null; do
+			:
+		done
+		sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
+		if [ -n "$VICTIM" ] && kill -KILL "$VICTIM" 2>/dev/null; then
 			hit=$((hit + 1))
 		fi
 		wait $pid || :
