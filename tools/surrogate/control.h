@@ -7,6 +7,7 @@
 #ifndef FUSECR_CONTROL_H
 #define FUSECR_CONTROL_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -48,6 +49,7 @@ static inline int control_send(int sock, const struct control_msg *m, int fd)
 		.iov_len = offsetof(struct control_msg, text) + strnlen(m->text, sizeof(m->text) - 1) + 1,
 	};
 	struct msghdr hdr = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
 
 	if (fd >= 0) {
 		struct cmsghdr *c;
@@ -60,7 +62,10 @@ static inline int control_send(int sock, const struct control_msg *m, int fd)
 		c->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 	}
-	return sendmsg(sock, &hdr, MSG_NOSIGNAL) < 0 ? -1 : 0;
+	do
+		n = sendmsg(sock, &hdr, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -1 : 0;
 }
 
 /* Receives; *fd is an attached descriptor or -1.  1, 0 at the end, -1 with errno. */
@@ -77,7 +82,9 @@ static inline int control_recv(int sock, struct control_msg *m, int *fd)
 
 	*fd = -1;
 	memset(m, 0, sizeof(*m));
-	n = recvmsg(sock, &hdr, MSG_CMSG_CLOEXEC);
+	do
+		n = recvmsg(sock, &hdr, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return n;
 	c = CMSG_FIRSTHDR(&hdr);

@@ -439,8 +439,10 @@ static void on_fetch(struct restore *re)
 	struct control_msg m, answer = { .type = CONTROL_FAILED };
 	int sock, fd = -1;
 
-	if (control_recv(re->s->inherited, &m, &sock) <= 0 || sock < 0)
+	if (control_recv(re->s->inherited, &m, &sock) <= 0 || sock < 0) {
+		surrogate_log("a restored task asks for a device, but not whole: %s", strerror(errno));
 		return;
+	}
 	for (size_t i = 0; i < re->count; i++) {
 		const struct message_list *devs = model_devs(re->conns[i].model);
 
@@ -454,7 +456,11 @@ static void on_fetch(struct restore *re)
 	}
 	if (fd >= 0)
 		answer.type = CONTROL_DONE;
-	control_send(sock, &answer, fd);
+	if (fd < 0 || control_send(sock, &answer, fd))
+		surrogate_log("the device with id %#x could not be given: %s", (unsigned int)m.value,
+			      fd < 0 ? "there is none" : strerror(errno));
+	if (fd < 0)
+		control_send(sock, &answer, -1);
 	close(sock);
 }
 
