@@ -66,14 +66,15 @@ static void normalize(u32 opcode, void *in, u32 in_len)
 	}
 }
 
+/* Without memory it would be asked for, and done, a second time. */
+#define MUST_COMPARE	(GFP_KERNEL | __GFP_NOFAIL)
+
 static void *normalized(u32 opcode, const void *in, u32 in_len)
 {
-	void *copy = kvmalloc(in_len + 1, GFP_KERNEL);
+	void *copy = kvmalloc(in_len + 1, MUST_COMPARE);
 
-	if (copy) {
-		memcpy(copy, in, in_len);
-		normalize(opcode, copy, in_len);
-	}
+	memcpy(copy, in, in_len);
+	normalize(opcode, copy, in_len);
 	return copy;
 }
 
@@ -86,7 +87,7 @@ static bool same_input(const struct fusecr_kept *k, const void *in, u32 in_len)
 		return false;
 	a = normalized(k->h.opcode, k->in, in_len);
 	b = normalized(k->h.opcode, in, in_len);
-	same = a && b && !memcmp(a, b, in_len);
+	same = !memcmp(a, b, in_len);
 	kvfree(a);
 	kvfree(b);
 	return same;
@@ -328,9 +329,8 @@ static void *input_of(const struct fuse_req *req, u32 *len)
 	void *in;
 
 	*len = fusecr_payload_in_len(args);
-	in = kvzalloc(*len + 1, GFP_KERNEL);
-	if (in)
-		fusecr_payload_in(in, args, 0, *len);
+	in = kvzalloc(*len + 1, MUST_COMPARE);
+	fusecr_payload_in(in, args, 0, *len);
 	return in;
 }
 
@@ -350,8 +350,6 @@ bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
 	u32 len;
 	void *in = input_of(req, &len);
 
-	if (!in)
-		return false;
 	while ((k = next_mine(fiq, k))) {
 		if (k->h.opcode == h->opcode && k->h.nodeid == h->nodeid &&
 		    same_input(k, in, len)) {

@@ -19,8 +19,7 @@ struct wait_queue_head;
 
 /*
  * A gate that is still open.  The caller keeps the connection until
- * fusecr_gate_open(), and @waitq, which is woken now and then.  -EOPNOTSUPP when
- * -ENOMEM.
+ * fusecr_gate_open(), and @waitq, which is woken now and then.  -ENOMEM.
  */
 struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
 				    struct wait_queue_head *waitq);

@@ -210,10 +210,10 @@ static void log_server(struct __test_metadata *_metadata, struct rawfs *fs)
 	free(text);
 }
 
-/* The client asks again before the server answers. */
-TEST_F(keep, asked_again)
+static void ask_again(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(keep) *self, bool late)
 {
-	int n = taken(self, false), i;
+	int n = taken(self, late), i;
 
 	ASSERT_LE(1, n)
 		TH_LOG("%s", strerror(-n));
@@ -227,6 +227,18 @@ TEST_F(keep, asked_again)
 		log_server(_metadata, self->fs);
 }
 
+/* The client asks again before the server answers. */
+TEST_F(keep, asked_again)
+{
+	ask_again(_metadata, self, false);
+}
+
+/* The server has done it, and answers late. */
+TEST_F(keep, done_already)
+{
+	ask_again(_metadata, self, true);
+}
+
 /* The server answers before the client asks again. */
 TEST_F(keep, answered_before)
 {
@@ -237,22 +249,6 @@ TEST_F(keep, answered_before)
 	rawfs_release(self->fs, 0);
 	ASSERT_EQ(0, rawfs_wait_op(self->fs, self->opcode, n));
 	ASSERT_EQ(0, th_gate_open(self->fd));
-	EXPECT_EQ(0, test_client_wait(&self->client));
-	EXPECT_TRUE(once(self, n))
-		log_server(_metadata, self->fs);
-}
-
-/* The server has done it, and answers late. */
-TEST_F(keep, done_already)
-{
-	int n = taken(self, true), i;
-
-	ASSERT_LE(1, n)
-		TH_LOG("%s", strerror(-n));
-	ASSERT_EQ(0, th_gate_open(self->fd));
-	for (i = 0; i < 1000 && th_kept(self->fd) > 0; i++)
-		test_nap(1);
-	rawfs_release(self->fs, 0);
 	EXPECT_EQ(0, test_client_wait(&self->client));
 	EXPECT_TRUE(once(self, n))
 		log_server(_metadata, self->fs);
