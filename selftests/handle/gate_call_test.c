@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The gate's calls: what they refuse, what they tell, and when it opens. */
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,13 +57,6 @@ FIXTURE_TEARDOWN(call)
 	EXPECT_EQ(0, rawfs_down(self->fs));
 }
 
-static bool readable(int fd, int ms)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-
-	return poll(&pfd, 1, ms) == 1 && pfd.revents == POLLIN;
-}
-
 static bool wait_held(int fd, unsigned int n)
 {
 	int i;
@@ -103,11 +95,11 @@ TEST_F(call, close_and_open)
 	EXPECT_EQ(1, th_gate_status(self->fd).closed);
 	EXPECT_EQ(-EALREADY, th_gate_close(self->fd, self->fs->pid));
 	EXPECT_EQ(1, th_gate_status(self->fd).closed);
-	EXPECT_TRUE(readable(self->fd, DRAIN_MS));
+	EXPECT_TRUE(th_drained(self->fd, DRAIN_MS));
 	EXPECT_EQ(0, th_gate_open(self->fd));
 	EXPECT_EQ(0, th_gate_open(self->fd));
 	EXPECT_EQ(0, th_gate_status(self->fd).closed);
-	EXPECT_FALSE(readable(self->fd, 0));
+	EXPECT_FALSE(th_drained(self->fd, 0));
 	EXPECT_EQ(0, th_gate_close(self->fd, self->fs->pid));
 	EXPECT_EQ(1, th_gate_status(self->fd).closed);
 }
@@ -174,7 +166,7 @@ TEST_F(call, not_attached)
 	EXPECT_EQ(-ENOTCONN, th_hold(fd, getpid()));
 	EXPECT_EQ(-ENOTCONN, th_call(fd, FUSECR_IOC_GATE_STATUS, &status));
 	EXPECT_EQ(-ENOTCONN, th_sync(fd, 1));
-	EXPECT_FALSE(readable(fd, 0));
+	EXPECT_FALSE(th_drained(fd, 0));
 	close(fd);
 }
 
@@ -185,7 +177,7 @@ TEST_F(call, opens_by_itself)
 				       (void *)test_path(self->fs, "f1")));
 	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
 	EXPECT_EQ(0, th_gate_status(self->fd).closed);
-	EXPECT_FALSE(readable(self->fd, 0));
+	EXPECT_FALSE(th_drained(self->fd, 0));
 	EXPECT_EQ(-ENOENT, th_hold(self->fd, self->fs->pid));
 	/* As if it had been told to. */
 	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
@@ -308,12 +300,12 @@ TEST_F(call, waits_for_the_server)
 	EXPECT_EQ(1, th_gate_status(self->fd).requests);
 	EXPECT_EQ(1, th_hold(self->fd, self->clients[0].pid));
 	EXPECT_EQ(0, th_hold(self->fd, self->clients[0].pid));
-	EXPECT_FALSE(readable(self->fd, QUIET_MS));
+	EXPECT_FALSE(th_drained(self->fd, QUIET_MS));
 	EXPECT_EQ(1, th_gate_status(self->fd).requests);
 	EXPECT_EQ(1, th_gate_status(self->fd).coming);
 	EXPECT_EQ(0, th_gate_status(self->fd).held);
 	rawfs_release(self->fs, FUSE_MKDIR);
-	EXPECT_TRUE(readable(self->fd, DRAIN_MS));
+	EXPECT_TRUE(th_drained(self->fd, DRAIN_MS));
 	EXPECT_EQ(0, th_gate_status(self->fd).requests);
 	EXPECT_EQ(0, th_gate_status(self->fd).coming);
 	EXPECT_EQ(1, th_gate_status(self->fd).held);
@@ -334,11 +326,11 @@ TEST_F(call, waits_for_the_background)
 	ASSERT_EQ(0, sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE));
 	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_WRITE, 1));
 	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
-	EXPECT_FALSE(readable(self->fd, QUIET_MS));
+	EXPECT_FALSE(th_drained(self->fd, QUIET_MS));
 	EXPECT_EQ(1, th_gate_status(self->fd).background);
 	EXPECT_EQ(0, th_gate_status(self->fd).requests);
 	rawfs_release(self->fs, FUSE_WRITE);
-	EXPECT_TRUE(readable(self->fd, DRAIN_MS));
+	EXPECT_TRUE(th_drained(self->fd, DRAIN_MS));
 	EXPECT_EQ(0, th_gate_status(self->fd).background);
 	close(fd);
 }
@@ -394,7 +386,7 @@ TEST_F(call, signals_are_told)
 	/* It no longer sleeps interruptibly. */
 	ASSERT_TRUE(state_is(self->clients[0].pid, 'D'));
 	ASSERT_EQ(0, rawfs_cont(self->fs));
-	EXPECT_TRUE(readable(self->fd, DRAIN_MS));
+	EXPECT_TRUE(th_drained(self->fd, DRAIN_MS));
 	ASSERT_EQ(0, th_gate_open(self->fd));
 	EXPECT_EQ(-EINTR, test_client_wait(&self->clients[0]));
 	EXPECT_EQ(1, self->fs->interrupts);
@@ -407,7 +399,7 @@ TEST_F(call, abort_while_closed)
 	ASSERT_EQ(1, th_hold(self->fd, self->clients[1].pid));
 	ASSERT_EQ(0, held_client(self));
 	ASSERT_EQ(0, test_fusectl(self->fs, "abort"));
-	EXPECT_TRUE(readable(self->fd, DRAIN_MS));
+	EXPECT_TRUE(th_drained(self->fd, DRAIN_MS));
 	EXPECT_EQ(2, th_gate_status(self->fd).held);
 	ASSERT_EQ(0, th_gate_open(self->fd));
 	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
@@ -423,7 +415,7 @@ TEST_F(call, unmount_while_closed)
 	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
 	ASSERT_EQ(0, held_client(self));
 	ASSERT_EQ(0, umount2(self->fs->dir, MNT_DETACH));
-	EXPECT_TRUE(readable(self->fd, DRAIN_MS));
+	EXPECT_TRUE(th_drained(self->fd, DRAIN_MS));
 	/* The handle keeps the connection. */
 	EXPECT_EQ(0, tnl_conn(&self->nl, self->id, &list));
 	tnl_free(&list);
@@ -440,7 +432,7 @@ TEST_F(call, server_killed_while_closed)
 	ASSERT_EQ(0, rawfs_kill(self->fs));
 	/* Never named: its request was sent before the gate was closed. */
 	EXPECT_GT(0, test_client_wait(&self->clients[1]));
-	EXPECT_TRUE(readable(self->fd, DRAIN_MS));
+	EXPECT_TRUE(th_drained(self->fd, DRAIN_MS));
 	ASSERT_EQ(0, th_gate_open(self->fd));
 	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
 }
@@ -479,7 +471,7 @@ TEST_F(call, sync_while_closed)
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
 	EXPECT_EQ(0, th_sync(self->fd, 60));
-	EXPECT_TRUE(readable(self->fd, DRAIN_MS));
+	EXPECT_TRUE(th_drained(self->fd, DRAIN_MS));
 	EXPECT_EQ(1, self->fs->nr_done[FUSE_WRITE]);
 	EXPECT_EQ(0, th_gate_status(self->fd).held);
 	close(fd);
@@ -533,7 +525,7 @@ TEST_F(call, sync_keeps_nobody_out)
 	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_SETATTR, 1));
 	EXPECT_EQ(0, th_gate_close(self->fd, self->fs->pid));
 	EXPECT_EQ(1, th_gate_status(self->fd).closed);
-	EXPECT_FALSE(readable(self->fd, 0));
+	EXPECT_FALSE(th_drained(self->fd, 0));
 	/* Waits until it has ended. */
 	test_client_kill(&self->clients[1]);
 	EXPECT_TRUE(test_client_busy(&self->clients[0]));

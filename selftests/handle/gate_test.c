@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The gate: clients come to rest while the server serves, and go on unharmed. */
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
@@ -194,13 +193,6 @@ static bool goes_on(struct worker *w, unsigned long n)
 	return w->rounds >= goal;
 }
 
-static bool drained(int fd)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-
-	return poll(&pfd, 1, DRAIN_MS) == 1 && pfd.revents == POLLIN;
-}
-
 static void log_status(struct __test_metadata *_metadata, int fd)
 {
 	struct fusecr_gate_status s = th_gate_status(fd);
@@ -222,7 +214,7 @@ static void close_once(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
 	for (i = 0; i < nr; i++)
 		ASSERT_LE(0, th_hold(self->fd, self->clients[i].pid));
-	ASSERT_TRUE(drained(self->fd)) {
+	ASSERT_TRUE(th_drained(self->fd, DRAIN_MS)) {
 		log_status(_metadata, self->fd);
 	}
 	ASSERT_LE(threads, th_gate_status(self->fd).held) {
@@ -252,7 +244,7 @@ TEST_F(gate, requests_are_enough)
 	ASSERT_EQ(0, start_clients(self, CLIENTS));
 	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
 	ASSERT_TRUE(held_are(self->fd, CLIENTS));
-	EXPECT_TRUE(drained(self->fd));
+	EXPECT_TRUE(th_drained(self->fd, DRAIN_MS));
 	close(self->fd);
 	self->fd = -1;
 	EXPECT_TRUE(goes_on(&self->workers[0], 2));
@@ -269,7 +261,7 @@ static int hold_all(FIXTURE_DATA(gate) *self, int n)
 		err = th_gate_close(self->fd, self->fs->pid);
 	for (i = 0; err >= 0 && i < n; i++)
 		err = th_hold(self->fd, self->clients[i].pid);
-	return err < 0 ? err : drained(self->fd) ? 0 : -ETIME;
+	return err < 0 ? err : th_drained(self->fd, DRAIN_MS) ? 0 : -ETIME;
 }
 
 TEST_F(gate, kill_is_not_held_up)
@@ -349,14 +341,14 @@ TEST_F(gate, stopped_is_at_rest)
 		  waitpid(self->clients[0].pid, &status, WUNTRACED));
 	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
 	ASSERT_EQ(1, th_hold(self->fd, self->clients[0].pid));
-	EXPECT_TRUE(drained(self->fd));
+	EXPECT_TRUE(th_drained(self->fd, DRAIN_MS));
 	EXPECT_EQ(1, th_gate_status(self->fd).held);
 	before = self->workers[0].rounds;
 	ASSERT_EQ(0, kill(self->clients[0].pid, SIGCONT));
 	ASSERT_EQ(self->clients[0].pid,
 		  waitpid(self->clients[0].pid, &status, WCONTINUED));
 	ASSERT_TRUE(held_are(self->fd, 1));
-	EXPECT_TRUE(drained(self->fd));
+	EXPECT_TRUE(th_drained(self->fd, DRAIN_MS));
 	EXPECT_LE(self->workers[0].rounds, before + 1);
 	ASSERT_EQ(0, th_gate_open(self->fd));
 	EXPECT_TRUE(goes_on(&self->workers[0], 2));
@@ -373,7 +365,7 @@ TEST_F(gate, exempt_goes_on)
 	EXPECT_EQ(0, th_hold(self->fd, self->clients[0].pid));
 	ASSERT_TRUE(held_are(self->fd, 1));
 	EXPECT_TRUE(goes_on(&self->workers[0], 5));
-	EXPECT_TRUE(drained(self->fd));
+	EXPECT_TRUE(th_drained(self->fd, DRAIN_MS));
 	EXPECT_EQ(1, th_gate_status(self->fd).held);
 }
 
@@ -390,7 +382,7 @@ static int hold_until_killed(void *arg)
 		return -errno;
 	for (i = 0; i < 2; i++)
 		th_hold(self->fd, self->clients[i].pid);
-	if (!drained(self->fd) || write(w->go[1], &c, 1) != 1)
+	if (!th_drained(self->fd, DRAIN_MS) || write(w->go[1], &c, 1) != 1)
 		return -ETIME;
 	pause();
 	return 0;

@@ -4,7 +4,6 @@
  * gets the bytes, and no error of ours stays with the file.
  */
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -91,13 +90,6 @@ FIXTURE_TEARDOWN(read)
 	EXPECT_EQ(0, rawfs_down(self->fs));
 }
 
-static bool drained(int fd, int ms)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-
-	return poll(&pfd, 1, ms) == 1 && pfd.revents == POLLIN;
-}
-
 TEST_F(read, is_kept)
 {
 	int i, n = 0;
@@ -108,9 +100,9 @@ TEST_F(read, is_kept)
 	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
 	ASSERT_LE(0, th_hold(self->fd, self->client.pid));
 	/* Who waited for pages asks by himself, and is taken from then. */
-	for (i = 0; i < DRAIN_MS && !drained(self->fd, 1); i++)
+	for (i = 0; i < DRAIN_MS && !th_drained(self->fd, 1); i++)
 		n += th_take(self->fd);
-	ASSERT_TRUE(drained(self->fd, 0));
+	ASSERT_TRUE(th_drained(self->fd, 0));
 	EXPECT_LE(1, n);
 	EXPECT_EQ(1, th_kept(self->fd));
 	if (variant->before) {

@@ -4,7 +4,6 @@
  * told to the server once and has one result.
  */
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -147,13 +146,6 @@ FIXTURE_TEARDOWN(keep)
 	EXPECT_EQ(0, rawfs_down(self->fs));
 }
 
-static bool drained(int fd)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-
-	return poll(&pfd, 1, DRAIN_MS) == 1 && pfd.revents == POLLIN;
-}
-
 /* The request is sent, and taken; how often the server has had it, or -errno. */
 static int taken(FIXTURE_DATA(keep) *self, bool late)
 {
@@ -182,7 +174,7 @@ static int taken(FIXTURE_DATA(keep) *self, bool late)
 		test_nap(1);
 	if (err != 1)
 		return err < 0 ? err : -ENODATA;
-	if (!drained(self->fd))
+	if (!th_drained(self->fd, DRAIN_MS))
 		return -ETIME;
 	s = th_gate_status(self->fd);
 	return s.held + s.coming == 1 ? self->fs->nr_op[opcode] : -ESRCH;

@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <linux/fusecr.h>
@@ -117,6 +119,14 @@ static inline struct fusecr_gate_status th_gate_status(int fd)
 
 	th_call(fd, FUSECR_IOC_GATE_STATUS, &status);
 	return status;
+}
+
+/* Whether the gate is closed and drained, within @ms. */
+static inline bool th_drained(int fd, int ms)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pfd, 1, ms) == 1 && pfd.revents == POLLIN;
 }
 
 /* How many requests are kept. */

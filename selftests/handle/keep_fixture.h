@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* A server that keeps requests, and its clients: for keep_call and keep_end. */
+#ifndef KEEP_FIXTURE_H
+#define KEEP_FIXTURE_H
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "test_handle.h"
+#include "test_util.h"
+
+#define PATIENCE_MS	10000
+#define CLIENTS		14	/* more than max_background */
+
+FIXTURE(call) {
+	struct rawfs *fs;
+	struct tnl nl;
+	uint64_t id;
+	int fd;
+	int go[2];		/* a byte lets one client go on */
+	struct test_client clients[CLIENTS];
+};
+
+FIXTURE_SETUP(call)
+{
+	struct rawfs_config config;
+
+	rawfs_defaults(&config);
+	config.spare = 16;
+	config.entry_ms = 0;
+	config.attr_ms = 0;
+	config.init.flags = FUSE_POSIX_LOCKS | FUSE_BIG_WRITES;
+	ASSERT_EQ(0, test_own_mounts());
+	self->fs = rawfs_up(&config, false);
+	ASSERT_NE(NULL, self->fs);
+	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, tnl_open(&self->nl));
+	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	ASSERT_EQ(0, pipe2(self->go, O_CLOEXEC));
+	self->fd = th_attach(self->id);
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(call)
+{
+	int i;
+
+	close(self->fd);
+	rawfs_release(self->fs, 0);
+	for (i = 0; i < CLIENTS; i++)
+		test_client_kill(&self->clients[i]);
+	EXPECT_STREQ("", self->nl.leak);
+	tnl_close(&self->nl);
+	EXPECT_STREQ("", self->fs->fault);
+	rawfs_down(self->fs);
+}
+
+static inline bool kept_is(int fd, unsigned int n)
+{
+	int i;
+
+	for (i = 0; i < PATIENCE_MS && th_kept(fd) != n; i++)
+		test_nap(1);
+	return th_kept(fd) == n;
+}
+
+static inline bool held_is(int fd, unsigned int n)
+{
+	int i;
+
+	for (i = 0; i < PATIENCE_MS && th_gate_status(fd).held != n; i++)
+		test_nap(1);
+	return th_gate_status(fd).held == n;
+}
+
+/* Takes until @n are kept: one is read before its sender sleeps. */
+static inline int take(int fd, unsigned int n)
+{
+	int i, got;
+
+	for (i = 0; i < PATIENCE_MS && th_kept(fd) != n; i++) {
+		got = th_take(fd);
+		if (got < 0)
+			return got;
+		test_nap(1);
+	}
+	return th_kept(fd) == n ? 0 : -ETIMEDOUT;
+}
+
+/* A client whose one request with @opcode is kept; @done: and done already. */
+static inline int keep_one(FIXTURE_DATA(call) *self, uint32_t opcode, bool done,
+		    int (*work)(void *arg), void *arg)
+{
+	struct test_client *client = &self->clients[0];
+	int err;
+
+	if (done)
+		rawfs_hold_answer(self->fs, opcode);
+	else
+		rawfs_hold(self->fs, opcode);
+	err = test_client_start(client, work, arg) ?:
+	      rawfs_wait_held(self->fs, opcode, 1) ?:
+	      th_gate_close(self->fd, self->fs->pid);
+	if (err)
+		return err;
+	err = take(self->fd, 1);
+	if (err)
+		return err;
+	return held_is(self->fd, 1) ? 0 : -ESRCH;
+}
+
+static inline void *path(FIXTURE_DATA(call) *self, const char *name)
+{
+	return (void *)test_path(self->fs, name);
+}
+
+/* A duplicate of the server's device. */
+static inline int device(FIXTURE_DATA(call) *self)
+{
+	int pidfd = syscall(SYS_pidfd_open, self->fs->pid, 0), fd;
+
+	fd = syscall(SYS_pidfd_getfd, pidfd, self->fs->fd[0], 0);
+	close(pidfd);
+	return fd;
+}
+
+#endif
