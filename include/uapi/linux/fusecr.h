@@ -102,7 +102,8 @@ enum fusecr_conn_state {
 	FUSECR_CONN_INITIALIZED	= 1 << 0, /* INIT was answered */
 	FUSECR_CONN_CONNECTED	= 1 << 1, /* not aborted, not unmounted */
 	FUSECR_CONN_ABORTED	= 1 << 2, /* aborted through fusectl; fuse records
-					   * it only with FUSE_ABORT_ERROR
+					   * it only with FUSE_ABORT_ERROR, and
+					   * 7.3 until the last device is closed
 					   */
 	FUSECR_CONN_BLOCKED	= 1 << 3, /* too many background requests */
 	FUSECR_CONN_ERROR	= 1 << 4, /* INIT failed */
