@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Settings of a connection, its inodes and open files, and their undoing. */
 
-#include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/pid_namespace.h>
@@ -15,12 +14,16 @@
 #include "defer.h"
 #include "inode.h"
 #include "layout.h"
+#include "use.h"
 
 #define SET_CONN_ALL	(FUSECR_SET_NEXT_UNIQUE | FUSECR_SET_NEXT_KH |	\
 			 FUSECR_SET_NO | FUSECR_SET_ATTR_VERSION |	\
 			 FUSECR_SET_PID_NS)
 #define SET_FILE_ALL	(FUSECR_SET_FH | FUSECR_SET_KH |		\
-			 FUSECR_SET_OPEN_FLAGS | FUSECR_SET_READDIR_POS)
+			 FUSECR_SET_OPEN_FLAGS | FUSECR_SET_READDIR_POS | \
+			 FUSECR_SET_FILE_FLAGS | FUSECR_SET_POS)
+/* The kernel keeps state of its own for these. */
+#define FILE_FLAGS_FIXED	(O_PATH | FASYNC)
 /* FOPEN_PASSTHROUGH is of 6.9; the number is the protocol's. */
 #define OPEN_FLAGS_FIXED	(FOPEN_DIRECT_IO | 1 << 7)
 
@@ -59,9 +62,19 @@ struct undo_file {
 	struct file *file;
 	u32 mask;
 	u32 open_flags;
+	u32 file_flags;
 	u64 fh;
 	u64 kh;
+	loff_t pos;
 	struct readdir_state readdir;
+};
+
+struct undo_share {
+	struct mm_struct *mm;		/* not a user of it */
+	struct fusecr_use use;
+	struct file *in_place;
+	struct file *other;		/* counted; first the old one */
+	bool iomode;			/* was exchanged, too */
 };
 
 struct undo {
@@ -72,6 +85,7 @@ struct undo {
 		struct undo_conn conn;
 		struct undo_inode inode;
 		struct undo_file file;
+		struct undo_share share;
 	};
 };
 
@@ -105,16 +119,6 @@ void fusecr_undo_all(struct list_head *list)
 	list_for_each_entry(undo, list, entry)
 		undo->back(undo);
 	fusecr_undo_forget(list);
-}
-
-/* The task, counted, by its id in the caller's pid namespace, or NULL. */
-static struct task_struct *task_get(s32 nr)
-{
-	struct pid *pid = find_get_pid(nr);
-	struct task_struct *task = get_pid_task(pid, PIDTYPE_PID);
-
-	put_pid(pid);
-	return task;
 }
 
 /* --- the connection ------------------------------------------------------ */
@@ -158,7 +162,7 @@ static void pid_ns_put(void *ns)
 
 static struct pid_namespace *pid_ns_of(s32 pid)
 {
-	struct task_struct *task = task_get(pid);
+	struct task_struct *task = fusecr_use_task(pid);
 	struct pid_namespace *ns = NULL;
 
 	if (!task)
@@ -310,88 +314,6 @@ int fusecr_set_inode(struct fusecr_conn *conn,
 
 /* --- an open file -------------------------------------------------------- */
 
-struct fd_search {
-	unsigned int fd;
-	struct file *file;
-};
-
-/* Called under files->file_lock. */
-static int fd_match(const void *p, struct file *file, unsigned int fd)
-{
-	struct fd_search *search = (void *)p;
-
-	if (fd == search->fd)
-		search->file = get_file(file);
-	/* The first is the one, or there is none. */
-	return 1;
-}
-
-static struct file *file_by_fd(struct task_struct *task, u64 number)
-{
-	struct fd_search search = { .fd = number };
-
-	if (number > INT_MAX)
-		return NULL;
-	/* Keeps task->files.  No lookup by number is exported. */
-	task_lock(task);
-	if (task->files)
-		iterate_fd(task->files, search.fd, fd_match, &search);
-	task_unlock(task);
-	return search.file;
-}
-
-static struct file *file_by_address(struct task_struct *task, u64 address)
-{
-	struct mm_struct *mm = get_task_mm(task);
-	struct vm_area_struct *vma;
-	struct file *file = NULL;
-
-	if (!mm)
-		return NULL;
-	if (mmap_read_lock_killable(mm))
-		goto out;
-	vma = find_vma(mm, address);
-	if (vma && vma->vm_start <= address && vma->vm_file)
-		file = get_file(vma->vm_file);
-	mmap_read_unlock(mm);
-out:
-	/* The task may have ended: what it had mapped is closed elsewhere. */
-	mmput_async(mm);
-	return file;
-}
-
-static struct file *file_find(struct fusecr_conn *conn,
-			      const struct fusecr_set_file *in)
-{
-	struct task_struct *task;
-	struct fuse_file *ff;
-	struct file *file;
-
-	if (in->use != FUSECR_FILE_FD && in->use != FUSECR_FILE_MAP)
-		return ERR_PTR(-EINVAL);
-	task = task_get(in->pid);
-	if (!task)
-		return ERR_PTR(-ESRCH);
-	if (in->use == FUSECR_FILE_FD)
-		file = file_by_fd(task, in->number);
-	else
-		file = file_by_address(task, in->number);
-	put_task_struct(task);
-	if (!file)
-		return ERR_PTR(-EBADF);
-
-	ff = fl_file(file);
-	if (!ff || *fl_mount_conn(*fl_file_mount(ff)) != conn->fc) {
-		fput(file);
-		return ERR_PTR(-EBADF);
-	}
-	if (*fl_file_nodeid(ff) != in->nodeid) {
-		fput(file);
-		return ERR_PTR(-ESTALE);
-	}
-	return file;
-}
-
 static void readdir_get(struct fuse_file *ff, struct readdir_state *state)
 {
 	state->pos = *fl_file_readdir_pos(ff);
@@ -423,6 +345,21 @@ static int kh_set(struct fuse_conn *fc, struct fuse_file *ff, u64 kh)
 	return err;
 }
 
+/* As fcntl(F_SETFL) does it. */
+static void file_flags_set(struct file *file, u32 flags)
+{
+	spin_lock(&file->f_lock);
+	file->f_flags = flags;
+	file->f_iocb_flags = iocb_flags(file);
+	spin_unlock(&file->f_lock);
+}
+
+/* Not every use of it takes a lock (vfs_setpos(), fs/read_write.c). */
+static void pos_set(struct file *file, loff_t pos)
+{
+	WRITE_ONCE(file->f_pos, pos);
+}
+
 static void file_back(struct undo *undo)
 {
 	struct undo_file *u = &undo->file;
@@ -434,6 +371,10 @@ static void file_back(struct undo *undo)
 		WRITE_ONCE(*fl_file_open_flags(ff), u->open_flags);
 	if (u->mask & FUSECR_SET_READDIR_POS)
 		readdir_set(ff, &u->readdir);
+	if (u->mask & FUSECR_SET_FILE_FLAGS)
+		file_flags_set(u->file, u->file_flags);
+	if (u->mask & FUSECR_SET_POS)
+		pos_set(u->file, u->pos);
 	/* Polled in the meantime: the daemon has been told the new one. */
 	if (u->mask & FUSECR_SET_KH)
 		kh_set(u->fc, ff, u->kh);
@@ -457,6 +398,11 @@ static int set_file_check(const struct fusecr_set_file *in,
 		return -EINVAL;
 	if (in->mask & FUSECR_SET_READDIR_POS &&
 	    (in->readdir_pos < 0 || !S_ISDIR(file_inode(file)->i_mode)))
+		return -EINVAL;
+	if (in->mask & FUSECR_SET_POS && in->pos < 0)
+		return -EINVAL;
+	if (in->mask & FUSECR_SET_FILE_FLAGS &&
+	    (in->file_flags ^ file->f_flags) & FILE_FLAGS_FIXED)
 		return -EINVAL;
 	return 0;
 }
@@ -482,6 +428,8 @@ static int file_apply(struct fuse_conn *fc, struct file *file,
 	u->fh = *fl_file_fh(ff);
 	u->kh = *fl_file_kh(ff);
 	u->open_flags = *fl_file_open_flags(ff);
+	u->file_flags = file->f_flags;
+	u->pos = READ_ONCE(file->f_pos);
 	readdir_get(ff, &u->readdir);
 
 	/* The only one that can fail comes first. */
@@ -496,17 +444,22 @@ static int file_apply(struct fuse_conn *fc, struct file *file,
 		WRITE_ONCE(*fl_file_open_flags(ff), in->open_flags);
 	if (in->mask & FUSECR_SET_READDIR_POS)
 		readdir_set(ff, &readdir);
+	if (in->mask & FUSECR_SET_FILE_FLAGS)
+		file_flags_set(file, in->file_flags);
+	if (in->mask & FUSECR_SET_POS)
+		pos_set(file, in->pos);
 	return 0;
 }
 
 int fusecr_set_file(struct fusecr_conn *conn, const struct fusecr_set_file *in,
 		    struct list_head *list)
 {
+	const struct fusecr_use use = { in->pid, in->use, in->number };
 	struct undo *undo;
 	struct file *file;
 	int err;
 
-	file = file_find(conn, in);
+	file = fusecr_use_find(conn, &use, in->nodeid);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	err = set_file_check(in, file);
@@ -526,5 +479,166 @@ err_undo:
 	kfree(undo);
 err_file:
 	fput(file);
+	return err;
+}
+
+/* --- one open file in several places ------------------------------------- */
+
+#define IOM_NONE	0	/* fs/fuse/fuse_i.h, since 6.9 */
+#define IOM_CACHED	1
+
+/*
+ * What mmap() has made of @from and not yet of @to: write-back finds a file of
+ * the inode's that can write, and uncached I/O is kept off.  Whether that is
+ * counted for the one or the other is the same, as long as each release gives
+ * back what its file says.  True when the counted state changed hands.
+ */
+static bool carry_mapped(struct file *from, struct file *to, bool iomode)
+{
+	struct fuse_inode *fi = fl_inode(file_inode(from));
+	struct fuse_file *old = fl_file(from), *new = fl_file(to);
+	bool changed = false;
+
+	spin_lock(fl_inode_lock(fi));
+	if (!list_empty(fl_file_write_entry(old)) &&
+	    list_empty(fl_file_write_entry(new)))
+		list_add(fl_file_write_entry(new), fl_inode_write_files(fi));
+	if (iomode && fl_has(FL_FILE_IOMODE) &&
+	    *fl_file_iomode(old) == IOM_CACHED &&
+	    *fl_file_iomode(new) == IOM_NONE) {
+		*fl_file_iomode(old) = IOM_NONE;
+		*fl_file_iomode(new) = IOM_CACHED;
+		changed = true;
+	}
+	spin_unlock(fl_inode_lock(fi));
+	return changed;
+}
+
+static void share_back(struct undo *undo)
+{
+	struct undo_share *u = &undo->share;
+
+	if (!mmget_not_zero(u->mm))
+		return;
+	if (!fusecr_use_exchange(u->mm, &u->use, u->in_place, u->other)) {
+		swap(u->in_place, u->other);
+		if (u->iomode)
+			carry_mapped(u->other, u->in_place, true);
+	}
+	mmput_async(u->mm);
+}
+
+static void share_drop(struct undo *undo)
+{
+	fput(undo->share.other);
+	mmdrop(undo->share.mm);
+}
+
+/* Takes over the references to both files if it succeeds. */
+static int share(struct undo_share *u, struct file *from, struct file *to)
+{
+	struct mm_struct *mm = fusecr_use_mm(&u->use);
+	int err;
+
+	if (!mm)
+		return -ESRCH;
+	/* Before the first fault that may look for it. */
+	u->iomode = carry_mapped(from, to, true);
+	err = fusecr_use_exchange(mm, &u->use, from, to);
+	if (!err) {
+		/* The mapping's reference is ours now, the one too many goes. */
+		fput(from);
+		mmgrab(mm);
+		u->mm = mm;
+		u->in_place = to;
+		u->other = from;
+	} else if (u->iomode) {
+		carry_mapped(to, from, true);
+	}
+	mmput_async(mm);
+	return err;
+}
+
+/* One mapping, or the program. */
+static int share_one(struct fusecr_conn *conn, const struct fusecr_use *place,
+		     struct file *to, u64 nodeid, struct list_head *list)
+{
+	struct file *from = fusecr_use_find(conn, place, nodeid);
+	struct undo *undo;
+	int err = 0;
+
+	if (IS_ERR(from))
+		return PTR_ERR(from);
+	if (from == to)
+		goto err_from;
+	err = -ESTALE;
+	if (file_inode(from) != file_inode(to))
+		goto err_from;
+	err = -ENOMEM;
+	undo = undo_alloc(share_back, share_drop);
+	if (!undo)
+		goto err_from;
+	undo->share.use = *place;
+	err = share(&undo->share, from, get_file(to));
+	if (err)
+		goto err_undo;
+	list_add(&undo->entry, list);
+	return 0;
+
+err_undo:
+	fput(to);
+	kfree(undo);
+err_from:
+	fput(from);
+	return err;
+}
+
+static int share_maps(struct fusecr_conn *conn,
+		      const struct fusecr_share_file *in, struct file *to,
+		      struct list_head *list)
+{
+	struct fusecr_use place = { in->pid, in->use, in->number };
+	struct mm_struct *mm = fusecr_use_mm(&place);
+	int err = 0;
+
+	if (!mm)
+		return -ESRCH;
+	while (!err && place.number < in->end) {
+		err = share_one(conn, &place, to, in->nodeid, list);
+		place.number = fusecr_use_end(mm, place.number);
+		if (!err && !place.number)
+			err = -EINTR;
+	}
+	mmput_async(mm);
+	return err;
+}
+
+int fusecr_share_file(struct fusecr_conn *conn,
+		      const struct fusecr_share_file *in,
+		      struct list_head *list)
+{
+	const struct fusecr_use place = { in->pid, in->use, in->number };
+	const struct fusecr_use source = { in->from_pid, in->from_use,
+					   in->from_number };
+	struct file *to;
+	LIST_HEAD(done);
+	int err;
+
+	if (in->use != FUSECR_FILE_MAP && in->use != FUSECR_FILE_EXE)
+		return -EINVAL;
+	if (in->use == FUSECR_FILE_MAP && in->end <= in->number)
+		return -EINVAL;
+	to = fusecr_use_find(conn, &source, in->nodeid);
+	if (IS_ERR(to))
+		return PTR_ERR(to);
+	if (in->use == FUSECR_FILE_MAP)
+		err = share_maps(conn, in, to, &done);
+	else
+		err = share_one(conn, &place, to, in->nodeid, &done);
+	if (err)
+		fusecr_undo_all(&done);
+	else
+		list_splice(&done, list);
+	fput(to);
 	return err;
 }

@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
 #include <linux/fuse.h>
+#include <linux/mm.h>
 #include <linux/netlink.h>
 #include <linux/sched.h>
 #include <linux/version.h>
@@ -139,6 +140,47 @@ static inline const struct path *compat_user_path(const struct file *file)
 	return file_user_path((struct file *)file);
 #else
 	return &file->f_path;
+#endif
+}
+
+/*
+ * The program that @mm runs, counted, or NULL.  6.7: "file: convert to
+ * SLAB_TYPESAFE_BY_RCU" changed what get_file_rcu() takes.
+ */
+static inline struct file *compat_exe_file(struct mm_struct *mm)
+{
+	struct file *file;
+
+	rcu_read_lock();
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+	file = get_file_rcu(&mm->exe_file);
+#else
+	file = rcu_dereference(mm->exe_file);
+	if (file && !get_file_rcu(file))
+		file = NULL;
+#endif
+	rcu_read_unlock();
+	return file;
+}
+
+/*
+ * Whether both keep writers off as a running program, or neither: files under
+ * pre-content watches do not (6.14, exe_file_deny_write_access()).
+ */
+static inline bool compat_same_deny(const struct file *a, const struct file *b)
+{
+#ifdef FMODE_FSNOTIFY_HSM
+	return !FMODE_FSNOTIFY_HSM(a->f_mode) == !FMODE_FSNOTIFY_HSM(b->f_mode);
+#else
+	return true;
+#endif
+}
+
+/* 6.4: "mm: introduce per-VMA locks": faults need not take mmap_lock. */
+static inline void compat_vma_start_write(struct vm_area_struct *vma)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+	vma_start_write(vma);
 #endif
 }
 

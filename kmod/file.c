@@ -17,6 +17,7 @@
 enum stage {
 	FDS,
 	MAPS,
+	EXE,
 	CWD,
 	ROOT,
 	END,
@@ -215,6 +216,18 @@ static int visit_vma(void *arg, struct file *file, unsigned long start,
 	return use.path ? fill(arg, &use) : 0;
 }
 
+/* Caller holds task_lock(). */
+static int visit_exe(void *arg, struct file *file)
+{
+	const struct use use = {
+		.use = FUSECR_FILE_EXE,
+		.path = fuse_path(file),
+		.file = file,
+	};
+
+	return use.path ? fill(arg, &use) : 0;
+}
+
 /* Caller holds task_lock() and fs->lock. */
 static int visit_cwd(void *arg, const struct path *path)
 {
@@ -247,6 +260,9 @@ static int visit_task(struct visit *visit, struct task_struct *task)
 					       visit);
 			if (err == -EBUSY)
 				err = fill_incomplete(visit);
+			break;
+		case EXE:
+			err = fusecr_task_exe(task, visit_exe, visit);
 			break;
 		case CWD:
 			err = fusecr_task_cwd(task, visit_cwd, visit);

@@ -16,19 +16,22 @@
 #include <linux/pid.h>
 #include <linux/poll.h>
 #include <linux/rculist.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/fusecr.h>
 
 #include "adjust.h"
 #include "admit.h"
+#include "bounded.h"
 #include "conn.h"
 #include "gate.h"
 #include "handle.h"
+#include "inode.h"
 #include "input.h"
 #include "keep.h"
 #include "layout.h"
-#include "sync.h"
+#include "use.h"
 
 struct handle {
 	struct mutex lock;		/* of all but entry, fc and rcu */
@@ -115,6 +118,18 @@ static int set_inode(struct handle *handle, void *arg)
 static int set_file(struct handle *handle, void *arg)
 {
 	return fusecr_set_file(handle->conn, arg, &handle->undo);
+}
+
+static int share_file(struct handle *handle, void *arg)
+{
+	return fusecr_share_file(handle->conn, arg, &handle->undo);
+}
+
+static int drop_pages(struct handle *handle, void *arg)
+{
+	const struct fusecr_drop_pages *in = arg;
+
+	return fusecr_inode_drop_pages(handle->conn->sb, in->nodeid);
 }
 
 static int forget(struct handle *handle, void *arg)
@@ -273,19 +288,48 @@ static int gate_status(struct handle *handle, void *arg)
 	return 0;
 }
 
-/* The daemon may take its time: without the lock.  ATTACH is for good. */
-static int sync(struct handle *handle, unsigned long seconds)
+/* ATTACH is for good. */
+static struct fusecr_conn *attached(struct handle *handle)
 {
 	struct fusecr_conn *conn;
 
 	mutex_lock(&handle->lock);
 	conn = handle->conn;
 	mutex_unlock(&handle->lock);
+	return conn;
+}
+
+/* The daemon may take its time: these two without the lock. */
+static int sync(struct handle *handle, unsigned long seconds)
+{
+	struct fusecr_conn *conn = attached(handle);
+
 	if (!conn)
 		return -ENOTCONN;
-	if (seconds < 1 || seconds > FUSECR_SYNC_MAX)
+	if (seconds < 1 || seconds > FUSECR_WAIT_MAX)
 		return -EINVAL;
 	return fusecr_sync(conn, seconds);
+}
+
+static int own_page(struct handle *handle, void __user *arg)
+{
+	struct fusecr_conn *conn = attached(handle);
+	struct fusecr_own_page in;
+	struct task_struct *task;
+	int err;
+
+	if (!conn)
+		return -ENOTCONN;
+	if (copy_from_user(&in, arg, sizeof(in)))
+		return -EFAULT;
+	if (in.seconds < 1 || in.seconds > FUSECR_WAIT_MAX)
+		return -EINVAL;
+	task = fusecr_use_task(in.pid);
+	if (!task)
+		return -ESRCH;
+	err = fusecr_own_page(conn, task, in.address, in.seconds);
+	put_task_struct(task);
+	return err;
 }
 
 static const struct operation {
@@ -296,6 +340,8 @@ static const struct operation {
 	{ FUSECR_IOC_SET_CONN, set_conn },
 	{ FUSECR_IOC_SET_INODE, set_inode },
 	{ FUSECR_IOC_SET_FILE, set_file },
+	{ FUSECR_IOC_SHARE_FILE, share_file },
+	{ FUSECR_IOC_DROP_PAGES, drop_pages },
 	{ FUSECR_IOC_FORGET, forget },
 	{ FUSECR_IOC_REQUEUE, requeue },
 	{ FUSECR_IOC_GATE_CLOSE, gate_close },
@@ -312,6 +358,8 @@ union argument {
 	struct fusecr_set_conn set_conn;
 	struct fusecr_set_inode set_inode;
 	struct fusecr_set_file set_file;
+	struct fusecr_share_file share_file;
+	struct fusecr_drop_pages drop_pages;
 	struct fusecr_forget forget;
 	struct fusecr_requeue requeue;
 	struct fusecr_gate_close gate_close;
@@ -371,6 +419,8 @@ static long handle_ioctl(struct file *file, unsigned int cmd,
 		return -EPERM;
 	if (cmd == FUSECR_IOC_SYNC)
 		return sync(handle, arg);
+	if (cmd == FUSECR_IOC_OWN_PAGE)
+		return own_page(handle, (void __user *)arg);
 	if (mutex_lock_killable(&handle->lock))
 		return -EINTR;
 	err = dispatch(handle, cmd, arg);

@@ -251,6 +251,7 @@ static const struct row rows[] __initconst = {
 	M(INODE_ATTR_VERSION, fuse_inode, attr_version, INT, u64),
 	M(INODE_STATE, fuse_inode, state, INT, unsigned long),
 	M(INODE_LOCK, fuse_inode, lock, AGG, spinlock_t),
+	M(INODE_WRITE_FILES, fuse_inode, write_files, AGG, struct list_head),
 	O(INODE_WRITEPAGES, fuse_inode, writepages, AGG, struct rb_root),
 	O(INODE_FB, fuse_inode, fb, PTR, void *),
 	O(WPA_ENTRY, fuse_writepage_args, writepages_entry, AGG,

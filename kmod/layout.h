@@ -223,6 +223,7 @@ enum fl_id {
 	FL_INODE_ATTR_VERSION,
 	FL_INODE_STATE,
 	FL_INODE_LOCK,
+	FL_INODE_WRITE_FILES,
 	FL_INODE_WRITEPAGES,		/* optional: gone in 6.16 */
 	FL_INODE_FB,			/* optional: CONFIG_FUSE_PASSTHROUGH */
 	FL_WPA_ENTRY,			/* optional, with FL_INODE_WRITEPAGES */
@@ -624,6 +625,9 @@ FL_MEMBER(fl_inode_orig_ino, fuse_inode, u64, FL_INODE_ORIG_INO)
 FL_MEMBER(fl_inode_attr_version, fuse_inode, u64, FL_INODE_ATTR_VERSION)
 FL_MEMBER(fl_inode_state, fuse_inode, unsigned long, FL_INODE_STATE)
 FL_MEMBER(fl_inode_lock, fuse_inode, spinlock_t, FL_INODE_LOCK)
+/* Of a regular file only. */
+FL_MEMBER(fl_inode_write_files, fuse_inode, struct list_head,
+	  FL_INODE_WRITE_FILES)
 FL_MEMBER(fl_inode_writepages, fuse_inode, struct rb_root, FL_INODE_WRITEPAGES)
 FL_MEMBER(fl_inode_fb, fuse_inode, void *, FL_INODE_FB)
 

@@ -10,6 +10,7 @@
 
 #include <linux/delay.h>
 #include <linux/fdtable.h>
+#include <linux/file.h>
 #include <linux/fs_struct.h>
 #include <linux/idr.h>
 #include <linux/mm.h>
@@ -107,6 +108,22 @@ int fusecr_task_files(struct task_struct *task, unsigned int *fd,
 	return err;
 }
 
+/* Mappings of one file without a gap: how many there are is the kernel's matter. */
+struct vma_run {
+	struct file *file;	/* NULL: none yet */
+	unsigned long start;
+	unsigned long end;
+};
+
+static int visit_run(struct vma_run *run, unsigned long *addr,
+		     fusecr_vma_fn fn, void *arg)
+{
+	if (!run->file)
+		return 0;
+	*addr = run->start;
+	return fn(arg, run->file, run->start, run->end);
+}
+
 /* Caller holds task_lock(), which keeps the mm, and mmap_lock for reading. */
 static int visit_vmas(struct mm_struct *mm, unsigned long *addr,
 		      fusecr_vma_fn fn, void *arg)
@@ -114,20 +131,26 @@ static int visit_vmas(struct mm_struct *mm, unsigned long *addr,
 	VMA_ITERATOR(vmi, mm, *addr);
 	unsigned int left = BATCH;
 	struct vm_area_struct *vma;
+	struct vma_run run = {};
 	int err;
 
 	mmap_assert_locked(mm);
 	for_each_vma(vmi, vma) {
+		if (run.file && run.file == vma->vm_file &&
+		    run.end == vma->vm_start) {
+			run.end = vma->vm_end;
+			continue;
+		}
+		err = visit_run(&run, addr, fn, arg);
+		if (err)
+			return err;
+		run = (struct vma_run){ vma->vm_file, vma->vm_start,
+					vma->vm_end };
 		*addr = vma->vm_start;
 		if (!left--)
 			return -EAGAIN;
-		if (!vma->vm_file)
-			continue;
-		err = fn(arg, vma->vm_file, vma->vm_start, vma->vm_end);
-		if (err)
-			return err;
 	}
-	return 0;
+	return visit_run(&run, addr, fn, arg);
 }
 
 int fusecr_task_maps(struct task_struct *task, unsigned long *addr,
@@ -155,6 +178,28 @@ int fusecr_task_maps(struct task_struct *task, unsigned long *addr,
 		if (err == -EBUSY && --tries)
 			usleep_range(MMAP_WAIT_US, 2 * MMAP_WAIT_US);
 	} while (err == -EAGAIN || (err == -EBUSY && tries));
+	return err;
+}
+
+/*
+ * The reference is taken and dropped under task_lock(): the mm has users, so
+ * that only PR_SET_MM_EXE_FILE could make it the last.  Then it is a RELEASE
+ * that nobody waits for.
+ */
+int fusecr_task_exe(struct task_struct *task, fusecr_exe_fn fn, void *arg)
+{
+	struct file *file;
+	int err = 0;
+
+	if (task->flags & PF_KTHREAD || !is_first(task, mm))
+		return 0;
+	task_lock(task);
+	file = task->mm ? compat_exe_file(task->mm) : NULL;
+	if (file) {
+		err = fn(arg, file);
+		fput(file);
+	}
+	task_unlock(task);
 	return err;
 }
 

@@ -35,12 +35,19 @@ typedef int (*fusecr_vma_fn)(void *arg, struct file *file, unsigned long start,
 			     unsigned long end);
 
 /*
- * Likewise for mappings of files from address *@addr on.  -EBUSY when the
+ * Likewise for mappings of files from address *@addr on, those of one file side
+ * by side taken together.  -EBUSY when the
  * task's mappings are locked for writing, which can last as long as a page
  * fault that waits for a daemon.
  */
 int fusecr_task_maps(struct task_struct *task, unsigned long *addr,
 		     fusecr_vma_fn fn, void *arg);
+
+/* With task_lock() held: must not sleep. */
+typedef int (*fusecr_exe_fn)(void *arg, struct file *file);
+
+/* Likewise for the program that the task runs. */
+int fusecr_task_exe(struct task_struct *task, fusecr_exe_fn fn, void *arg);
 
 /* With task_lock() and fs->lock held: must not sleep. */
 typedef int (*fusecr_fs_fn)(void *arg, const struct path *path);

@@ -32,6 +32,8 @@
 #define CALLS		20000
 #define MESSAGE_MAX	512
 #define WORDS		34	/* of the largest argument */
+#define MAP_AT		0x10000000UL	/* where clients map their file */
+#define MAP_SIZE	16384UL
 
 /* What those who call know of those who mount. */
 struct shared {
@@ -209,6 +211,9 @@ union argument {
 	struct fusecr_set_conn conn;
 	struct fusecr_set_inode inode;
 	struct fusecr_set_file file;
+	struct fusecr_share_file share;
+	struct fusecr_own_page own;
+	struct fusecr_drop_pages drop;
 	struct fusecr_forget forget;
 	struct fusecr_requeue requeue;
 	struct fusecr_gate_close close;
@@ -267,11 +272,29 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		a->conn.pid = number(r);
 		break;
 	case FUSECR_IOC_SET_FILE:
-		a->file.mask = below(r, 16);
+		a->file.mask = below(r, 64);
 		a->file.pid = shared->targets[below(r, MOVERS)].client;
-		a->file.use = below(r, 3);
+		a->file.use = below(r, 6);
 		a->file.number = below(r, 8);
 		a->file.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		break;
+	case FUSECR_IOC_SHARE_FILE:
+		a->share.pid = shared->targets[below(r, MOVERS)].client;
+		a->share.use = one_in(r, 8) ? number(r) : FUSECR_FILE_MAP;
+		a->share.number = one_in(r, 4) ? number(r) : MAP_AT + below(r, 4) * MAP_SIZE / 4;
+		a->share.end = one_in(r, 4) ? number(r) : MAP_AT + MAP_SIZE;
+		a->share.from_pid = shared->targets[below(r, MOVERS)].client;
+		a->share.from_use = below(r, 2);
+		a->share.from_number = a->share.from_use == FUSECR_FILE_FD ? below(r, 8) : MAP_AT;
+		a->share.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		break;
+	case FUSECR_IOC_OWN_PAGE:
+		a->own.pid = shared->targets[below(r, MOVERS)].client;
+		a->own.seconds = one_in(r, 16) ? number(r) : 1;
+		a->own.address = one_in(r, 4) ? number(r) : MAP_AT + below(r, MAP_SIZE);
+		break;
+	case FUSECR_IOC_DROP_PAGES:
+		a->drop.nodeid = shared->targets[below(r, MOVERS)].nodeid;
 		break;
 	case FUSECR_IOC_REQUEUE:
 		a->requeue.fd = one_in(r, 4) ? (int)number(r) : c->dev;
@@ -308,6 +331,7 @@ static void change(struct caller *c)
 		FUSECR_IOC_GATE_OPEN, FUSECR_IOC_HOLD, FUSECR_IOC_GATE_STATUS,
 		FUSECR_IOC_SYNC, FUSECR_IOC_FORCE_OPEN, FUSECR_IOC_TAKE,
 		FUSECR_IOC_TAKE, FUSECR_IOC_KEEP, FUSECR_IOC_KEEP,
+		FUSECR_IOC_SHARE_FILE, FUSECR_IOC_OWN_PAGE, FUSECR_IOC_DROP_PAGES,
 	};
 	struct random *r = &c->random;
 	int *fd = &c->handles[below(r, HANDLES)];
@@ -370,6 +394,19 @@ static void nap(struct random *r)
 	nanosleep(&t, NULL);
 }
 
+/* Through an open of its own, in several pieces. */
+static void map_file(const struct rawfs *fs)
+{
+	int fd = open(test_path(fs, "f0"), O_RDONLY);
+
+	if (fd < 0)
+		return;
+	/* cppcheck-suppress leakReturnValNotUsed ; mapped as long as this process lives */
+	mmap((void *)MAP_AT, MAP_SIZE, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0);
+	mprotect((void *)(MAP_AT + MAP_SIZE / 4), MAP_SIZE / 4, PROT_READ | PROT_EXEC);
+	close(fd);
+}
+
 /* Has one file open and looks at others, some of whose answers never come. */
 static pid_t start_client(const struct rawfs *fs)
 {
@@ -381,6 +418,7 @@ static pid_t start_client(const struct rawfs *fs)
 		close(i);
 	/* cppcheck-suppress leakReturnValNotUsed ; open as long as this process lives */
 	open(test_path(fs, "f0"), O_RDONLY);
+	map_file(fs);
 	for (unsigned int i = 0;; i++) {
 		char name[32];
 

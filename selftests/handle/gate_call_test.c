@@ -146,7 +146,7 @@ TEST_F(call, bad_arguments)
 	EXPECT_EQ(0, th_gate_status(self->fd).closed);
 	EXPECT_EQ(-ENOENT, th_hold(self->fd, getpid()));
 	EXPECT_EQ(-EINVAL, th_sync(self->fd, 0));
-	EXPECT_EQ(-EINVAL, th_sync(self->fd, FUSECR_SYNC_MAX + 1));
+	EXPECT_EQ(-EINVAL, th_sync(self->fd, FUSECR_WAIT_MAX + 1));
 	EXPECT_EQ(0, close_with(self->fd, FUSECR_EXEMPT_MAX - 1, FUSECR_GATE_MAX,
 				getpid()));
 	EXPECT_EQ(-ESRCH, th_hold(self->fd, gone));

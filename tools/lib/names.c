@@ -259,6 +259,7 @@ const char *file_use_name(uint32_t use)
 		[FUSECR_FILE_CWD] = "cwd",
 		[FUSECR_FILE_ROOT] = "root",
 		[FUSECR_FILE_INCOMPLETE] = "incomplete",
+		[FUSECR_FILE_EXE] = "exe",
 	};
 
 	return use < ARRAY_SIZE(names) ? names[use] : "unknown";

@@ -345,10 +345,13 @@ enum fusecr_inode_attr {
 
 enum fusecr_file_use {
 	FUSECR_FILE_FD,		/* number is the descriptor */
-	FUSECR_FILE_MAP,	/* number is the start address, end is set */
+	FUSECR_FILE_MAP,	/* mappings of one file side by side: number is the
+				 * start address, end is set
+				 */
 	FUSECR_FILE_CWD,	/* no open file: cookie, fh, kh are absent */
 	FUSECR_FILE_ROOT,	/* likewise */
 	FUSECR_FILE_INCOMPLETE,	/* this task's mappings could not be read now */
+	FUSECR_FILE_EXE,	/* the program that it runs; number is 0 */
 };
 
 enum fusecr_file_flag {
@@ -450,12 +453,17 @@ enum fusecr_set_file_mask {
 					   * would change: fuse decides on them in open
 					   */
 	FUSECR_SET_READDIR_POS	= 1 << 3,
+	FUSECR_SET_FILE_FLAGS	= 1 << 4, /* which the daemon is told with READ, WRITE
+					   * and RELEASE; EINVAL when O_PATH or FASYNC
+					   * would change
+					   */
+	FUSECR_SET_POS		= 1 << 5, /* EINVAL when it is negative */
 };
 
 struct fusecr_set_file {
 	__u32 mask;		/* enum fusecr_set_file_mask */
 	__s32 pid;		/* caller's pid namespace; ESRCH */
-	__u32 use;		/* FUSECR_FILE_FD or FUSECR_FILE_MAP */
+	__u32 use;		/* FUSECR_FILE_FD, _MAP or _EXE; EINVAL */
 	__u32 open_flags;	/* FOPEN_* */
 	__u64 number;		/* descriptor or address; EBADF when it is no FUSE
 				 * file of this connection
@@ -464,6 +472,45 @@ struct fusecr_set_file {
 	__u64 fh;
 	__u64 kh;		/* EBUSY when the file is polled */
 	__s64 readdir_pos;
+	__s64 pos;
+	__u32 file_flags;	/* O_* */
+	__u32 reserved;
+};
+
+/*
+ * One open file in two places.  A mapping and the descriptor that it was made
+ * with, all mappings of a program and the program itself are the same file;
+ * made one after the other by a restore they are not.  What is at the place
+ * becomes the file that is at the other.  The one that was there is closed by
+ * COMMIT.
+ */
+struct fusecr_share_file {
+	__s32 pid;		/* the place; caller's pid namespace; ESRCH */
+	__u32 use;		/* FUSECR_FILE_MAP or _EXE; EINVAL */
+	__u64 number;		/* as in struct fusecr_set_file, also below */
+	__u64 end;		/* MAP: all mappings up to here */
+	__s32 from_pid;
+	__u32 from_use;		/* FUSECR_FILE_FD, _MAP or _EXE; EINVAL */
+	__u64 from_number;
+	__u64 nodeid;		/* of both; ESTALE */
+};
+
+/*
+ * A page of a private mapping that becomes the task's own, with the bytes that it
+ * has, as if it had written to it.  Waits for the daemon if it has to bring them.
+ */
+struct fusecr_own_page {
+	__s32 pid;		/* caller's pid namespace; ESRCH */
+	__u32 seconds;		/* how long to wait, 1 to FUSECR_WAIT_MAX (EINVAL);
+				 * ETIMEDOUT: it goes on by itself
+				 */
+	__u64 address;		/* EBADF: of no file of this connection; EINVAL: of a
+				 * mapping that is not private; EIO
+				 */
+};
+
+struct fusecr_drop_pages {
+	__u64 nodeid;		/* ENOENT when the kernel does not hold it */
 };
 
 struct fusecr_forget {
@@ -586,11 +633,11 @@ struct fusecr_keep {
 #define FUSECR_IOC_HOLD		_IOWR(FUSECR_IOC_MAGIC, 11, struct fusecr_hold)
 #define FUSECR_IOC_GATE_STATUS	_IOR(FUSECR_IOC_MAGIC, 12, struct fusecr_gate_status)
 /* What is dirty goes to the daemon, as by syncfs(2); the argument is seconds, 1
- * to FUSECR_SYNC_MAX (EINVAL).  ETIMEDOUT: it goes on by itself.  Some kernels
+ * to FUSECR_WAIT_MAX (EINVAL).  ETIMEDOUT: it goes on by itself.  Some kernels
  * do not wait for the daemon's answers: these count as background requests
  */
 #define FUSECR_IOC_SYNC		_IO(FUSECR_IOC_MAGIC, 13)
-#define FUSECR_SYNC_MAX		3600
+#define FUSECR_WAIT_MAX		3600
 /* Opens a gate that another handle has closed; this one need not be attached.
  * ENOENT when none is closed for that connection
  */
@@ -599,5 +646,13 @@ struct fusecr_keep {
 /* ENOENT when the gate is open */
 #define FUSECR_IOC_TAKE		_IOR(FUSECR_IOC_MAGIC, 15, struct fusecr_take)
 #define FUSECR_IOC_KEEP		_IOW(FUSECR_IOC_MAGIC, 16, struct fusecr_keep)
+
+#define FUSECR_IOC_SHARE_FILE	_IOW(FUSECR_IOC_MAGIC, 17, struct fusecr_share_file)
+/* The page cache of a node: what was read into it is read again.  EBUSY when
+ * some of it is in use or dirty
+ */
+#define FUSECR_IOC_DROP_PAGES	_IOW(FUSECR_IOC_MAGIC, 18, struct fusecr_drop_pages)
+
+#define FUSECR_IOC_OWN_PAGE	_IOW(FUSECR_IOC_MAGIC, 19, struct fusecr_own_page)
 
 #endif /* _UAPI_LINUX_FUSECR_H */
