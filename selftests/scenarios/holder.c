@@ -44,19 +44,6 @@ static int hold_deleted(const char *path)
 	return fd < 0 ? fd : unlink(path);
 }
 
-/* A mapping outlives its descriptor. */
-static int hold_map(const char *path)
-{
-	int fd = hold_open(path);
-	void *p;
-
-	if (fd < 0)
-		return fd;
-	p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	return p == MAP_FAILED ? -1 : 0;
-}
-
 static int hold_watch(const char *path)
 {
 	int fd = inotify_init1(IN_CLOEXEC);
@@ -91,7 +78,6 @@ static const struct {
 	{ "flock", hold_flock },
 	{ "lock", hold_lock },
 	{ "deleted", hold_deleted },
-	{ "map", hold_map },
 	{ "watch", hold_watch },
 	{ "dirty", hold_dirty },
 	{ "device", hold_device },

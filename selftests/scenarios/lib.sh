@@ -83,7 +83,7 @@ place_new() {
 	OUT=$ROOT$IN MNT=$IN/mnt
 	mkdir -p "$OUT"/{bin,mnt,mnt2}
 	chmod 1777 "$OUT"/{mnt,mnt2}
-	cp /bin/busybox "$BUILD"/scenarios/{asker,client,hammer,holder,subreaper} "$BUILD/lib/rawd" "$OUT/bin/"
+	cp /bin/busybox "$BUILD"/scenarios/{asker,client,hammer,holder,mapper,subreaper} "$BUILD/lib/rawd" "$OUT/bin/"
 	cat >"$OUT/tree" <<-END
 		exec </dev/null >>$IN/tree.log 2>&1 3<>$IN/tree.cmd
 		cd /
@@ -292,7 +292,8 @@ daemon_start() {
 
 declare -A CMD SAYS
 
-program_start() {
+# program_spawn NAME COMMAND - a program of the tree that takes orders.
+program_spawn() {
 	local name=$1
 	shift
 	mkfifo -m 666 "$OUT/$name.cmd" "$OUT/$name.out"
@@ -300,8 +301,12 @@ program_start() {
 	CMD[$name]=$fd
 	exec {fd}<>"$OUT/$name.out"
 	SAYS[$name]=$fd
-	tree_spawn "$IN/bin/$*"
+	tree_spawn "$*"
 	expect "$name" ready
+}
+
+program_start() {
+	program_spawn "$1" "$IN/bin/${*:2}"
 }
 
 # client_start NAME [MOUNT [UID]]

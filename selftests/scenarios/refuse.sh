@@ -47,7 +47,6 @@ holding() {
 scenario refuse-flock holding 'f0.*has file locks' flock f0
 scenario refuse-lock holding 'f0.*has file locks' lock f0
 scenario refuse-deleted holding 'is deleted' deleted gone
-scenario refuse-map holding 'memory mapping' map f1
 scenario refuse-watch holding 'f1.*is watched' watch f1
 scenario refuse-fifo holding 'FIFO' open fifo
 scenario refuse-flock-daemon holding 'flock' flock f0 -I 0x400
@@ -58,18 +57,6 @@ posix_locks() {
 	refused 'POSIX locks' c1
 }
 scenario refuse-lock-daemon posix_locks
-
-exe_on_mount() {
-	tree_with bindfs
-	cp "$IN/bin/busybox" "$IN/src/sleep"
-	tree_spawn "$MNT/sleep 1000"
-	until_true find_task sleep >/dev/null
-	refused 'memory mapping' c1
-	kill "$(find_task sleep)"
-	until_true not find_task sleep >/dev/null
-	accepted c1
-}
-scenario refuse-exe exe_on_mount
 
 # Read by the daemon, and not answered: close() does not start over.
 in_flight() {

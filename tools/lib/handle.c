@@ -57,6 +57,27 @@ int handle_admit(int fd, bool on)
 	return ioctl(fd, FUSECR_IOC_ADMIT, (unsigned long)on) < 0 ? -errno : 0;
 }
 
+int handle_share_file(int fd, const struct fusecr_share_file *share)
+{
+	struct fusecr_share_file arg = *share;
+
+	return call(fd, FUSECR_IOC_SHARE_FILE, &arg);
+}
+
+int handle_own_page(int fd, pid_t pid, uint64_t address, unsigned int seconds)
+{
+	struct fusecr_own_page which = { .pid = pid, .seconds = seconds, .address = address };
+
+	return call(fd, FUSECR_IOC_OWN_PAGE, &which);
+}
+
+int handle_drop_pages(int fd, uint64_t nodeid)
+{
+	struct fusecr_drop_pages which = { .nodeid = nodeid };
+
+	return call(fd, FUSECR_IOC_DROP_PAGES, &which);
+}
+
 int handle_requeue(int fd, int devfd, uint64_t unique)
 {
 	struct fusecr_requeue requeue = { .fd = devfd, .unique = unique };

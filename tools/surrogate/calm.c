@@ -11,6 +11,7 @@
 #include "dump.h"
 #include "gate.h"
 #include "handle.h"
+#include "text.h"
 
 /* How long the daemons may take to answer what they have been asked, */
 #define DRAIN_MS	2000
@@ -178,6 +179,7 @@ int calm(struct dump *d)
 		/* Twice: who is new now was not at rest when the others were. */
 		if (calm_now && !anew) {
 			surrogate_log("the clients came to rest in %ld ms", (long)(now_ms() - begin));
+			text_make_own(d);
 			return sync_all(d, end);
 		}
 		calm_now = drained(d, LOOK_MS);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
@@ -258,6 +259,73 @@ static enum verdict do_init(struct engine *e, const struct request *q, struct re
 	return answer(r, sizeof(*o));
 }
 
+static int remember(struct engine *e, uint64_t nodeid)
+{
+	uint64_t *grown;
+
+	for (size_t i = 0; i < e->nr_guessed; i++)
+		if (e->guessed[i] == nodeid)
+			return 0;
+	grown = reallocarray(e->guessed, e->nr_guessed + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	e->guessed = grown;
+	grown[e->nr_guessed++] = nodeid;
+	return 0;
+}
+
+/* The same at each call. */
+static int make_noise(struct engine *e, size_t size)
+{
+	char *grown = e->noise;
+
+	if (size <= e->noise_size)
+		return 0;
+	if (size > PAYLOAD_MAX)
+		return -EINVAL;
+	grown = realloc(grown, size);
+	if (!grown)
+		return -ENOMEM;
+	e->noise = grown;
+	for (size_t at = e->noise_size; at < size;) {
+		ssize_t n = getrandom(grown + at, size - at, 0);
+
+		if (n < 0)
+			return -errno;
+		at += n;
+	}
+	e->noise_size = size;
+	return 0;
+}
+
+/*
+ * A restored program's private mapping gets its own pages by being written, and
+ * the kernel fetches the file's page first, only to copy it and have the copy
+ * overwritten.  Whatever it gets is thrown away, out of the page cache too, before
+ * anyone runs (settle_pages()).  Noise, because CRIU leaves a page as it is that
+ * it finds to have the right bytes already (criu/mem.c, restore_priv_vma_content()).
+ */
+static enum verdict guess(struct engine *e, const struct request *q, struct reply *r)
+{
+	const struct fuse_read_in *in = q->arg;
+	const FuseInodeEntry *i = model_inode(e->model, q->h->nodeid);
+	size_t size = in->size;
+	int err;
+
+	if (!i)
+		return fail(r, EIO);
+	if (in->offset >= i->size)
+		size = 0;
+	else if (size > i->size - in->offset)
+		size = i->size - in->offset;
+	err = make_noise(e, size) ?: remember(e, q->h->nodeid);
+	if (err)
+		return fail(r, -err);
+	r->data = e->noise;
+	r->len = size;
+	return ANSWER;
+}
+
 /*
  * Reads would need the daemon's data.  With readahead nobody waits for them, but
  * they say through which file they are made.
@@ -270,7 +338,7 @@ static enum verdict do_read(struct engine *e, const struct request *q, struct re
 		return fail(r, EINVAL);
 	if (!throw_away(e, in->fh) && !ours(e, q))
 		return HOLD;
-	return fail(r, EIO);
+	return e->phase == ENGINE_RESTORE && e->model ? guess(e, q, r) : fail(r, EIO);
 }
 
 /* So would these. */
@@ -389,5 +457,7 @@ int engine_init(struct engine *e, enum engine_phase phase, uint32_t max_write, s
 void engine_free(struct engine *e)
 {
 	free(e->buf);
-	e->buf = NULL;
+	free(e->guessed);
+	free(e->noise);
+	e->buf = e->noise = e->guessed = NULL;
 }

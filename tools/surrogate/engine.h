@@ -41,6 +41,12 @@ struct engine {
 	struct handles *handles;
 	size_t held;		/* read and left unanswered */
 
+	/* Nodes whose reads were answered with noise (see engine.c, do_read()). */
+	uint64_t *guessed;
+	size_t nr_guessed;
+	void *noise;
+	size_t noise_size;
+
 	void *buf;
 	size_t buf_size;
 };

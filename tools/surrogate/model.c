@@ -73,7 +73,11 @@ static void *tree_put(void **root, const void *key, size_t size,
 		free(copy);
 		return NULL;
 	}
+	/* gcc 12 does not see that the tree has it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 	return copy;
+#pragma GCC diagnostic pop
 }
 
 static struct node *node_get(struct model *m, uint64_t nodeid)
@@ -98,16 +102,21 @@ static int handle_cmp(const void *a, const void *b)
 	return (ha->cookie > hb->cookie) - (ha->cookie < hb->cookie);
 }
 
+bool model_has_handle(const struct model *m, const FuseFileEntry *file)
+{
+	return file->has_fh &&
+	       !(m->conn->no & (S_ISDIR(file->mode) ? FUSECR_NO_OPENDIR : FUSECR_NO_OPEN));
+}
+
 static int index_file(struct model *m, const FuseFileEntry *file)
 {
-	bool asked = !(m->conn->no & (S_ISDIR(file->mode) ? FUSECR_NO_OPENDIR : FUSECR_NO_OPEN));
 	struct handle key = { file->cookie };
 	struct node *node = node_get(m, file->nodeid);
 
 	if (!node)
 		return -ENOMEM;
 	node->file = file;
-	if (!asked || tfind(&key, &m->handles, handle_cmp))
+	if (!model_has_handle(m, file) || tfind(&key, &m->handles, handle_cmp))
 		return 0;
 	m->nr_handles++;
 	return tree_put(&m->handles, &key, sizeof(key), handle_cmp) ? 0 : -ENOMEM;

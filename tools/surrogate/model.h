@@ -33,7 +33,9 @@ const FuseInodeEntry *model_lookup(const struct model *m, uint64_t parent,
 /* FOPEN_* that opens of this node were answered with; fallback when none is open. */
 uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t fallback);
 
-/* How many open files, duplicates not counted, got their handle from an answer. */
+/* Whether an open file got its handle from an answer to OPEN or OPENDIR. */
+bool model_has_handle(const struct model *m, const FuseFileEntry *file);
+/* How many, duplicates not counted. */
 size_t model_handles(const struct model *m);
 
 /*

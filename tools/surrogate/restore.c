@@ -299,7 +299,21 @@ static int place_first(struct restore *re, struct rebuilt *rb, char *path, size_
 	return err;
 }
 
-/* What walks into the mount does so in a child: it asks us, who must answer. */
+/* What may have to wait for an answer is done in a child: it is we who answer. */
+static int in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, size_t arg), size_t arg)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		_exit(-fn(rb, arg));
+	while (!waitpid(pid, &status, WNOHANG))
+		serve(rb, 10);
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
 static int walk_in(struct rebuilt *rb, size_t from)
 {
 	const struct message_list *mounts = model_mounts(rb->model);
@@ -319,20 +333,6 @@ static int walk_in(struct rebuilt *rb, size_t from)
 	return err;
 }
 
-static int run_walk_in(struct rebuilt *rb, size_t from)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (pid < 0)
-		return -errno;
-	if (!pid)
-		_exit(-walk_in(rb, from));
-	while (!waitpid(pid, &status, WNOHANG))
-		serve(rb, 10);
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
-}
-
 static int place(struct restore *re, struct rebuilt *rb)
 {
 	const struct message_list *mounts = model_mounts(rb->model);
@@ -344,7 +344,7 @@ static int place(struct restore *re, struct rebuilt *rb)
 		report_add(&re->s->report, "%s: cannot be mounted at %s: %s", label(rb), path, strerror(-err));
 		return err;
 	}
-	err = run_walk_in(rb, re->inv->own_mnt_ns ? mounts->count : 1);
+	err = in_child(rb, walk_in, re->inv->own_mnt_ns ? mounts->count : 1);
 	rb->placed = !re->inv->own_mnt_ns;
 	if (err)
 		report_add(&re->s->report, "%s: a bind mount could not be made: %s", label(rb), strerror(-err));
@@ -464,20 +464,47 @@ static void on_fetch(struct restore *re)
 	close(sock);
 }
 
+static int still_open(struct restore *re, const struct rebuilt *rb, long want, int err)
+{
+	report_add(&re->s->report, "%s: %lu files are open on it that had to be opened, and programs have %ld", label(rb),
+		   (unsigned long)(rb->handles->opens - rb->handles->releases), want);
+	return err ?: -EBUSY;
+}
+
 /* Throw-away handles that did not become programs' files must be closed. */
 static int await_closes(struct restore *re, struct rebuilt *rb)
 {
-	uint64_t want = model_handles(rb->model);
+	long want = -1;
 	int err = 1;
 
 	for (int ms = 0; ms < CLOSE_TIMEOUT_MS && err >= 0; ms += err ? 0 : 10) {
-		err = serve(rb, rb->handles->opens - rb->handles->releases == want ? 0 : 10);
-		if (!err && rb->handles->opens - rb->handles->releases == want)
+		want = settle_count(re->nl, rb->conn_id, rb->model);
+		if (want < 0)
+			return want;
+		err = serve(rb, rb->handles->opens - rb->handles->releases == (uint64_t)want ? 0 : 10);
+		if (!err && rb->handles->opens - rb->handles->releases == (uint64_t)want)
 			return 0;
 	}
-	report_add(&re->s->report, "%s: %lu files are open on it, and the image has %lu", label(rb),
-		   (unsigned long)(rb->handles->opens - rb->handles->releases), (unsigned long)want);
-	return err < 0 ? err : -EBUSY;
+	return still_open(re, rb, want, err < 0 ? err : 0);
+}
+
+/* What the daemon will find open must be what it left open. */
+static int check_handles(struct restore *re, struct rebuilt *rb)
+{
+	long count = settle_count(re->nl, rb->conn_id, rb->model);
+
+	if (count == (long)model_handles(rb->model))
+		return 0;
+	if (count >= 0)
+		report_add(&re->s->report, "%s: %ld files are open on it, and the image has %lu", label(rb),
+			   count, (unsigned long)model_handles(rb->model));
+	return count < 0 ? count : -EBUSY;
+}
+
+static int commit(struct rebuilt *rb, size_t unused)
+{
+	(void)unused;
+	return handle_commit(rb->handle);
 }
 
 static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tree)
@@ -487,7 +514,13 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 	int err;
 
 	err = await_closes(re, rb);
+	err = err ?: settle_sharing(rb->handle, rb->model, tree, r);
+	err = err ?: check_handles(re, rb);
+	/* Closes the files that others have taken the place of: that is for us. */
+	err = err ?: in_child(rb, commit, 0);
+	err = err ?: await_closes(re, rb);
 	err = err ?: settle_files(rb->handle, rb->model, tree, r);
+	err = err ?: settle_pages(rb->handle, &rb->engine, r);
 	err = err ?: settle_lookups(re->nl, rb->handle, rb->conn_id, rb->model, true, r);
 	err = err ?: settle_conn(rb->handle, rb->model, tree_ns ? tree->tasks[0].pid : 0, r);
 	err = err ?: settle_kept(rb->handle, rb->model, devfd_of, rb, r);
@@ -495,6 +528,7 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 		err = handle_requeue(rb->handle, rb->instances[0].fd, 0);
 		err = err < 0 ? err : 0;
 	}
+	/* Last: what it sends is for the daemon. */
 	return err ?: handle_commit(rb->handle);
 }
 

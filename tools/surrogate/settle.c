@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
-#include <search.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <linux/fuse.h>
@@ -86,6 +86,137 @@ int settle_lookups(struct nl *nl, int handle, uint64_t conn_id, struct model *m,
 	return err;
 }
 
+struct seen {
+	const struct model *m;
+	uint64_t *cookies;
+	size_t count;
+};
+
+static int cookie_cmp(const void *a, const void *b)
+{
+	const uint64_t *ca = a, *cb = b;
+
+	return (*ca > *cb) - (*ca < *cb);
+}
+
+static int see(const FuseFileEntry *f, void *arg)
+{
+	struct seen *s = arg;
+	uint64_t *grown;
+
+	if (!model_has_handle(s->m, f))
+		return 0;
+	/* Grown by doubling: a power of two is full. */
+	if (!(s->count & (s->count - 1))) {
+		grown = reallocarray(s->cookies, s->count ? 2 * s->count : 1, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		s->cookies = grown;
+	}
+	s->cookies[s->count++] = f->cookie;
+	return 0;
+}
+
+long settle_count(struct nl *nl, uint64_t conn_id, const struct model *m)
+{
+	struct seen s = { .m = m };
+	long err = nl_files(nl, conn_id, 0, see, &s), count = 0;
+
+	if (s.count)
+		qsort(s.cookies, s.count, sizeof(*s.cookies), cookie_cmp);
+	for (size_t i = 0; i < s.count; i++)
+		count += !i || s.cookies[i] != s.cookies[i - 1];
+	free(s.cookies);
+	return err ?: count;
+}
+
+static pid_t restored_pid(const struct tree *tree, const FuseFileEntry *f, struct report *r)
+{
+	const struct task *task = tree_find_vpid(tree, f->vpid);
+
+	if (!task)
+		report_add(r, "process %u of the image is not in the restored tree", f->vpid);
+	return task ? task->pid : 0;
+}
+
+/* Where a file is that is open in several places: at a descriptor, if there is one. */
+static int by_cookie(const void *a, const void *b)
+{
+	const FuseFileEntry *fa = *(FuseFileEntry *const *)a, *fb = *(FuseFileEntry *const *)b;
+	int c = cookie_cmp(&fa->cookie, &fb->cookie);
+
+	return c ?: (fa->use != FUSECR_FILE_FD) - (fb->use != FUSECR_FILE_FD);
+}
+
+static int share(int handle, const FuseFileEntry *f, const FuseFileEntry *from,
+		 const struct tree *tree, struct report *r)
+{
+	struct fusecr_share_file s = {
+		.pid = restored_pid(tree, f, r),
+		.use = f->use,
+		.number = f->number,
+		.end = f->end,
+		.from_pid = restored_pid(tree, from, r),
+		.from_use = from->use,
+		.from_number = from->number,
+		.nodeid = f->nodeid,
+	};
+	int err;
+
+	if (!s.pid || !s.from_pid)
+		return -ESRCH;
+	err = handle_share_file(handle, &s);
+	if (err)
+		report_add(r, "process %d %s %#lx: not made the file of process %d %s %#lx again: %s", s.pid,
+			   file_use_name(s.use), (unsigned long)s.number, s.from_pid,
+			   file_use_name(s.from_use), (unsigned long)s.from_number, strerror(-err));
+	return err;
+}
+
+int settle_sharing(int handle, const struct model *m, const struct tree *tree, struct report *r)
+{
+	const struct message_list *files = model_files(m);
+	const FuseFileEntry **sorted, *first = NULL;
+	size_t count = 0;
+	int err = 0;
+
+	sorted = calloc(files->count ?: 1, sizeof(*sorted));
+	if (!sorted)
+		return -ENOMEM;
+	for (size_t i = 0; i < files->count; i++) {
+		const FuseFileEntry *f = (const FuseFileEntry *)files->items[i];
+
+		if (f->has_fh)
+			sorted[count++] = f;
+	}
+	if (count)
+		qsort(sorted, count, sizeof(*sorted), by_cookie);
+	for (size_t i = 0; !err && i < count; i++) {
+		const FuseFileEntry *f = sorted[i];
+
+		if (!first || first->cookie != f->cookie)
+			first = f;
+		else if (f->use != FUSECR_FILE_FD)
+			err = share(handle, f, first, tree, r);
+	}
+	free(sorted);
+	return err;
+}
+
+int settle_pages(int handle, const struct engine *e, struct report *r)
+{
+	for (size_t i = 0; i < e->nr_guessed; i++) {
+		int err = handle_drop_pages(handle, e->guessed[i]);
+
+		if (err && err != -ENOENT) {
+			report_add(r, "node %lu: what was read before its daemon was there could not be dropped: %s",
+				   (unsigned long)e->guessed[i], strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
 static int settle_file(int handle, const FuseFileEntry *f, pid_t pid, struct report *r)
 {
 	struct fusecr_set_file set = {
@@ -100,6 +231,12 @@ static int settle_file(int handle, const FuseFileEntry *f, pid_t pid, struct rep
 	};
 	int err;
 
+	/* Those of a descriptor are CRIU's matter; a mapping alone it opens as it likes. */
+	if (f->use != FUSECR_FILE_FD) {
+		set.mask |= FUSECR_SET_FILE_FLAGS | FUSECR_SET_POS;
+		set.file_flags = f->file_flags;
+		set.pos = f->pos;
+	}
 	if (f->has_readdir_pos) {
 		set.mask |= FUSECR_SET_READDIR_POS;
 		set.readdir_pos = f->readdir_pos;
@@ -119,17 +256,15 @@ int settle_files(int handle, const struct model *m, const struct tree *tree, str
 	/* Duplicates are set again to the same: it also proves that they are there. */
 	for (size_t i = 0; i < files->count; i++) {
 		const FuseFileEntry *f = (const FuseFileEntry *)files->items[i];
-		const struct task *task;
+		pid_t pid;
 		int err;
 
 		if (!f->has_fh)
 			continue;
-		task = tree_find_vpid(tree, f->vpid);
-		if (!task) {
-			report_add(r, "process %u of the image is not in the restored tree", f->vpid);
+		pid = restored_pid(tree, f, r);
+		if (!pid)
 			return -ESRCH;
-		}
-		err = settle_file(handle, f, task->pid, r);
+		err = settle_file(handle, f, pid, r);
 		if (err)
 			return err;
 	}

@@ -3,6 +3,7 @@
 #ifndef FUSECR_SETTLE_H
 #define FUSECR_SETTLE_H
 
+#include "engine.h"
 #include "model.h"
 #include "nl.h"
 #include "report.h"
@@ -14,6 +15,21 @@
  */
 int settle_lookups(struct nl *nl, int handle, uint64_t conn_id, struct model *m, bool reserve,
 		   struct report *r);
+
+/*
+ * How many files are open on the connection that have a handle, duplicates not
+ * counted; or -errno.
+ */
+long settle_count(struct nl *nl, uint64_t conn_id, const struct model *m);
+
+/*
+ * CRIU opens a file for each descriptor, and others for mappings and programs:
+ * those that were one open file become one again.
+ */
+int settle_sharing(int handle, const struct model *m, const struct tree *tree, struct report *r);
+
+/* Page cache that was filled with noise (engine.c) goes. */
+int settle_pages(int handle, const struct engine *e, struct report *r);
 
 /* Open files of the restored tasks get the daemon's handles. */
 int settle_files(int handle, const struct model *m, const struct tree *tree, struct report *r);
