@@ -613,6 +613,18 @@ static int share_maps(struct fusecr_conn *conn,
 	return err;
 }
 
+/* As who made it before: permissions were looked at then. */
+static struct file *reopen(struct file *file)
+{
+	struct file *again;
+
+	again = dentry_open(&file->f_path,
+			    file->f_flags & (O_ACCMODE | O_LARGEFILE),
+			    current_cred());
+	fput(file);
+	return again;
+}
+
 int fusecr_share_file(struct fusecr_conn *conn,
 		      const struct fusecr_share_file *in,
 		      struct list_head *list)
@@ -628,7 +640,11 @@ int fusecr_share_file(struct fusecr_conn *conn,
 		return -EINVAL;
 	if (in->use == FUSECR_FILE_MAP && in->end <= in->number)
 		return -EINVAL;
+	if (in->flags & ~FUSECR_SHARE_REOPEN || in->reserved)
+		return -EINVAL;
 	to = fusecr_use_find(conn, &source, in->nodeid);
+	if (!IS_ERR(to) && in->flags & FUSECR_SHARE_REOPEN)
+		to = reopen(to);
 	if (IS_ERR(to))
 		return PTR_ERR(to);
 	if (in->use == FUSECR_FILE_MAP)

@@ -36,12 +36,13 @@ struct use {
 	const struct file *file;	/* NULL for a directory in use */
 	u64 number;
 	u64 end;
+	u32 flags;			/* FUSECR_FF_* of the use */
 };
 
 static u32 flags_of(const struct use *use, const struct fuse_file *ff)
 {
 	const struct file *file = use->file;
-	u32 flags = 0;
+	u32 flags = use->flags;
 
 	if (d_unlinked(use->path->dentry))
 		flags |= FUSECR_FF_UNLINKED;
@@ -202,15 +203,15 @@ static int visit_fd(void *arg, struct file *file, unsigned int fd)
 }
 
 /* Caller holds task_lock() and mmap_lock. */
-static int visit_vma(void *arg, struct file *file, unsigned long start,
-		     unsigned long end)
+static int visit_map(void *arg, const struct fusecr_map *map)
 {
 	const struct use use = {
 		.use = FUSECR_FILE_MAP,
-		.path = fuse_path(file),
-		.file = file,
-		.number = start,
-		.end = end,
+		.path = fuse_path(map->file),
+		.file = map->file,
+		.number = map->start,
+		.end = map->end,
+		.flags = map->joins ? FUSECR_FF_JOINS : 0,
 	};
 
 	return use.path ? fill(arg, &use) : 0;
@@ -256,7 +257,7 @@ static int visit_task(struct visit *visit, struct task_struct *task)
 						visit);
 			break;
 		case MAPS:
-			err = fusecr_task_maps(task, &cursor->addr, visit_vma,
+			err = fusecr_task_maps(task, &cursor->addr, visit_map,
 					       visit);
 			if (err == -EBUSY)
 				err = fill_incomplete(visit);

@@ -108,45 +108,56 @@ int fusecr_task_files(struct task_struct *task, unsigned int *fd,
 	return err;
 }
 
-/* Mappings of one file without a gap: how many there are is the kernel's matter. */
-struct vma_run {
-	struct file *file;	/* NULL: none yet */
-	unsigned long start;
-	unsigned long end;
-};
-
-static int visit_run(struct vma_run *run, unsigned long *addr,
-		     fusecr_vma_fn fn, void *arg)
+static int visit_run(struct fusecr_map *run, unsigned long *addr,
+		     fusecr_map_fn fn, void *arg)
 {
 	if (!run->file)
 		return 0;
 	*addr = run->start;
-	return fn(arg, run->file, run->start, run->end);
+	return fn(arg, run);
+}
+
+/* Whether only the open file keeps the kernel from making one mapping of both. */
+static bool joins(struct vm_area_struct *prev, struct vm_area_struct *vma)
+{
+	return prev && prev->vm_file && prev->vm_file != vma->vm_file &&
+	       file_inode(prev->vm_file) == file_inode(vma->vm_file) &&
+	       prev->vm_end == vma->vm_start &&
+	       prev->vm_pgoff + vma_pages(prev) == vma->vm_pgoff &&
+	       !((prev->vm_flags ^ vma->vm_flags) & ~VM_SOFTDIRTY);
 }
 
 /* Caller holds task_lock(), which keeps the mm, and mmap_lock for reading. */
 static int visit_vmas(struct mm_struct *mm, unsigned long *addr,
-		      fusecr_vma_fn fn, void *arg)
+		      fusecr_map_fn fn, void *arg)
 {
+	VMA_ITERATOR(before, mm, *addr);
 	VMA_ITERATOR(vmi, mm, *addr);
+	struct vm_area_struct *vma, *prev;
 	unsigned int left = BATCH;
-	struct vm_area_struct *vma;
-	struct vma_run run = {};
+	struct fusecr_map run = {};
 	int err;
 
 	mmap_assert_locked(mm);
+	prev = vma_prev(&before);
 	for_each_vma(vmi, vma) {
 		if (run.file && run.file == vma->vm_file &&
 		    run.end == vma->vm_start) {
 			run.end = vma->vm_end;
+			prev = vma;
 			continue;
 		}
 		err = visit_run(&run, addr, fn, arg);
 		if (err)
 			return err;
-		run = (struct vma_run){ vma->vm_file, vma->vm_start,
-					vma->vm_end };
+		run = (struct fusecr_map){
+			.file = vma->vm_file,
+			.start = vma->vm_start,
+			.end = vma->vm_end,
+			.joins = vma->vm_file && joins(prev, vma),
+		};
 		*addr = vma->vm_start;
+		prev = vma;
 		if (!left--)
 			return -EAGAIN;
 	}
@@ -154,7 +165,7 @@ static int visit_vmas(struct mm_struct *mm, unsigned long *addr,
 }
 
 int fusecr_task_maps(struct task_struct *task, unsigned long *addr,
-		     fusecr_vma_fn fn, void *arg)
+		     fusecr_map_fn fn, void *arg)
 {
 	unsigned int tries = MMAP_TRIES;
 	int err;

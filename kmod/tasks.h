@@ -30,18 +30,24 @@ typedef int (*fusecr_fd_fn)(void *arg, struct file *file, unsigned int fd);
 int fusecr_task_files(struct task_struct *task, unsigned int *fd,
 		      fusecr_fd_fn fn, void *arg);
 
+/* Mappings of one file without a gap: how many there are is the kernel's matter. */
+struct fusecr_map {
+	struct file *file;
+	unsigned long start;
+	unsigned long end;
+	bool joins;	/* the one before it but for the open file, of one inode */
+};
+
 /* With task_lock() and the mapping locks held: must not sleep. */
-typedef int (*fusecr_vma_fn)(void *arg, struct file *file, unsigned long start,
-			     unsigned long end);
+typedef int (*fusecr_map_fn)(void *arg, const struct fusecr_map *map);
 
 /*
- * Likewise for mappings of files from address *@addr on, those of one file side
- * by side taken together.  -EBUSY when the
+ * Likewise for mappings of files from address *@addr on.  -EBUSY when the
  * task's mappings are locked for writing, which can last as long as a page
  * fault that waits for a daemon.
  */
 int fusecr_task_maps(struct task_struct *task, unsigned long *addr,
-		     fusecr_vma_fn fn, void *arg);
+		     fusecr_map_fn fn, void *arg);
 
 /* With task_lock() held: must not sleep. */
 typedef int (*fusecr_exe_fn)(void *arg, struct file *file);

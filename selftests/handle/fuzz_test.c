@@ -286,6 +286,8 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		a->share.from_pid = shared->targets[below(r, MOVERS)].client;
 		a->share.from_use = below(r, 2);
 		a->share.from_number = a->share.from_use == FUSECR_FILE_FD ? below(r, 8) : MAP_AT;
+		a->share.flags = one_in(r, 8);
+		a->share.reserved = one_in(r, 64);
 		a->share.nodeid = shared->targets[below(r, MOVERS)].nodeid;
 		break;
 	case FUSECR_IOC_OWN_PAGE:

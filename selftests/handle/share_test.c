@@ -113,7 +113,8 @@ static size_t maps(FIXTURE_DATA(share) *self, uint16_t attr, uint64_t *value)
 	for (i = 0; i < list.n; i++) {
 		if (tnl_u32(&list.v[i], FUSECR_FILE_USE) != FUSECR_FILE_MAP)
 			continue;
-		*value = tnl_u64(&list.v[i], attr);
+		*value = attr == FUSECR_FILE_FLAGS ? tnl_u32(&list.v[i], attr) :
+						     tnl_u64(&list.v[i], attr);
 		n++;
 	}
 	tnl_free(&list);
@@ -177,6 +178,54 @@ TEST_F(share, commit_closes_the_other)
 	ASSERT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 2));
 	EXPECT_EQ(1, first->releases);
 	EXPECT_EQ(1, second->releases);
+}
+
+/* One file that should be two: the place gets another of its own. */
+TEST_F(share, opened_again)
+{
+	const struct rawfs_handle *first = rawfs_handle(self->fs, "f5", 0);
+	struct fusecr_share_file share = self->share;
+	const struct rawfs_handle *third;
+	uint64_t opens = done(self->fs, FUSE_OPEN);
+
+	ASSERT_EQ(0, th_share(self->handle, share));
+	share.from_use = FUSECR_FILE_MAP;
+	share.from_number = share.number;
+	share.flags = FUSECR_SHARE_REOPEN;
+	ASSERT_EQ(0, th_share(self->handle, share));
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_OPEN, opens + 1));
+	third = rawfs_handle(self->fs, "f5", 2);
+	ASSERT_NE(NULL, third);
+	EXPECT_EQ(third->fh, map_fh(self));
+	EXPECT_EQ(rawfs_byte(self->nodeid, 7), self->map[7]);
+	commit_and_close(_metadata, self);
+	/* The second: the first is the descriptor's, as before. */
+	ASSERT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
+	EXPECT_EQ(0, first->releases);
+	EXPECT_EQ(0, third->releases);
+	EXPECT_EQ(third->fh, map_fh(self));
+}
+
+TEST_F(share, joins_but_for_the_file)
+{
+	uint64_t flags = 0;
+	void *next;
+	int fd;
+
+	/* The second half by the first open, alike in all else. */
+	munmap(self->map + SIZE / 2, SIZE / 2);
+	next = mmap(self->map + SIZE / 2, SIZE / 2, variant->prot, variant->flags | MAP_FIXED,
+		    self->fd, SIZE / 2);
+	ASSERT_EQ(self->map + SIZE / 2, next);
+	EXPECT_EQ(2, maps(self, FUSECR_FILE_FLAGS, &flags));
+	EXPECT_TRUE(flags & FUSECR_FF_JOINS);
+	/* Not so from another place in the file. */
+	fd = open(test_path(self->fs, "f5"), O_RDWR | O_CLOEXEC);
+	next = mmap(next, SIZE / 2, variant->prot, variant->flags | MAP_FIXED, fd, 0);
+	close(fd);
+	ASSERT_EQ(self->map + SIZE / 2, next);
+	EXPECT_EQ(2, maps(self, FUSECR_FILE_FLAGS, &flags));
+	EXPECT_FALSE(flags & FUSECR_FF_JOINS);
 }
 
 TEST_F(share, mappings_side_by_side)
@@ -257,6 +306,12 @@ TEST_F(share, refusals)
 	EXPECT_EQ(-EINVAL, th_share(self->handle, bad));
 	bad = self->share;
 	bad.end = bad.number;
+	EXPECT_EQ(-EINVAL, th_share(self->handle, bad));
+	bad = self->share;
+	bad.flags = FUSECR_SHARE_REOPEN << 1;
+	EXPECT_EQ(-EINVAL, th_share(self->handle, bad));
+	bad = self->share;
+	bad.reserved = 1;
 	EXPECT_EQ(-EINVAL, th_share(self->handle, bad));
 	bad = self->share;
 	bad.number = (uintptr_t)self;

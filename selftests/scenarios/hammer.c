@@ -5,7 +5,7 @@
  *	hammer WORKERS MOUNT CONTROL
  *
  * Each worker does what a file system is for, round after round, and checks each
- * result.  Says "ready" to the FIFO CONTROL.out when all have done a round, then
+ * result; MOUNT/hammer is this program, which it runs.  Says "ready" to the FIFO CONTROL.out when all have done a round, then
  * answers each line from CONTROL.cmd:
  *	check	waits until all have done another round; "ok", or what failed
  *	quit	ends the workers, says "bye" and ends
@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <spawn.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -188,6 +189,57 @@ static void attributes(void)
 	CHECK(unlink("x") == 0);
 }
 
+/* Held from round to round: one written to the file, one of the worker's own. */
+static struct {
+	char *shared, *private;
+	unsigned long seed;	/* of what is in both */
+} held;
+
+static char *map(int flags)
+{
+	int fd = open("map", O_RDWR | O_CLOEXEC);
+	char *at = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	CHECK(fd >= 0 && at != MAP_FAILED && close(fd) == 0);
+	return at;
+}
+
+static void memory(unsigned long seed)
+{
+	char back[SIZE];
+	int fd;
+
+	if (!held.shared) {
+		fd = open("map", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+		CHECK(fd >= 0 && ftruncate(fd, SIZE) == 0 && close(fd) == 0);
+		held.shared = map(MAP_SHARED);
+		held.private = map(MAP_PRIVATE);
+	} else {
+		CHECK(holds(held.shared, held.seed, 0, SIZE));
+		CHECK(holds(held.private, held.seed, 0, SIZE));
+	}
+	held.seed = seed;
+	fill(held.shared, seed, 0, SIZE);
+	fill(held.private, seed, 0, SIZE);
+	fd = open("map", O_RDONLY | O_CLOEXEC);
+	CHECK(fd >= 0 && pread(fd, back, SIZE, 0) == SIZE && holds(back, seed, 0, SIZE));
+	CHECK(msync(held.shared, SIZE, MS_SYNC) == 0);
+	CHECK(close(fd) == 0);
+}
+
+/* A program on the mount, this one. */
+static void program(unsigned long seed)
+{
+	char status[16], *const argv[] = { "hammer", "exit", status, NULL };
+	int result;
+	pid_t pid;
+
+	snprintf(status, sizeof(status), "%lu", seed % 128);
+	CHECK(posix_spawn(&pid, "../hammer", NULL, NULL, argv, environ) == 0);
+	CHECK(waitpid(pid, &result, 0) == pid);
+	CHECK(WIFEXITED(result) && WEXITSTATUS(result) == (int)(seed % 128));
+}
+
 static void work(int number, const char *mount)
 {
 	char dir[PATH_MAX];
@@ -204,6 +256,8 @@ static void work(int number, const char *mount)
 		log_book(seed);
 		names();
 		attributes();
+		memory(seed);
+		program(seed);
 		me->rounds++;
 	}
 }
@@ -262,6 +316,8 @@ int main(int argc, char **argv)
 	FILE *in, *out;
 	char line[64];
 
+	if (argc == 3 && !strcmp(argv[1], "exit"))
+		return atoi(argv[2]);
 	nr_workers = argc == 4 ? atoi(argv[1]) : 0;
 	if (nr_workers < 1 || nr_workers > WORKERS_MAX) {
 		fprintf(stderr, "usage: hammer WORKERS MOUNT CONTROL\n");

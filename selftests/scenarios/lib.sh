@@ -334,6 +334,7 @@ holder_start() {
 
 # hammer_start NAME WORKERS
 hammer_start() {
+	tree_do "$IN/bin/busybox cp $IN/bin/hammer $MNT/hammer"
 	program_start "$1" "hammer $2 $MNT $IN/$1"
 }
 

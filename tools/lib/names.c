@@ -145,6 +145,7 @@ const struct flag_name file_flag_names[] = {
 	{ FUSECR_FF_WRITE_ENTRY, "WRITE_ENTRY" },
 	{ FUSECR_FF_PATH, "PATH" },
 	{ FUSECR_FF_FOREIGN, "FOREIGN" },
+	{ FUSECR_FF_JOINS, "JOINS" },
 	{ 0, NULL }
 };
 

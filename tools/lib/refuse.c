@@ -235,6 +235,9 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 	}
 	if (f->flags & FUSECR_FF_UNLINKED)
 		object_to_file(r, c, f, "is deleted");
+	/* CRIU opens a file once for all that lie side by side (criu/files-reg.c). */
+	if (f->flags & FUSECR_FF_JOINS)
+		object_to_file(r, c, f, "is mapped side by side through two opens: restored it would be one");
 	if (f->flags & FUSECR_FF_FLOCK)
 		object_to_file(r, c, f, "may hold a flock that only the daemon knows");
 	/* Once polled it stays listed, also when the daemon knows no poll. */
@@ -247,21 +250,6 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 	/* Such locks leave no trace in the kernel: fs/fuse/file.c, fuse_file_lock(). */
 	if (fd && S_ISREG(f->mode) && !(f->flags & FUSECR_FF_PATH) && !(c->no & FUSECR_NO_LOCK))
 		object_to_file(r, c, f, "may be locked: the daemon keeps POSIX locks itself (FUSE_POSIX_LOCKS), and whether this file is locked cannot be seen");
-}
-
-/*
- * CRIU opens a file once for mappings that lie side by side (criu/files-reg.c,
- * open_filemap()), and the kernel may make one of them.
- */
-void refuse_next_map(struct report *r, const FuseConnEntry *c, const FuseFileEntry *f,
-		     struct refuse_map *last)
-{
-	if (f->use != FUSECR_FILE_MAP)
-		return;
-	if (f->pid == last->pid && f->number == last->end && f->nodeid == last->nodeid &&
-	    f->cookie != last->cookie)
-		object_to_file(r, c, f, "is mapped twice side by side, through two opens: restored it would be one");
-	*last = (struct refuse_map){ f->pid, f->end, f->nodeid, f->cookie };
 }
 
 /* Fuse decides on these in open, so the answer to OPEN has to be right. */

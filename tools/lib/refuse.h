@@ -17,13 +17,6 @@ void refuse_request(struct report *r, const struct snapshot *snap,
 void refuse_inode(struct report *r, const FuseConnEntry *conn, const FuseInodeEntry *inode);
 void refuse_file(struct report *r, const struct snapshot *snap,
 		 const FuseConnEntry *conn, const FuseFileEntry *file);
-/* A mapping, when they come in order of addresses.  @last starts out zeroed. */
-struct refuse_map {
-	uint32_t pid;
-	uint64_t end, nodeid, cookie;
-};
-void refuse_next_map(struct report *r, const FuseConnEntry *conn, const FuseFileEntry *file,
-		     struct refuse_map *last);
 void refuse_virtiofs(struct report *r, const FuseFileEntry *file);
 /* Opens of one node that answers to OPEN could not tell apart. */
 void refuse_opens(struct report *r, const struct snapshot_conn *sc);

@@ -282,7 +282,6 @@ struct collect {
 	struct report *r;
 	struct image *img;	/* NULL when only looking */
 	uint32_t *count;	/* of its entries */
-	struct refuse_map last_map;
 };
 
 static int collect_write(struct collect *c, const ProtobufCMessage *msg)
@@ -357,7 +356,6 @@ static int collect_file(const FuseFileEntry *file, void *arg)
 		refuse_file(c->r, c->snap, c->sc->conn, file);
 	if (!task)
 		return 0;
-	refuse_next_map(c->r, c->sc->conn, file, &c->last_map);
 	copy.has_vpid = 1;
 	copy.vpid = task->vpid;
 	if (file->has_fh)

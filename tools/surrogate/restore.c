@@ -300,7 +300,7 @@ static int place_first(struct restore *re, struct rebuilt *rb, char *path, size_
 }
 
 /* What may have to wait for an answer is done in a child: it is we who answer. */
-static int in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, size_t arg), size_t arg)
+static int in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, const void *arg), const void *arg)
 {
 	pid_t pid = fork();
 	int status;
@@ -314,16 +314,17 @@ static int in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, size_t arg
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
-static int walk_in(struct rebuilt *rb, size_t from)
+static int walk_in(struct rebuilt *rb, const void *arg)
 {
 	const struct message_list *mounts = model_mounts(rb->model);
+	const size_t *from = arg;
 	struct stat st;
 	int err = 0;
 
 	/* The root is the one inode that nobody looks up: it gets its attributes. */
 	if (fstatat(rb->mnt, "", &st, AT_EMPTY_PATH))
 		return -errno;
-	for (size_t i = from; !err && i < mounts->count; i++) {
+	for (size_t i = *from; !err && i < mounts->count; i++) {
 		const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
 		char *root cleanup(free_auto) = text_of(&m->root);
 		char *path cleanup(free_auto) = text_of(&m->mountpoint);
@@ -336,6 +337,8 @@ static int walk_in(struct rebuilt *rb, size_t from)
 static int place(struct restore *re, struct rebuilt *rb)
 {
 	const struct message_list *mounts = model_mounts(rb->model);
+	/* The stage has the first only, for all of them. */
+	const size_t from = re->inv->own_mnt_ns ? mounts->count : 1;
 	char path[4096] = "";
 	int err;
 
@@ -344,7 +347,7 @@ static int place(struct restore *re, struct rebuilt *rb)
 		report_add(&re->s->report, "%s: cannot be mounted at %s: %s", label(rb), path, strerror(-err));
 		return err;
 	}
-	err = in_child(rb, walk_in, re->inv->own_mnt_ns ? mounts->count : 1);
+	err = in_child(rb, walk_in, &from);
 	rb->placed = !re->inv->own_mnt_ns;
 	if (err)
 		report_add(&re->s->report, "%s: a bind mount could not be made: %s", label(rb), strerror(-err));
@@ -501,10 +504,20 @@ static int check_handles(struct restore *re, struct rebuilt *rb)
 	return count < 0 ? count : -EBUSY;
 }
 
-static int commit(struct rebuilt *rb, size_t unused)
+static int commit(struct rebuilt *rb, const void *unused)
 {
 	(void)unused;
 	return handle_commit(rb->handle);
+}
+
+static int open_again(struct rebuilt *rb, const void *share)
+{
+	return handle_share_file(rb->handle, share);
+}
+
+static int reopen(const struct fusecr_share_file *share, void *rb)
+{
+	return in_child(rb, open_again, share);
 }
 
 static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tree)
@@ -514,10 +527,11 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 	int err;
 
 	err = await_closes(re, rb);
-	err = err ?: settle_sharing(rb->handle, rb->model, tree, r);
+	err = err ?: settle_sharing(&(struct sharing){ re->nl, rb->conn_id, rb->handle, reopen, rb },
+				    rb->model, tree, r);
 	err = err ?: check_handles(re, rb);
 	/* Closes the files that others have taken the place of: that is for us. */
-	err = err ?: in_child(rb, commit, 0);
+	err = err ?: in_child(rb, commit, NULL);
 	err = err ?: await_closes(re, rb);
 	err = err ?: settle_files(rb->handle, rb->model, tree, r);
 	err = err ?: settle_pages(rb->handle, &rb->engine, r);

@@ -148,10 +148,62 @@ static int by_cookie(const void *a, const void *b)
 	return c ?: (fa->use != FUSECR_FILE_FD) - (fb->use != FUSECR_FILE_FD);
 }
 
-static int share(int handle, const FuseFileEntry *f, const FuseFileEntry *from,
-		 const struct tree *tree, struct report *r)
+/* A mapping, or a program that runs, as the restore has made it. */
+struct made {
+	uint32_t pid, use;
+	uint64_t start, end, cookie;
+	bool claimed;	/* an open file of the image is this one */
+};
+
+struct making {
+	struct made *made;
+	size_t count;
+};
+
+static int add_made(const FuseFileEntry *f, void *arg)
 {
-	struct fusecr_share_file s = {
+	struct making *all = arg;
+	struct made *grown;
+
+	if (!f->has_fh || f->use == FUSECR_FILE_FD)
+		return 0;
+	if (!(all->count & (all->count - 1))) {
+		grown = reallocarray(all->made, all->count ? 2 * all->count : 1, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		all->made = grown;
+	}
+	all->made[all->count++] = (struct made){
+		f->pid, f->use, f->number, f->use == FUSECR_FILE_MAP ? f->end : 1, f->cookie, false,
+	};
+	return 0;
+}
+
+/* Marks the open file that is there; true when another of the image's was it before. */
+static bool claim(struct making *all, pid_t pid, const FuseFileEntry *f)
+{
+	uint64_t cookie = 0;
+	bool claimed = false;
+
+	for (size_t i = 0; i < all->count && !cookie; i++) {
+		const struct made *m = &all->made[i];
+
+		if (m->pid == (uint32_t)pid && m->use == f->use && m->start <= f->number && f->number < m->end)
+			cookie = m->cookie;
+	}
+	for (size_t i = 0; i < all->count; i++) {
+		if (all->made[i].cookie != cookie)
+			continue;
+		claimed = claimed || all->made[i].claimed;
+		all->made[i].claimed = true;
+	}
+	return claimed;
+}
+
+static int share(const struct sharing *s, const FuseFileEntry *f, const FuseFileEntry *from,
+		 uint32_t flags, const struct tree *tree, struct report *r)
+{
+	struct fusecr_share_file arg = {
 		.pid = restored_pid(tree, f, r),
 		.use = f->use,
 		.number = f->number,
@@ -160,25 +212,61 @@ static int share(int handle, const FuseFileEntry *f, const FuseFileEntry *from,
 		.from_use = from->use,
 		.from_number = from->number,
 		.nodeid = f->nodeid,
+		.flags = flags,
 	};
 	int err;
 
-	if (!s.pid || !s.from_pid)
+	if (!arg.pid || !arg.from_pid)
 		return -ESRCH;
-	err = handle_share_file(handle, &s);
+	err = flags & FUSECR_SHARE_REOPEN ? s->reopen(&arg, s->arg) : handle_share_file(s->handle, &arg);
 	if (err)
-		report_add(r, "process %d %s %#lx: not made the file of process %d %s %#lx again: %s", s.pid,
-			   file_use_name(s.use), (unsigned long)s.number, s.from_pid,
-			   file_use_name(s.from_use), (unsigned long)s.from_number, strerror(-err));
+		report_add(r, "process %d %s %#lx: not made the file of process %d %s %#lx again: %s", arg.pid,
+			   file_use_name(arg.use), (unsigned long)arg.number, arg.from_pid,
+			   file_use_name(arg.from_use), (unsigned long)arg.from_number, strerror(-err));
 	return err;
 }
 
-int settle_sharing(int handle, const struct model *m, const struct tree *tree, struct report *r)
+/* The first place of an open file: a descriptor is CRIU's work, and right. */
+static int lead(const struct sharing *s, struct making *all, const FuseFileEntry *f,
+		const struct tree *tree, struct report *r)
+{
+	pid_t pid;
+
+	if (f->use == FUSECR_FILE_FD)
+		return 0;
+	pid = restored_pid(tree, f, r);
+	if (!pid)
+		return -ESRCH;
+	return claim(all, pid, f) ? share(s, f, f, FUSECR_SHARE_REOPEN, tree, r) : 0;
+}
+
+static int share_all(const struct sharing *s, struct making *all, const FuseFileEntry **sorted,
+		     size_t count, const struct tree *tree, struct report *r)
+{
+	const FuseFileEntry *first = NULL;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < count; i++) {
+		const FuseFileEntry *f = sorted[i];
+
+		if (!first || first->cookie != f->cookie) {
+			first = f;
+			err = lead(s, all, f, tree, r);
+		} else if (f->use != FUSECR_FILE_FD) {
+			err = share(s, f, first, 0, tree, r);
+		}
+	}
+	return err;
+}
+
+int settle_sharing(const struct sharing *s, const struct model *m, const struct tree *tree,
+		   struct report *r)
 {
 	const struct message_list *files = model_files(m);
-	const FuseFileEntry **sorted, *first = NULL;
+	struct making all = { 0 };
+	const FuseFileEntry **sorted;
 	size_t count = 0;
-	int err = 0;
+	int err;
 
 	sorted = calloc(files->count ?: 1, sizeof(*sorted));
 	if (!sorted)
@@ -191,14 +279,9 @@ int settle_sharing(int handle, const struct model *m, const struct tree *tree, s
 	}
 	if (count)
 		qsort(sorted, count, sizeof(*sorted), by_cookie);
-	for (size_t i = 0; !err && i < count; i++) {
-		const FuseFileEntry *f = sorted[i];
-
-		if (!first || first->cookie != f->cookie)
-			first = f;
-		else if (f->use != FUSECR_FILE_FD)
-			err = share(handle, f, first, tree, r);
-	}
+	err = nl_files(s->nl, s->conn_id, 0, add_made, &all);
+	err = err ?: share_all(s, &all, sorted, count, tree, r);
+	free(all.made);
 	free(sorted);
 	return err;
 }

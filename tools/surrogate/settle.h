@@ -23,10 +23,20 @@ int settle_lookups(struct nl *nl, int handle, uint64_t conn_id, struct model *m,
 long settle_count(struct nl *nl, uint64_t conn_id, const struct model *m);
 
 /*
- * CRIU opens a file for each descriptor, and others for mappings and programs:
- * those that were one open file become one again.
+ * CRIU opens a file for each descriptor, and others for mappings and programs, or
+ * one for several mappings: those that were one open file become one again, those
+ * that were several become that.
  */
-int settle_sharing(int handle, const struct model *m, const struct tree *tree, struct report *r);
+struct sharing {
+	struct nl *nl;
+	uint64_t conn_id;
+	int handle;
+	/* handle_share_file(), while the requests are answered that it waits for. */
+	int (*reopen)(const struct fusecr_share_file *share, void *arg);
+	void *arg;
+};
+int settle_sharing(const struct sharing *s, const struct model *m, const struct tree *tree,
+		   struct report *r);
 
 /* Page cache that was filled with noise (engine.c) goes. */
 int settle_pages(int handle, const struct engine *e, struct report *r);

@@ -364,6 +364,10 @@ enum fusecr_file_flag {
 	FUSECR_FF_FOREIGN	= 1 << 6, /* an inode of the mount, but not opened by
 					   * fuse: FIFO, socket, device
 					   */
+	FUSECR_FF_JOINS		= 1 << 7, /* MAP: only the open file keeps the kernel
+					   * from making it one with the mapping
+					   * before it
+					   */
 };
 
 enum fusecr_file_attr {
@@ -481,9 +485,13 @@ struct fusecr_set_file {
  * One open file in two places.  A mapping and the descriptor that it was made
  * with, all mappings of a program and the program itself are the same file;
  * made one after the other by a restore they are not.  What is at the place
- * becomes the file that is at the other.  The one that was there is closed by
- * COMMIT.
+ * becomes the file that is at the other, or with REOPEN the same file opened once
+ * more, for which the daemon is asked.  The one that was there is closed by COMMIT.
  */
+enum fusecr_share_flag {
+	FUSECR_SHARE_REOPEN	= 1 << 0,
+};
+
 struct fusecr_share_file {
 	__s32 pid;		/* the place; caller's pid namespace; ESRCH */
 	__u32 use;		/* FUSECR_FILE_MAP or _EXE; EINVAL */
@@ -493,6 +501,8 @@ struct fusecr_share_file {
 	__u32 from_use;		/* FUSECR_FILE_FD, _MAP or _EXE; EINVAL */
 	__u64 from_number;
 	__u64 nodeid;		/* of both; ESTALE */
+	__u32 flags;		/* enum fusecr_share_flag; EINVAL for other bits */
+	__u32 reserved;		/* 0 */
 };
 
 /*
