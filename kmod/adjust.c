@@ -15,12 +15,15 @@
 #include "defer.h"
 #include "inode.h"
 #include "layout.h"
+#include "owner.h"
 
 #define SET_CONN_ALL	(FUSECR_SET_NEXT_UNIQUE | FUSECR_SET_NEXT_KH |	\
 			 FUSECR_SET_NO | FUSECR_SET_ATTR_VERSION |	\
 			 FUSECR_SET_PID_NS)
 #define SET_FILE_ALL	(FUSECR_SET_FH | FUSECR_SET_KH |		\
-			 FUSECR_SET_OPEN_FLAGS | FUSECR_SET_READDIR_POS)
+			 FUSECR_SET_OPEN_FLAGS | FUSECR_SET_READDIR_POS |	\
+			 FUSECR_SET_FLOCK)
+#define SET_OWNER_ALL	(FUSECR_SET_OWNER_TABLE | FUSECR_SET_OWNER_OPEN)
 /* FOPEN_PASSTHROUGH is of 6.9; the number is the protocol's. */
 #define OPEN_FLAGS_FIXED	(FOPEN_DIRECT_IO | 1 << 7)
 
@@ -61,7 +64,13 @@ struct undo_file {
 	u32 open_flags;
 	u64 fh;
 	u64 kh;
+	bool flock;
 	struct readdir_state readdir;
+};
+
+struct undo_owner {
+	struct fusecr_owner *table;
+	struct fusecr_owner *open;
 };
 
 struct undo {
@@ -72,6 +81,7 @@ struct undo {
 		struct undo_conn conn;
 		struct undo_inode inode;
 		struct undo_file file;
+		struct undo_owner owner;
 	};
 };
 
@@ -434,6 +444,8 @@ static void file_back(struct undo *undo)
 		WRITE_ONCE(*fl_file_open_flags(ff), u->open_flags);
 	if (u->mask & FUSECR_SET_READDIR_POS)
 		readdir_set(ff, &u->readdir);
+	if (u->mask & FUSECR_SET_FLOCK)
+		fl_bit_set(ff, FL_FILE_FLOCK, u->flock);
 	/* Polled in the meantime: the daemon has been told the new one. */
 	if (u->mask & FUSECR_SET_KH)
 		kh_set(u->fc, ff, u->kh);
@@ -482,6 +494,7 @@ static int file_apply(struct fuse_conn *fc, struct file *file,
 	u->fh = *fl_file_fh(ff);
 	u->kh = *fl_file_kh(ff);
 	u->open_flags = *fl_file_open_flags(ff);
+	u->flock = fl_bit(ff, FL_FILE_FLOCK);
 	readdir_get(ff, &u->readdir);
 
 	/* The only one that can fail comes first. */
@@ -496,6 +509,8 @@ static int file_apply(struct fuse_conn *fc, struct file *file,
 		WRITE_ONCE(*fl_file_open_flags(ff), in->open_flags);
 	if (in->mask & FUSECR_SET_READDIR_POS)
 		readdir_set(ff, &readdir);
+	if (in->mask & FUSECR_SET_FLOCK)
+		fl_bit_set(ff, FL_FILE_FLOCK, true);
 	return 0;
 }
 
@@ -525,6 +540,91 @@ int fusecr_set_file(struct fusecr_conn *conn, const struct fusecr_set_file *in,
 err_undo:
 	kfree(undo);
 err_file:
+	fput(file);
+	return err;
+}
+
+/* --- owners of locks ------------------------------------------------------- */
+
+static void owner_back(struct undo *undo)
+{
+	fusecr_owner_unset(undo->owner.open);
+	fusecr_owner_unset(undo->owner.table);
+}
+
+/* The connection has them. */
+static void owner_drop(struct undo *undo)
+{
+}
+
+/* Its address, to be compared and hashed only; NULL: the task is gone. */
+static const void *table_of(s32 pid)
+{
+	struct task_struct *task = task_get(pid);
+	const void *table;
+
+	if (!task)
+		return NULL;
+	table = READ_ONCE(task->files);
+	put_task_struct(task);
+	return table;
+}
+
+static int owner_apply(const struct fuse_conn *fc, const struct file *file,
+		       const struct fusecr_set_owner *in, struct undo_owner *u)
+{
+	struct fusecr_owner *set = NULL;
+	const void *table;
+
+	if (in->mask & FUSECR_SET_OWNER_TABLE) {
+		table = table_of(in->pid);
+		if (!table)
+			return -ESRCH;
+		set = fusecr_owner_set(fc, table, in->table);
+		if (IS_ERR(set))
+			return PTR_ERR(set);
+		u->table = set;
+	}
+	if (in->mask & FUSECR_SET_OWNER_OPEN) {
+		set = fusecr_owner_set(fc, file, in->open);
+		if (IS_ERR(set)) {
+			fusecr_owner_unset(u->table);
+			return PTR_ERR(set);
+		}
+		u->open = set;
+	}
+	return 0;
+}
+
+int fusecr_set_owner(struct fusecr_conn *conn,
+		     const struct fusecr_set_owner *in, struct list_head *list)
+{
+	const struct fusecr_set_file which = {
+		.pid = in->pid,
+		.use = in->use,
+		.number = in->number,
+		.nodeid = in->nodeid,
+	};
+	struct undo *undo;
+	struct file *file;
+	int err;
+
+	if (in->mask & ~SET_OWNER_ALL || in->reserved ||
+	    (in->mask & FUSECR_SET_OWNER_TABLE && in->use != FUSECR_FILE_FD))
+		return -EINVAL;
+	file = file_find(conn, &which);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	err = -ENOMEM;
+	undo = undo_alloc(owner_back, owner_drop);
+	if (!undo)
+		goto out;
+	err = owner_apply(conn->fc, file, in, &undo->owner);
+	if (err)
+		kfree(undo);
+	else
+		list_add(&undo->entry, list);
+out:
 	fput(file);
 	return err;
 }

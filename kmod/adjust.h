@@ -20,6 +20,8 @@ int fusecr_set_inode(struct fusecr_conn *conn,
 		     const struct fusecr_set_inode *in, struct list_head *undo);
 int fusecr_set_file(struct fusecr_conn *conn, const struct fusecr_set_file *in,
 		    struct list_head *undo);
+int fusecr_set_owner(struct fusecr_conn *conn,
+		     const struct fusecr_set_owner *in, struct list_head *undo);
 
 /* Both empty @undo: the newest setting goes first, or all are kept. */
 void fusecr_undo_all(struct list_head *undo);

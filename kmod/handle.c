@@ -117,6 +117,11 @@ static int set_file(struct handle *handle, void *arg)
 	return fusecr_set_file(handle->conn, arg, &handle->undo);
 }
 
+static int set_owner(struct handle *handle, void *arg)
+{
+	return fusecr_set_owner(handle->conn, arg, &handle->undo);
+}
+
 static int forget(struct handle *handle, void *arg)
 {
 	const struct fusecr_forget *in = arg;
@@ -304,6 +309,7 @@ static const struct operation {
 	{ FUSECR_IOC_FORCE_OPEN, force_open },
 	{ FUSECR_IOC_TAKE, take },
 	{ FUSECR_IOC_KEEP, keep },
+	{ FUSECR_IOC_SET_OWNER, set_owner },
 };
 
 /* Room for any argument. */
@@ -319,6 +325,7 @@ union argument {
 	struct fusecr_gate_status gate_status;
 	struct fusecr_take take;
 	struct fusecr_keep keep;
+	struct fusecr_set_owner set_owner;
 };
 
 /* Caller holds handle->lock. */

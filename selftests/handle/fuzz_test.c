@@ -216,6 +216,7 @@ union argument {
 	struct fusecr_gate_status status;
 	struct fusecr_take take;
 	struct fusecr_keep keep;
+	struct fusecr_set_owner owner;
 	uint64_t words[WORDS];
 };
 
@@ -267,11 +268,21 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		a->conn.pid = number(r);
 		break;
 	case FUSECR_IOC_SET_FILE:
-		a->file.mask = below(r, 16);
+		a->file.mask = below(r, 32);
 		a->file.pid = shared->targets[below(r, MOVERS)].client;
 		a->file.use = below(r, 3);
 		a->file.number = below(r, 8);
 		a->file.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		break;
+	case FUSECR_IOC_SET_OWNER:
+		a->owner.mask = below(r, 4);
+		a->owner.pid = shared->targets[below(r, MOVERS)].client;
+		a->owner.use = below(r, 2);
+		a->owner.reserved = 0;
+		a->owner.number = one_in(r, 2) ? 3 : below(r, 8);
+		a->owner.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		if (one_in(r, 2))
+			a->owner.table = a->owner.open = below(r, 4);
 		break;
 	case FUSECR_IOC_REQUEUE:
 		a->requeue.fd = one_in(r, 4) ? (int)number(r) : c->dev;
@@ -308,6 +319,7 @@ static void change(struct caller *c)
 		FUSECR_IOC_GATE_OPEN, FUSECR_IOC_HOLD, FUSECR_IOC_GATE_STATUS,
 		FUSECR_IOC_SYNC, FUSECR_IOC_FORCE_OPEN, FUSECR_IOC_TAKE,
 		FUSECR_IOC_TAKE, FUSECR_IOC_KEEP, FUSECR_IOC_KEEP,
+		FUSECR_IOC_SET_OWNER,
 	};
 	struct random *r = &c->random;
 	int *fd = &c->handles[below(r, HANDLES)];

@@ -13,6 +13,7 @@ int handle_open(uint64_t conn_id);
 int handle_set_conn(int fd, const struct fusecr_set_conn *set);
 int handle_set_inode(int fd, uint64_t nodeid, uint64_t nlookup);
 int handle_set_file(int fd, const struct fusecr_set_file *set);
+int handle_set_owner(int fd, const struct fusecr_set_owner *set);
 int handle_forget(int fd, uint64_t nodeid, uint64_t nlookup);
 int handle_admit(int fd, bool on);
 /* How many went back, or -errno.  unique 0: all of devfd's. */

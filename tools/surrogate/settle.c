@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <linux/fuse.h>
+#include <linux/fusecr.h>
 
 #include "attr.h"
 #include "handle.h"
@@ -104,10 +105,39 @@ static int settle_file(int handle, const FuseFileEntry *f, pid_t pid, struct rep
 		set.mask |= FUSECR_SET_READDIR_POS;
 		set.readdir_pos = f->readdir_pos;
 	}
+	if (f->flags & FUSECR_FF_FLOCK)
+		set.mask |= FUSECR_SET_FLOCK;
 	err = handle_set_file(handle, &set);
 	if (err)
 		report_add(r, "process %d %s %lu: handle %#lx of node %lu was not set: %s", pid,
 			   file_use_name(f->use), (unsigned long)f->number, (unsigned long)f->fh,
+			   (unsigned long)f->nodeid, strerror(-err));
+	return err;
+}
+
+/* The locks that the daemon has of this one stay this one's. */
+static int settle_owners(int handle, const FuseFileEntry *f, pid_t pid, struct report *r)
+{
+	struct fusecr_set_owner set = {
+		.pid = pid,
+		.use = f->use,
+		.number = f->number,
+		.nodeid = f->nodeid,
+		.table = f->owner_table,
+		.open = f->owner_open,
+	};
+	int err;
+
+	if (f->has_owner_table)
+		set.mask |= FUSECR_SET_OWNER_TABLE;
+	if (f->has_owner_open)
+		set.mask |= FUSECR_SET_OWNER_OPEN;
+	if (!set.mask)
+		return 0;
+	err = handle_set_owner(handle, &set);
+	if (err)
+		report_add(r, "process %d %s %lu: the owner of its locks on node %lu was not set: %s", pid,
+			   file_use_name(f->use), (unsigned long)f->number,
 			   (unsigned long)f->nodeid, strerror(-err));
 	return err;
 }
@@ -129,7 +159,7 @@ int settle_files(int handle, const struct model *m, const struct tree *tree, str
 			report_add(r, "process %u of the image is not in the restored tree", f->vpid);
 			return -ESRCH;
 		}
-		err = settle_file(handle, f, task->pid, r);
+		err = settle_file(handle, f, task->pid, r) ?: settle_owners(handle, f, task->pid, r);
 		if (err)
 			return err;
 	}

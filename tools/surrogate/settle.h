@@ -15,7 +15,7 @@
 int settle_lookups(struct nl *nl, int handle, uint64_t conn_id, struct model *m, bool reserve,
 		   struct report *r);
 
-/* Open files of the restored tasks get the daemon's handles. */
+/* Open files of the restored tasks get the daemon's handles and lock owners. */
 int settle_files(int handle, const struct model *m, const struct tree *tree, struct report *r);
 
 /* Counters, latched no_* bits, and the pid namespace of task pid (0: keep). */

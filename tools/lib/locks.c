@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <ctype.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "cleanup.h"
+#include "locks.h"
+
+#define TRIES	3	/* what is taken and let go meanwhile is no lock that is lost */
+
+/* "POSIX ADVISORY WRITE 4711 00:2d:5 0 9": as fs/locks.c prints it, one space each. */
+#define LOCK_MAX	128
+
+struct lock_set {
+	char (*lines)[LOCK_MAX];
+	size_t count;
+};
+
+static bool set_add(struct lock_set *set, const char *line)
+{
+	char (*grown)[LOCK_MAX] = reallocarray(set->lines, set->count + 1, LOCK_MAX);
+
+	if (!grown)
+		return false;
+	set->lines = grown;
+	snprintf(set->lines[set->count++], LOCK_MAX, "%s", line);
+	return true;
+}
+
+static bool set_has(const struct lock_set *set, const char *line)
+{
+	for (size_t i = 0; i < set->count; i++)
+		if (!strcmp(set->lines[i], line))
+			return true;
+	return false;
+}
+
+static void set_clear(struct lock_set *set)
+{
+	free(set->lines);
+	*set = (struct lock_set){ 0 };
+}
+
+/* What follows "12: ", if it is a lock on that device and nobody's wish for one. */
+static bool lock_of(const char *text, uint32_t dev, char *line)
+{
+	unsigned int maj, min;
+	size_t len = 0;
+
+	text = strchr(text, ':');
+	if (!text || sscanf(text, ": %*s %*s %*s %*d %x:%x:", &maj, &min) != 2 ||
+	    maj != major(dev) || min != minor(dev))
+		return false;
+	for (text++; *text && *text != '\n' && len < LOCK_MAX - 1; text++)
+		if (!isspace(*text) || (len && line[len - 1] != ' '))
+			line[len++] = isspace(*text) ? ' ' : *text;
+	line[len] = '\0';
+	return true;
+}
+
+/* The lines of a file that begin so and are locks of that device. */
+static bool read_locks(const char *path, const char *begin, uint32_t dev, struct lock_set *set)
+{
+	FILE *f cleanup(fclose_auto) = fopen(path, "re");
+	char text[256], line[LOCK_MAX];
+	bool ok = true;
+
+	while (ok && f && fgets(text, sizeof(text), f))
+		if (!strncmp(text, begin, strlen(begin)) && lock_of(text + strlen(begin), dev, line))
+			ok = set_add(set, line);
+	return ok;
+}
+
+static bool read_task(pid_t pid, uint32_t dev, struct lock_set *set)
+{
+	char path[300];
+	DIR *dir cleanup(closedir_auto) = NULL;
+	struct dirent *de;
+	bool ok = true;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo", pid);
+	dir = opendir(path);
+	while (ok && dir && (de = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", pid, de->d_name);
+		ok = read_locks(path, "lock:", dev, set);
+	}
+	return ok;
+}
+
+/* Leaves in all those that no process of the tree has at a descriptor. */
+static bool find_lost(const struct tree *tree, uint32_t dev, struct lock_set *all)
+{
+	struct lock_set held = { 0 };
+	size_t lost = 0;
+	bool ok;
+
+	ok = read_locks("/proc/locks", "", dev, all);
+	for (size_t i = 0; ok && all->count && i < tree->count; i++)
+		ok = read_task(tree->tasks[i].pid, dev, &held);
+	for (size_t i = 0; ok && i < all->count; i++)
+		if (!set_has(&held, all->lines[i]))
+			memmove(all->lines[lost++], all->lines[i], LOCK_MAX);
+	all->count = lost;
+	set_clear(&held);
+	return ok;
+}
+
+void locks_refuse(struct report *r, const struct tree *tree, uint32_t dev, const char *label)
+{
+	struct lock_set all = { 0 };
+	bool ok = true;
+
+	for (int i = 0; i < TRIES && ok && (!i || all.count); i++) {
+		set_clear(&all);
+		ok = find_lost(tree, dev, &all);
+	}
+	if (!ok)
+		report_add(r, "%s: no memory to look at its locks", label);
+	for (size_t i = 0; i < all.count; i++)
+		report_add(r, "%s: the lock \"%s\" is held through no descriptor of the tree's, and would be lost",
+			   label, all.lines[i]);
+	set_clear(&all);
+}
