@@ -100,17 +100,23 @@ static int put_file(struct sk_buff *skb, const struct file *file,
 	return ff ? put_fuse_file(skb, ff, dir) : 0;
 }
 
-/* Only of regular files does fuse leave locks to the daemon. */
+/*
+ * Those whom the daemon may know.  Only locks of regular files does fuse leave to
+ * it, and remembers nothing of them but that there was a flock.
+ */
 static int put_owners(struct sk_buff *skb, const struct fuse_conn *fc,
 		      const struct use *use, umode_t mode)
 {
-	if (!S_ISREG(mode) ||
-	    (fl_bit(fc, FL_CONN_NO_LOCK) && fl_bit(fc, FL_CONN_NO_FLOCK)))
+	bool posix = !fl_bit(fc, FL_CONN_NO_LOCK);
+
+	if (!S_ISREG(mode))
 		return 0;
-	if (use->files &&
+	if (posix && use->files &&
 	    fusecr_put_u64(skb, FUSECR_FILE_OWNER_TABLE,
 			   fusecr_owner_id(fc, use->files)))
 		return -EMSGSIZE;
+	if (!posix && !fl_bit(fl_file(use->file), FL_FILE_FLOCK))
+		return 0;
 	return fusecr_put_u64(skb, FUSECR_FILE_OWNER_OPEN,
 			      fusecr_owner_id(fc, use->file));
 }

@@ -35,7 +35,9 @@ void fusecr_owner_unset(struct fusecr_owner *owner);
 
 /* --- for the hook -------------------------------------------------------------- */
 
-/* Once for each request.  Any context, spinlocks held. */
+/*
+ * Of each request; a second time changes nothing.  Any context, spinlocks held.
+ */
 void fusecr_owner_exchange(const struct fuse_iqueue *fiq,
 			   const struct fuse_req *req);
 /* The connection ends, nobody uses it.  May sleep. */

@@ -168,6 +168,29 @@ TEST_F(owner, not_reported)
 	EXPECT_EQ(0, rawfs_down(second));
 }
 
+/* Of one that keeps flock locks only, nothing but who had one. */
+TEST_F(owner, reported_of_flock)
+{
+	struct rawfs_config config = self->fs->config;
+	uint64_t id = self->id;
+	struct rawfs *second;
+	int fd;
+
+	config.init.flags = FUSE_FLOCK_LOCKS;
+	second = rawfs_up(&config, false);
+	ASSERT_NE(NULL, second);
+	ASSERT_EQ(0, rawfs_wait_init(second));
+	self->id = tnl_conn_id(&self->nl, second->dev);
+	fd = open(test_path(second, "f5"), O_RDWR);
+	EXPECT_EQ(UINT64_MAX, get(self, fd, FUSECR_FILE_OWNER_OPEN));
+	ASSERT_EQ(0, flock(fd, LOCK_SH));
+	EXPECT_EQ(told(second, FUSE_SETLK), get(self, fd, FUSECR_FILE_OWNER_OPEN));
+	EXPECT_EQ(UINT64_MAX, get(self, fd, FUSECR_FILE_OWNER_TABLE));
+	close(fd);
+	self->id = id;
+	EXPECT_EQ(0, rawfs_down(second));
+}
+
 /* Everything that tells of an owner. */
 TEST_F(owner, exchanged)
 {

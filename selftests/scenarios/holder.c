@@ -89,6 +89,14 @@ static int hold_map(const char *path)
 	return p == MAP_FAILED ? -1 : 0;
 }
 
+/* The mapping needs another open file when it is restored. */
+static int hold_locked_map(const char *path)
+{
+	if (hold_lock(path))
+		return -1;
+	return mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, last, 0) == MAP_FAILED ? -1 : 0;
+}
+
 static int hold_watch(const char *path)
 {
 	int fd = inotify_init1(IN_CLOEXEC);
@@ -123,6 +131,7 @@ static const struct {
 	{ "flock", hold_flock },
 	{ "lock", hold_lock },
 	{ "sent", hold_sent },
+	{ "locked-map", hold_locked_map },
 	{ "deleted", hold_deleted },
 	{ "map", hold_map },
 	{ "watch", hold_watch },

@@ -38,6 +38,7 @@ static int fds[NR_FILES];
 static char top[PATH_MAX];
 static bool kernel;
 static char wrong[256];
+static pid_t sharer;
 
 /* Two who wait, for the lock of one file each. */
 static struct waiter {
@@ -144,6 +145,18 @@ static int start_waiter(struct waiter *w)
 	w->go = go[1];
 	w->got = got[0];
 	return w->pid < 0 ? bad("fork: %s", strerror(errno)) : 0;
+}
+
+/* Has the same open files, and no POSIX lock by that. */
+static pid_t start_sharer(void)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
 }
 
 static int let_wait(const struct waiter *w)
@@ -257,6 +270,9 @@ static int let_go(void)
 {
 	int other;
 
+	kill(sharer, SIGKILL);
+	if (waitpid(sharer, NULL, 0) != sharer)
+		return bad("the sharer is not mine: %s", strerror(errno));
 	if (expect("unlock", 0, range(fds[POSIX], F_SETLK, F_UNLCK, 0)) ||
 	    expect_got(&waiters[0]) || expect_holder(fds[POSIX], 0, waiters[0].pid) ||
 	    expect("its own before", -EAGAIN, range(fds[POSIX], F_SETLK, F_RDLCK, 0)))
@@ -295,7 +311,10 @@ static int begin(void)
 	}
 	if (kernel && (fcntl(fds[LEASE], F_SETLEASE, F_RDLCK) || fcntl(fds[ALONE], F_SETLEASE, F_WRLCK)))
 		return bad("F_SETLEASE: %s", strerror(errno));
-	return lock_all() ?: let_wait(&waiters[0]) ?: let_wait(&waiters[1]);
+	if (lock_all() || let_wait(&waiters[0]) || let_wait(&waiters[1]))
+		return -1;
+	sharer = start_sharer();
+	return sharer < 0 ? bad("fork: %s", strerror(errno)) : 0;
 }
 
 static int open_control(const char *control, const char *suffix)

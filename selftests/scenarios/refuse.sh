@@ -45,6 +45,7 @@ holding() {
 }
 
 scenario refuse-lock-sent holding 'FLOCK.*through no descriptor' sent f0
+scenario refuse-lock-mapped holding 'POSIX.*has mapped' locked-map f1
 scenario refuse-deleted holding 'is deleted' deleted gone
 scenario refuse-map holding 'memory mapping' map f1
 scenario refuse-watch holding 'f1.*is watched' watch f1

@@ -19,23 +19,26 @@ struct lock_set {
 	size_t count;
 };
 
-static bool set_add(struct lock_set *set, const char *line)
-{
-	char (*grown)[LOCK_MAX] = reallocarray(set->lines, set->count + 1, LOCK_MAX);
-
-	if (!grown)
-		return false;
-	set->lines = grown;
-	snprintf(set->lines[set->count++], LOCK_MAX, "%s", line);
-	return true;
-}
-
 static bool set_has(const struct lock_set *set, const char *line)
 {
 	for (size_t i = 0; i < set->count; i++)
 		if (!strcmp(set->lines[i], line))
 			return true;
 	return false;
+}
+
+static bool set_add(struct lock_set *set, const char *line)
+{
+	char (*grown)[LOCK_MAX];
+
+	if (set_has(set, line))
+		return true;
+	grown = reallocarray(set->lines, set->count + 1, LOCK_MAX);
+	if (!grown)
+		return false;
+	set->lines = grown;
+	snprintf(set->lines[set->count++], LOCK_MAX, "%s", line);
+	return true;
 }
 
 static void set_clear(struct lock_set *set)
@@ -108,12 +111,49 @@ static bool find_lost(const struct tree *tree, uint32_t dev, struct lock_set *al
 	return ok;
 }
 
+static bool is_mapped(pid_t pid, uint32_t dev, unsigned long ino)
+{
+	FILE *f cleanup(fclose_auto) = NULL;
+	unsigned int maj, min;
+	unsigned long node;
+	bool found = false;
+	char text[4200];
+
+	snprintf(text, sizeof(text), "/proc/%d/maps", pid);
+	f = fopen(text, "re");
+	while (f && !found && fgets(text, sizeof(text), f))
+		found = sscanf(text, "%*x-%*x %*s %*x %x:%x %lu", &maj, &min, &node) == 3 &&
+			maj == major(dev) && min == minor(dev) && node == ino;
+	return found;
+}
+
+/*
+ * CRIU takes the locks before it makes the mappings, and then closes a descriptor
+ * that it has opened for each: any close by its owner ends a POSIX lock
+ * (criu/cr-restore.c, prepare_file_locks() and open_vmas(); seen with 3.17.1 and
+ * 4.1.1 on tmpfs, for shared and private mappings).
+ */
+static void refuse_mapped(struct report *r, pid_t pid, uint32_t dev, const char *label)
+{
+	struct lock_set own = { 0 };
+	unsigned long ino;
+
+	read_task(pid, dev, &own);
+	for (size_t i = 0; i < own.count; i++)
+		if (sscanf(own.lines[i], "POSIX %*s %*s %*d %*x:%*x:%lu", &ino) == 1 && is_mapped(pid, dev, ino))
+			report_add(r, "%s: process %d has the lock \"%s\" on a file that it has mapped, too: CRIU would lose it",
+				   label, pid, own.lines[i]);
+	set_clear(&own);
+}
+
 void locks_refuse(struct report *r, const struct tree *tree, uint32_t dev, const char *label)
 {
 	struct lock_set all = { 0 };
-	bool ok = true;
+	bool ok = read_locks("/proc/locks", "", dev, &all);
 
-	for (int i = 0; i < TRIES && ok && (!i || all.count); i++) {
+	for (size_t i = 0; all.count && i < tree->count; i++)
+		refuse_mapped(r, tree->tasks[i].pid, dev, label);
+	for (int i = 0; i < TRIES && ok && all.count; i++) {
 		set_clear(&all);
 		ok = find_lost(tree, dev, &all);
 	}
