@@ -183,7 +183,7 @@ TEST_F(owner, reported_of_flock)
 	self->id = tnl_conn_id(&self->nl, second->dev);
 	fd = open(test_path(second, "f5"), O_RDWR);
 	EXPECT_EQ(UINT64_MAX, get(self, fd, FUSECR_FILE_OWNER_OPEN));
-	ASSERT_EQ(0, flock(fd, LOCK_SH));
+	ASSERT_EQ(0, flock(fd, LOCK_SH | LOCK_NB));
 	EXPECT_EQ(told(second, FUSE_SETLK), get(self, fd, FUSECR_FILE_OWNER_OPEN));
 	EXPECT_EQ(UINT64_MAX, get(self, fd, FUSECR_FILE_OWNER_TABLE));
 	close(fd);

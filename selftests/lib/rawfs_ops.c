@@ -482,16 +482,16 @@ uint64_t rawfs_req_owner(const struct fuse_in_header *h, const void *arg)
 	case FUSE_FLUSH:
 		return ((const struct fuse_flush_in *)arg)->lock_owner;
 	case FUSE_RELEASE:
-		return release->release_flags & FUSE_RELEASE_FLOCK_UNLOCK ?
+		return (release->release_flags & FUSE_RELEASE_FLOCK_UNLOCK) ?
 		       release->lock_owner : 0;
 	case FUSE_READ:
-		return read->read_flags & FUSE_READ_LOCKOWNER ?
+		return (read->read_flags & FUSE_READ_LOCKOWNER) ?
 		       read->lock_owner : 0;
 	case FUSE_WRITE:
-		return write->write_flags & FUSE_WRITE_LOCKOWNER ?
+		return (write->write_flags & FUSE_WRITE_LOCKOWNER) ?
 		       write->lock_owner : 0;
 	case FUSE_SETATTR:
-		return setattr->valid & FATTR_LOCKOWNER ?
+		return (setattr->valid & FATTR_LOCKOWNER) ?
 		       setattr->lock_owner : 0;
 	default:
 		return 0;

@@ -92,9 +92,12 @@ static int hold_map(const char *path)
 /* The mapping needs another open file when it is restored. */
 static int hold_locked_map(const char *path)
 {
+	void *p;
+
 	if (hold_lock(path))
 		return -1;
-	return mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, last, 0) == MAP_FAILED ? -1 : 0;
+	p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, last, 0);
+	return p == MAP_FAILED ? -1 : 0;
 }
 
 static int hold_watch(const char *path)

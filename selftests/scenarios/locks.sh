@@ -67,6 +67,7 @@ locks_by_kernel() {
 	local place=$1 daemon=$2
 	shift 2
 	[ $place = host ] || CRIU+=(--file-locks)
+	# shellcheck disable=SC2046
 	place_new $place $(daemon_programs $daemon)
 	tree_start
 	daemon_start $daemon "$@"
