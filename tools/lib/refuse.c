@@ -219,6 +219,15 @@ static void object_to_file(struct report *r, const FuseConnEntry *c, const FuseF
 	report_add(r, "%s: %s %s", conn_label(c), what, why);
 }
 
+/* A module that is older than this program does not tell who has a daemon's locks. */
+static bool lacks_owner(const FuseConnEntry *c, const FuseFileEntry *f)
+{
+	if (f->use != FUSECR_FILE_FD || !S_ISREG(f->mode) || !f->has_fh)
+		return false;
+	return (!(c->no & FUSECR_NO_LOCK) && !f->has_owner_table) ||
+	       ((f->flags & FUSECR_FF_FLOCK) && !f->has_owner_open);
+}
+
 void refuse_file(struct report *r, const struct snapshot *snap,
 		 const FuseConnEntry *c, const FuseFileEntry *f)
 {
@@ -244,6 +253,8 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		object_to_file(r, c, f, "uses passthrough");
 	if (fd && (f->flags & FUSECR_FF_FOREIGN))
 		object_to_file(r, c, f, "is a FIFO, socket or device on the mount");
+	if (lacks_owner(c, f))
+		object_to_file(r, c, f, "may be locked, and the fusecr.ko that is loaded is too old to say by whom");
 }
 
 /* Fuse decides on these in open, so the answer to OPEN has to be right. */
