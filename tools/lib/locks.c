@@ -93,22 +93,23 @@ static bool read_task(pid_t pid, uint32_t dev, struct lock_set *set)
 	return ok;
 }
 
-/* Leaves in all those that no process of the tree has at a descriptor. */
-static bool find_lost(const struct tree *tree, uint32_t dev, struct lock_set *all)
+/* Reads all of the device, held: those that the tree has at descriptors. */
+static bool read_all(const struct tree *tree, uint32_t dev, struct lock_set *all, struct lock_set *held)
 {
-	struct lock_set held = { 0 };
-	size_t lost = 0;
-	bool ok;
+	bool ok = read_locks("/proc/locks", "", dev, all);
 
-	ok = read_locks("/proc/locks", "", dev, all);
 	for (size_t i = 0; ok && all->count && i < tree->count; i++)
-		ok = read_task(tree->tasks[i].pid, dev, &held);
-	for (size_t i = 0; ok && i < all->count; i++)
-		if (!set_has(&held, all->lines[i]))
-			memmove(all->lines[lost++], all->lines[i], LOCK_MAX);
-	all->count = lost;
-	set_clear(&held);
+		ok = read_task(tree->tasks[i].pid, dev, held);
 	return ok;
+}
+
+static size_t count_lost(const struct lock_set *all, const struct lock_set *held)
+{
+	size_t lost = 0;
+
+	for (size_t i = 0; i < all->count; i++)
+		lost += !set_has(held, all->lines[i]);
+	return lost;
 }
 
 static bool is_mapped(pid_t pid, uint32_t dev, unsigned long ino)
@@ -133,34 +134,34 @@ static bool is_mapped(pid_t pid, uint32_t dev, unsigned long ino)
  * (criu/cr-restore.c, prepare_file_locks() and open_vmas(); seen with 3.17.1 and
  * 4.1.1 on tmpfs, for shared and private mappings).
  */
-static void refuse_mapped(struct report *r, pid_t pid, uint32_t dev, const char *label)
+static bool is_lost_by_mapping(const char *line, uint32_t dev)
 {
-	struct lock_set own = { 0 };
 	unsigned long ino;
+	pid_t pid;
 
-	read_task(pid, dev, &own);
-	for (size_t i = 0; i < own.count; i++)
-		if (sscanf(own.lines[i], "POSIX %*s %*s %*d %*x:%*x:%lu", &ino) == 1 && is_mapped(pid, dev, ino))
-			report_add(r, "%s: process %d has the lock \"%s\" on a file that it has mapped, too: CRIU would lose it",
-				   label, pid, own.lines[i]);
-	set_clear(&own);
+	return sscanf(line, "POSIX %*s %*s %d %*x:%*x:%lu", &pid, &ino) == 2 && is_mapped(pid, dev, ino);
 }
 
 void locks_refuse(struct report *r, const struct tree *tree, uint32_t dev, const char *label)
 {
-	struct lock_set all = { 0 };
-	bool ok = read_locks("/proc/locks", "", dev, &all);
+	struct lock_set all = { 0 }, held = { 0 };
+	bool ok = read_all(tree, dev, &all, &held);
 
-	for (size_t i = 0; all.count && i < tree->count; i++)
-		refuse_mapped(r, tree->tasks[i].pid, dev, label);
-	for (int i = 0; i < TRIES && ok && all.count; i++) {
+	for (int i = 1; i < TRIES && ok && count_lost(&all, &held); i++) {
 		set_clear(&all);
-		ok = find_lost(tree, dev, &all);
+		set_clear(&held);
+		ok = read_all(tree, dev, &all, &held);
 	}
 	if (!ok)
 		report_add(r, "%s: no memory to look at its locks", label);
 	for (size_t i = 0; i < all.count; i++)
-		report_add(r, "%s: the lock \"%s\" is held through no descriptor of the tree's, and would be lost",
-			   label, all.lines[i]);
+		if (!set_has(&held, all.lines[i]))
+			report_add(r, "%s: the lock \"%s\" is held through no descriptor of the tree's, and would be lost",
+				   label, all.lines[i]);
+	for (size_t i = 0; i < held.count; i++)
+		if (is_lost_by_mapping(held.lines[i], dev))
+			report_add(r, "%s: the lock \"%s\" is on a file that its owner has mapped, too: CRIU would lose it",
+				   label, held.lines[i]);
 	set_clear(&all);
+	set_clear(&held);
 }
