@@ -14,6 +14,7 @@
 #include "defer.h"
 #include "inode.h"
 #include "layout.h"
+#include "owner.h"
 #include "use.h"
 
 #define SET_CONN_ALL	(FUSECR_SET_NEXT_UNIQUE | FUSECR_SET_NEXT_KH |	\
@@ -21,9 +22,11 @@
 			 FUSECR_SET_PID_NS)
 #define SET_FILE_ALL	(FUSECR_SET_FH | FUSECR_SET_KH |		\
 			 FUSECR_SET_OPEN_FLAGS | FUSECR_SET_READDIR_POS | \
-			 FUSECR_SET_FILE_FLAGS | FUSECR_SET_POS)
+			 FUSECR_SET_FILE_FLAGS | FUSECR_SET_POS |	\
+			 FUSECR_SET_FLOCK)
 /* The kernel keeps state of its own for these. */
 #define FILE_FLAGS_FIXED	(O_PATH | FASYNC)
+#define SET_OWNER_ALL	(FUSECR_SET_OWNER_TABLE | FUSECR_SET_OWNER_OPEN)
 /* FOPEN_PASSTHROUGH is of 6.9; the number is the protocol's. */
 #define OPEN_FLAGS_FIXED	(FOPEN_DIRECT_IO | 1 << 7)
 
@@ -66,6 +69,7 @@ struct undo_file {
 	u64 fh;
 	u64 kh;
 	loff_t pos;
+	bool flock;
 	struct readdir_state readdir;
 };
 
@@ -77,6 +81,11 @@ struct undo_share {
 	bool iomode;			/* was exchanged, too */
 };
 
+struct undo_owner {
+	struct fusecr_owner *table;
+	struct fusecr_owner *open;
+};
+
 struct undo {
 	struct list_head entry;		/* newest first */
 	void (*back)(struct undo *undo);
@@ -86,6 +95,7 @@ struct undo {
 		struct undo_inode inode;
 		struct undo_file file;
 		struct undo_share share;
+		struct undo_owner owner;
 	};
 };
 
@@ -375,6 +385,8 @@ static void file_back(struct undo *undo)
 		file_flags_set(u->file, u->file_flags);
 	if (u->mask & FUSECR_SET_POS)
 		pos_set(u->file, u->pos);
+	if (u->mask & FUSECR_SET_FLOCK)
+		fl_bit_set(ff, FL_FILE_FLOCK, u->flock);
 	/* Polled in the meantime: the daemon has been told the new one. */
 	if (u->mask & FUSECR_SET_KH)
 		kh_set(u->fc, ff, u->kh);
@@ -430,6 +442,7 @@ static int file_apply(struct fuse_conn *fc, struct file *file,
 	u->open_flags = *fl_file_open_flags(ff);
 	u->file_flags = file->f_flags;
 	u->pos = READ_ONCE(file->f_pos);
+	u->flock = fl_bit(ff, FL_FILE_FLOCK);
 	readdir_get(ff, &u->readdir);
 
 	/* The only one that can fail comes first. */
@@ -448,6 +461,8 @@ static int file_apply(struct fuse_conn *fc, struct file *file,
 		file_flags_set(file, in->file_flags);
 	if (in->mask & FUSECR_SET_POS)
 		pos_set(file, in->pos);
+	if (in->mask & FUSECR_SET_FLOCK)
+		fl_bit_set(ff, FL_FILE_FLOCK, true);
 	return 0;
 }
 
@@ -656,5 +671,85 @@ int fusecr_share_file(struct fusecr_conn *conn,
 	else
 		list_splice(&done, list);
 	fput(to);
+	return err;
+}
+
+/* --- owners of locks ------------------------------------------------------- */
+
+static void owner_back(struct undo *undo)
+{
+	fusecr_owner_unset(undo->owner.open);
+	fusecr_owner_unset(undo->owner.table);
+}
+
+/* The connection has them. */
+static void owner_drop(struct undo *undo)
+{
+}
+
+/* Its address, to be compared and hashed only; NULL: the task is gone. */
+static const void *table_of(s32 pid)
+{
+	struct task_struct *task = fusecr_use_task(pid);
+	const void *table;
+
+	if (!task)
+		return NULL;
+	table = READ_ONCE(task->files);
+	put_task_struct(task);
+	return table;
+}
+
+static int owner_apply(const struct fuse_conn *fc, const struct file *file,
+		       const struct fusecr_set_owner *in, struct undo_owner *u)
+{
+	struct fusecr_owner *set = NULL;
+	const void *table;
+
+	if (in->mask & FUSECR_SET_OWNER_TABLE) {
+		table = table_of(in->pid);
+		if (!table)
+			return -ESRCH;
+		set = fusecr_owner_set(fc, table, in->table);
+		if (IS_ERR(set))
+			return PTR_ERR(set);
+		u->table = set;
+	}
+	if (in->mask & FUSECR_SET_OWNER_OPEN) {
+		set = fusecr_owner_set(fc, file, in->open);
+		if (IS_ERR(set)) {
+			fusecr_owner_unset(u->table);
+			return PTR_ERR(set);
+		}
+		u->open = set;
+	}
+	return 0;
+}
+
+int fusecr_set_owner(struct fusecr_conn *conn,
+		     const struct fusecr_set_owner *in, struct list_head *list)
+{
+	const struct fusecr_use use = { in->pid, in->use, in->number };
+	struct undo *undo;
+	struct file *file;
+	int err;
+
+	if (in->mask & ~SET_OWNER_ALL || in->reserved ||
+	    (in->mask & FUSECR_SET_OWNER_TABLE && in->use != FUSECR_FILE_FD))
+		return -EINVAL;
+	file = fusecr_use_find(conn, &use, in->nodeid);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	err = -ENOMEM;
+	undo = undo_alloc(owner_back, owner_drop);
+	if (!undo)
+		goto out;
+	err = owner_apply(conn->fc, file, in, &undo->owner);
+	if (err)
+		kfree(undo);
+	else
+		list_add(&undo->entry, list);
+out:
+	fput(file);
 	return err;
 }

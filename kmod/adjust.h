@@ -20,6 +20,8 @@ int fusecr_set_inode(struct fusecr_conn *conn,
 		     const struct fusecr_set_inode *in, struct list_head *undo);
 int fusecr_set_file(struct fusecr_conn *conn, const struct fusecr_set_file *in,
 		    struct list_head *undo);
+int fusecr_set_owner(struct fusecr_conn *conn,
+		     const struct fusecr_set_owner *in, struct list_head *undo);
 
 int fusecr_share_file(struct fusecr_conn *conn,
 		      const struct fusecr_share_file *in,

@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/refcount.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
@@ -18,12 +19,14 @@
 #include "bounded.h"
 #include "conn.h"
 #include "defer.h"
+#include "inode.h"
 
 struct job {
 	int (*fn)(struct job *job);
 	struct super_block *sb;		/* active */
 	struct task_struct *task;	/* counted, or NULL */
 	unsigned long address;
+	u64 nodeid;
 	struct completion done;
 	refcount_t refs;		/* who waits and the worker */
 	int err;
@@ -133,6 +136,29 @@ int fusecr_own_page(const struct fusecr_conn *conn, struct task_struct *task,
 		.task = task,
 		.address = address,
 	};
+
+	return run(&job, conn, seconds);
+}
+
+static int do_drop_pages(struct job *job)
+{
+	struct inode *inode = fusecr_inode_find(job->sb, job->nodeid);
+	int err = -EBUSY;
+
+	if (!inode)
+		return -ENOENT;
+	/* Dirty ones would be written.  Who is being read is waited for. */
+	if (!mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY) &&
+	    !mapping_tagged(inode->i_mapping, PAGECACHE_TAG_WRITEBACK))
+		err = invalidate_inode_pages2(inode->i_mapping);
+	fusecr_inode_put(inode);
+	return err;
+}
+
+int fusecr_drop_pages(const struct fusecr_conn *conn, u64 nodeid,
+		      unsigned int seconds)
+{
+	const struct job job = { .fn = do_drop_pages, .nodeid = nodeid };
 
 	return run(&job, conn, seconds);
 }

@@ -9,7 +9,7 @@ struct fusecr_conn;
 struct task_struct;
 
 /*
- * Both take at most @seconds: then -ETIMEDOUT, while it goes on in a worker that
+ * Each takes at most @seconds: then -ETIMEDOUT, while it goes on in a worker that
  * pins the superblock and the module.  -EINTR when killed, -ENOMEM.
  */
 
@@ -23,5 +23,12 @@ int fusecr_sync(const struct fusecr_conn *conn, unsigned int seconds);
  */
 int fusecr_own_page(const struct fusecr_conn *conn, struct task_struct *task,
 		    unsigned long address, unsigned int seconds);
+
+/*
+ * The page cache of a node goes: -ENOENT, or -EBUSY when some of it is dirty or
+ * stays.
+ */
+int fusecr_drop_pages(const struct fusecr_conn *conn, u64 nodeid,
+		      unsigned int seconds);
 
 #endif /* FUSECR_BOUNDED_H */

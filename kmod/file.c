@@ -12,6 +12,7 @@
 #include "file.h"
 #include "layout.h"
 #include "netlink.h"
+#include "owner.h"
 
 /* What is looked at of a task, in this order. */
 enum stage {
@@ -26,6 +27,7 @@ enum stage {
 struct visit {
 	struct fusecr_file_cursor *cursor;
 	const struct fusecr_msg *msg;
+	struct task_struct *task;
 	u32 pid;
 };
 
@@ -34,6 +36,7 @@ struct use {
 	enum fusecr_file_use use;
 	const struct path *path;
 	const struct file *file;	/* NULL for a directory in use */
+	const void *files;		/* the table of a descriptor, as an address */
 	u64 number;
 	u64 end;
 	u32 flags;			/* FUSECR_FF_* of the use */
@@ -99,6 +102,27 @@ static int put_file(struct sk_buff *skb, const struct file *file,
 	return ff ? put_fuse_file(skb, ff, dir) : 0;
 }
 
+/*
+ * Those whom the daemon may know.  Only locks of regular files does fuse leave to
+ * it, and remembers nothing of them but that there was a flock.
+ */
+static int put_owners(struct sk_buff *skb, const struct fuse_conn *fc,
+		      const struct use *use, umode_t mode)
+{
+	bool posix = !fl_bit(fc, FL_CONN_NO_LOCK);
+
+	if (!S_ISREG(mode))
+		return 0;
+	if (posix && use->files &&
+	    fusecr_put_u64(skb, FUSECR_FILE_OWNER_TABLE,
+			   fusecr_owner_id(fc, use->files)))
+		return -EMSGSIZE;
+	if (!posix && !fl_bit(fl_file(use->file), FL_FILE_FLOCK))
+		return 0;
+	return fusecr_put_u64(skb, FUSECR_FILE_OWNER_OPEN,
+			      fusecr_owner_id(fc, use->file));
+}
+
 static int put_path(struct sk_buff *skb, const struct path *path, char *buf)
 {
 	char *name = dentry_path_raw(path->dentry, buf, PATH_MAX);
@@ -149,6 +173,8 @@ static int fill(const struct visit *visit, const struct use *use)
 		goto out;
 	err = use->file ? put_file(skb, use->file, ff, S_ISDIR(inode->i_mode)) :
 			  0;
+	if (!err && ff)
+		err = put_owners(skb, fc, use, inode->i_mode);
 	err = err ?: put_path(skb, use->path, visit->cursor->path);
 out:
 	return fusecr_msg_end(visit->msg, hdr, nest, err);
@@ -189,13 +215,15 @@ static const struct path *fuse_path(const struct file *file)
 	return fl_is_fuse_sb(path->dentry->d_sb) ? path : NULL;
 }
 
-/* Caller holds the locks of the descriptor table. */
+/* Caller holds task_lock() and the locks of the descriptor table. */
 static int visit_fd(void *arg, struct file *file, unsigned int fd)
 {
+	const struct visit *visit = arg;
 	const struct use use = {
 		.use = FUSECR_FILE_FD,
 		.path = fuse_path(file),
 		.file = file,
+		.files = visit->task->files,
 		.number = fd,
 	};
 
@@ -285,6 +313,7 @@ int fusecr_file_walk(struct fusecr_file_cursor *cursor,
 		struct visit visit = {
 			.cursor = cursor,
 			.msg = msg,
+			.task = task,
 			.pid = task_tgid_nr(task),
 		};
 		int err;

@@ -27,7 +27,6 @@
 #include "conn.h"
 #include "gate.h"
 #include "handle.h"
-#include "inode.h"
 #include "input.h"
 #include "keep.h"
 #include "layout.h"
@@ -125,11 +124,9 @@ static int share_file(struct handle *handle, void *arg)
 	return fusecr_share_file(handle->conn, arg, &handle->undo);
 }
 
-static int drop_pages(struct handle *handle, void *arg)
+static int set_owner(struct handle *handle, void *arg)
 {
-	const struct fusecr_drop_pages *in = arg;
-
-	return fusecr_inode_drop_pages(handle->conn->sb, in->nodeid);
+	return fusecr_set_owner(handle->conn, arg, &handle->undo);
 }
 
 static int forget(struct handle *handle, void *arg)
@@ -299,7 +296,7 @@ static struct fusecr_conn *attached(struct handle *handle)
 	return conn;
 }
 
-/* The daemon may take its time: these two without the lock. */
+/* The daemon may take its time: these three without the lock. */
 static int sync(struct handle *handle, unsigned long seconds)
 {
 	struct fusecr_conn *conn = attached(handle);
@@ -332,6 +329,20 @@ static int own_page(struct handle *handle, void __user *arg)
 	return err;
 }
 
+static int drop_pages(struct handle *handle, void __user *arg)
+{
+	struct fusecr_conn *conn = attached(handle);
+	struct fusecr_drop_pages in;
+
+	if (!conn)
+		return -ENOTCONN;
+	if (copy_from_user(&in, arg, sizeof(in)))
+		return -EFAULT;
+	if (in.reserved || in.seconds < 1 || in.seconds > FUSECR_WAIT_MAX)
+		return -EINVAL;
+	return fusecr_drop_pages(conn, in.nodeid, in.seconds);
+}
+
 static const struct operation {
 	unsigned int cmd;
 	int (*call)(struct handle *handle, void *arg);
@@ -341,7 +352,6 @@ static const struct operation {
 	{ FUSECR_IOC_SET_INODE, set_inode },
 	{ FUSECR_IOC_SET_FILE, set_file },
 	{ FUSECR_IOC_SHARE_FILE, share_file },
-	{ FUSECR_IOC_DROP_PAGES, drop_pages },
 	{ FUSECR_IOC_FORGET, forget },
 	{ FUSECR_IOC_REQUEUE, requeue },
 	{ FUSECR_IOC_GATE_CLOSE, gate_close },
@@ -350,6 +360,7 @@ static const struct operation {
 	{ FUSECR_IOC_FORCE_OPEN, force_open },
 	{ FUSECR_IOC_TAKE, take },
 	{ FUSECR_IOC_KEEP, keep },
+	{ FUSECR_IOC_SET_OWNER, set_owner },
 };
 
 /* Room for any argument. */
@@ -359,7 +370,6 @@ union argument {
 	struct fusecr_set_inode set_inode;
 	struct fusecr_set_file set_file;
 	struct fusecr_share_file share_file;
-	struct fusecr_drop_pages drop_pages;
 	struct fusecr_forget forget;
 	struct fusecr_requeue requeue;
 	struct fusecr_gate_close gate_close;
@@ -367,6 +377,7 @@ union argument {
 	struct fusecr_gate_status gate_status;
 	struct fusecr_take take;
 	struct fusecr_keep keep;
+	struct fusecr_set_owner set_owner;
 };
 
 /* Caller holds handle->lock. */
@@ -421,6 +432,8 @@ static long handle_ioctl(struct file *file, unsigned int cmd,
 		return sync(handle, arg);
 	if (cmd == FUSECR_IOC_OWN_PAGE)
 		return own_page(handle, (void __user *)arg);
+	if (cmd == FUSECR_IOC_DROP_PAGES)
+		return drop_pages(handle, (void __user *)arg);
 	if (mutex_lock_killable(&handle->lock))
 		return -EINTR;
 	err = dispatch(handle, cmd, arg);

@@ -12,6 +12,7 @@
 #include "hook.h"
 #include "keep.h"
 #include "layout.h"
+#include "owner.h"
 #include "queue.h"
 
 struct fusecr_hook {
@@ -36,11 +37,14 @@ static void send_req(struct fuse_iqueue *fiq, struct fuse_req *req)
 	int idx = srcu_read_lock(&inside);
 
 	fusecr_gate_on_request(fiq, req);
-	if (fusecr_keep_is_proxy(req))
+	if (fusecr_keep_is_proxy(req)) {
 		fusecr_keep_stash(req);
-	else if (!fusecr_keep_concerns(fiq, req) ||
-		 !fusecr_keep_answer(fiq, req))
-		(*fl_ops_send(dev_ops, FL_OPS_SEND_REQ))(fiq, req);
+	} else {
+		fusecr_owner_exchange(fiq, req);
+		if (!fusecr_keep_concerns(fiq, req) ||
+		    !fusecr_keep_answer(fiq, req))
+			(*fl_ops_send(dev_ops, FL_OPS_SEND_REQ))(fiq, req);
+	}
 	srcu_read_unlock(&inside, idx);
 }
 
@@ -88,6 +92,9 @@ static void wake_pending(struct fuse_iqueue *fiq)
 	int idx = srcu_read_lock(&inside);
 
 	fusecr_gate_on_request(fiq, req);
+	/* A proxy has what the daemon was told already. */
+	if (!proxy)
+		fusecr_owner_exchange(fiq, req);
 	if (proxy || fusecr_keep_concerns(fiq, req)) {
 		list_del_init(fl_req_list(req));
 		spin_unlock(fl_iq_lock(fiq));
@@ -116,6 +123,15 @@ static void wake_interrupt(struct fuse_iqueue *fiq)
 }
 
 /* --------------------------------------------------------------------------------- */
+
+/* Only what a connection has to its end keeps us here until then. */
+static void release(struct fuse_iqueue *fiq)
+{
+	int idx = srcu_read_lock(&inside);
+
+	fusecr_owner_conn_ends(fiq);
+	srcu_read_unlock(&inside, idx);
+}
 
 void fusecr_hook_interrupt(const struct fuse_conn *fc, struct fuse_req *req)
 {
@@ -149,6 +165,8 @@ static void *make_ops(const void *theirs)
 		*fl_ops_wake(ops, FL_OPS_WAKE_PENDING) = wake_pending;
 		*fl_ops_wake(ops, FL_OPS_WAKE_INTERRUPT) = wake_interrupt;
 	}
+	if (fl_has(FL_OPS_RELEASE))
+		*fl_ops_release(ops) = release;
 	return ops;
 }
 

@@ -45,21 +45,6 @@ void fusecr_inode_put(struct inode *inode)
 	fusecr_defer(put, inode);
 }
 
-int fusecr_inode_drop_pages(struct super_block *sb, u64 nodeid)
-{
-	struct inode *inode = fusecr_inode_find(sb, nodeid);
-	int err = -EBUSY;
-
-	if (!inode)
-		return -ENOENT;
-	/* Dirty ones would be written, and waited for. */
-	if (!mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY) &&
-	    !mapping_tagged(inode->i_mapping, PAGECACHE_TAG_WRITEBACK))
-		err = invalidate_inode_pages2(inode->i_mapping);
-	fusecr_inode_put(inode);
-	return err;
-}
-
 /*
  * A reference, unless the inode comes or goes.  Caller holds s_inode_list_lock
  * or rcu_read_lock().

@@ -33,9 +33,6 @@ struct inode *fusecr_inode_next(struct super_block *sb, struct inode *prev);
  */
 void fusecr_inode_put(struct inode *inode);
 
-/* The inode's page cache goes; -EBUSY, -ENOENT.  May sleep. */
-int fusecr_inode_drop_pages(struct super_block *sb, u64 nodeid);
-
 /* Inodes on the superblock, those that come and go included. */
 unsigned int fusecr_inode_count(struct super_block *sb);
 

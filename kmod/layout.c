@@ -181,6 +181,7 @@ static const struct row rows[] __initconst = {
 	O(OPS_SEND_INTERRUPT, fuse_iqueue_ops, send_interrupt, PTR, void *),
 	O(OPS_WAKE_PENDING, fuse_iqueue_ops, wake_pending_and_unlock, PTR, void *),
 	O(OPS_WAKE_INTERRUPT, fuse_iqueue_ops, wake_interrupt_and_unlock, PTR, void *),
+	O(OPS_RELEASE, fuse_iqueue_ops, release, PTR, void *),
 
 	ROW(DEV_FC, fuse_dev, "chan->conn", PTR, sizeof(void *), false),
 	M(DEV_FC, fuse_dev, fc, PTR, void *),

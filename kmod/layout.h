@@ -156,6 +156,7 @@ enum fl_id {
 	FL_OPS_SEND_INTERRUPT,
 	FL_OPS_WAKE_PENDING,		/* optional, with */
 	FL_OPS_WAKE_INTERRUPT,
+	FL_OPS_RELEASE,			/* optional */
 	/* struct fuse_dev and the struct fuse_pqueue in it */
 	FL_DEV_FC,
 	FL_DEV_ENTRY,
@@ -459,6 +460,14 @@ static inline fl_send_fn *fl_ops_send(const void *ops, enum fl_id id)
 static inline fl_wake_fn *fl_ops_wake(const void *ops, enum fl_id id)
 {
 	return fl_ptr(ops, id);
+}
+
+/* Called when the connection ends, and may sleep; NULL in fuse's own. */
+typedef void (*fl_release_fn)(struct fuse_iqueue *fiq);
+
+static inline fl_release_fn *fl_ops_release(const void *ops)
+{
+	return fl_ptr(ops, FL_OPS_RELEASE);
 }
 
 FL_MEMBER(fl_dev_entry, fuse_dev, struct list_head, FL_DEV_ENTRY)

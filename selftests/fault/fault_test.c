@@ -241,6 +241,7 @@ FIXTURE_VARIANT(change) {
 
 #define NEW_FH		0x1122334455667788ULL
 #define NEW_NLOOKUP	77
+#define NEW_OWNER	78
 
 static uint64_t node_of(FIXTURE_DATA(change) *self)
 {
@@ -295,7 +296,15 @@ static int apply_fh(FIXTURE_DATA(change) *self, int handle)
 		.number = self->fd, .nodeid = node_of(self), .fh = NEW_FH });
 }
 
-static uint64_t value_fh(FIXTURE_DATA(change) *self)
+static int apply_owner(FIXTURE_DATA(change) *self, int handle)
+{
+	return th_set_owner(handle, (struct fusecr_set_owner){
+		.mask = FUSECR_SET_OWNER_TABLE | FUSECR_SET_OWNER_OPEN,
+		.pid = getpid(), .use = FUSECR_FILE_FD, .number = self->fd,
+		.nodeid = node_of(self), .table = NEW_OWNER + 1, .open = NEW_OWNER });
+}
+
+static uint64_t value_of_file(FIXTURE_DATA(change) *self, uint16_t attr)
 {
 	struct tnl_query query = { .cmd = FUSECR_CMD_GET_FILE,
 				   .conn_id = self->id, .pid = getpid() };
@@ -303,9 +312,19 @@ static uint64_t value_fh(FIXTURE_DATA(change) *self)
 	uint64_t value = 0;
 
 	if (!tnl_dump(&self->nl, &query, &list) && list.n)
-		value = tnl_u64(&list.v[0], FUSECR_FILE_FH);
+		value = tnl_u64(&list.v[0], attr);
 	tnl_free(&list);
 	return value;
+}
+
+static uint64_t value_fh(FIXTURE_DATA(change) *self)
+{
+	return value_of_file(self, FUSECR_FILE_FH);
+}
+
+static uint64_t value_owner(FIXTURE_DATA(change) *self)
+{
+	return value_of_file(self, FUSECR_FILE_OWNER_OPEN);
 }
 
 static int apply_forget(FIXTURE_DATA(change) *self, int handle)
@@ -394,6 +413,7 @@ CHANGE(none);
 CHANGE(unique, .value = value_unique, .after = 1 << 20);
 CHANGE(nlookup, .value = value_nlookup, .after = NEW_NLOOKUP);
 CHANGE(fh, .value = value_fh, .after = NEW_FH);
+CHANGE(owner, .value = value_owner, .after = NEW_OWNER);
 CHANGE(forget);
 CHANGE(admit);
 CHANGE(requeue);
@@ -412,6 +432,7 @@ FIXTURE_SETUP(change)
 	ASSERT_EQ(0, set_up_faults());
 	ASSERT_EQ(0, test_own_mounts());
 	rawfs_defaults(&config);
+	config.init.flags = FUSE_POSIX_LOCKS;
 	self->fs = rawfs_up(&config, true);
 	ASSERT_NE(NULL, self->fs);
 	ASSERT_EQ(0, rawfs_wait_init(self->fs));

@@ -221,6 +221,7 @@ union argument {
 	struct fusecr_gate_status status;
 	struct fusecr_take take;
 	struct fusecr_keep keep;
+	struct fusecr_set_owner owner;
 	uint64_t words[WORDS];
 };
 
@@ -272,7 +273,7 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		a->conn.pid = number(r);
 		break;
 	case FUSECR_IOC_SET_FILE:
-		a->file.mask = below(r, 64);
+		a->file.mask = below(r, 128);
 		a->file.pid = shared->targets[below(r, MOVERS)].client;
 		a->file.use = below(r, 6);
 		a->file.number = below(r, 8);
@@ -297,6 +298,18 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		break;
 	case FUSECR_IOC_DROP_PAGES:
 		a->drop.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		a->drop.seconds = one_in(r, 16) ? number(r) : 1;
+		a->drop.reserved = one_in(r, 64);
+		break;
+	case FUSECR_IOC_SET_OWNER:
+		a->owner.mask = below(r, 4);
+		a->owner.pid = shared->targets[below(r, MOVERS)].client;
+		a->owner.use = below(r, 2);
+		a->owner.reserved = 0;
+		a->owner.number = one_in(r, 2) ? 3 : below(r, 8);
+		a->owner.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		if (one_in(r, 2))
+			a->owner.table = a->owner.open = below(r, 4);
 		break;
 	case FUSECR_IOC_REQUEUE:
 		a->requeue.fd = one_in(r, 4) ? (int)number(r) : c->dev;
@@ -334,6 +347,7 @@ static void change(struct caller *c)
 		FUSECR_IOC_SYNC, FUSECR_IOC_FORCE_OPEN, FUSECR_IOC_TAKE,
 		FUSECR_IOC_TAKE, FUSECR_IOC_KEEP, FUSECR_IOC_KEEP,
 		FUSECR_IOC_SHARE_FILE, FUSECR_IOC_OWN_PAGE, FUSECR_IOC_DROP_PAGES,
+		FUSECR_IOC_SET_OWNER,
 	};
 	struct random *r = &c->random;
 	int *fd = &c->handles[below(r, HANDLES)];

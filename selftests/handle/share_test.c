@@ -88,7 +88,7 @@ static int th_share(int handle, struct fusecr_share_file arg)
 
 static int th_drop_pages(int handle, uint64_t nodeid)
 {
-	struct fusecr_drop_pages arg = { .nodeid = nodeid };
+	struct fusecr_drop_pages arg = { .nodeid = nodeid, .seconds = 10 };
 
 	return th_call(handle, FUSECR_IOC_DROP_PAGES, &arg);
 }
@@ -403,9 +403,10 @@ TEST_F(share, of_one_who_ends)
 	EXPECT_EQ(rawfs_byte(self->nodeid, 0), self->map[0]);
 }
 
-TEST_F(share, own_page_waits_no_longer)
+TEST_F(share, no_longer_than_asked)
 {
 	struct fusecr_own_page arg = { .pid = getpid(), .address = (uintptr_t)self->map };
+	struct fusecr_drop_pages drop = { .nodeid = self->nodeid };
 
 	if (variant->flags == MAP_SHARED)
 		SKIP(return, "nothing is read for shared mappings");
@@ -413,6 +414,10 @@ TEST_F(share, own_page_waits_no_longer)
 	rawfs_hold(self->fs, FUSE_READ);
 	arg.seconds = 1;
 	EXPECT_EQ(-ETIMEDOUT, th_call(self->handle, FUSECR_IOC_OWN_PAGE, &arg));
+	/* The page is being read. */
+	EXPECT_EQ(-EINVAL, th_call(self->handle, FUSECR_IOC_DROP_PAGES, &drop));
+	drop.seconds = 1;
+	EXPECT_EQ(-ETIMEDOUT, th_call(self->handle, FUSECR_IOC_DROP_PAGES, &drop));
 	rawfs_release(self->fs, FUSE_READ);
 	EXPECT_EQ(rawfs_byte(self->nodeid, 0), self->map[0]);
 }

@@ -69,6 +69,7 @@ static size_t layout(struct rawfs *fs, char *at)
 	fs->log = carve(&at, RAWFS_LOG_SIZE * sizeof(*fs->log));
 	fs->seen = carve(&at, RAWFS_LOG_SIZE * sizeof(*fs->seen));
 	fs->held = carve(&at, RAWFS_MAX_HELD * sizeof(*fs->held));
+	fs->locks = carve(&at, RAWFS_MAX_LOCKS * sizeof(*fs->locks));
 	return at - start;
 }
 

@@ -43,6 +43,7 @@
 #define RAWFS_MAX_INSTANCES	16
 #define RAWFS_MAX_HELD		64
 #define RAWFS_MAX_HANDLES	16384
+#define RAWFS_MAX_LOCKS		256
 #define RAWFS_LOG_SIZE		16384	/* requests remembered */
 #define RAWFS_MAX_WRITE		(1 << 20)
 #define RAWFS_BUF_SIZE		(RAWFS_MAX_WRITE + 4096)
@@ -115,6 +116,7 @@ struct rawfs_log {
 	uint64_t unique;
 	uint64_t nodeid;
 	uint64_t fh;			/* 0 for opcodes without one */
+	uint64_t owner;			/* of a lock, likewise */
 	uint32_t opcode;
 	uint32_t len;			/* with fuse_in_header */
 	uint32_t uid, gid, pid;
@@ -130,6 +132,19 @@ struct rawfs_held {
 	/* the server's own memory: of one that is done, but not answered */
 	struct rawfs_req *done;
 	int error;
+	bool waits;			/* for a lock, and not for the test */
+};
+
+/* With FUSE_POSIX_LOCKS and FUSE_FLOCK_LOCKS in INIT. */
+struct rawfs_lk {
+	bool used;
+	bool flock;			/* POSIX and OFD locks are one kind */
+	uint32_t node;
+	uint64_t fh;
+	uint64_t owner;
+	uint64_t start, end;		/* bytes, the last one counts */
+	uint32_t type;			/* F_RDLCK, F_WRLCK */
+	uint32_t pid;
 };
 
 struct rawfs {
@@ -156,6 +171,7 @@ struct rawfs {
 
 	bool hold[RAWFS_OPCODES];
 	bool late;			/* what is held is done at once */
+	bool unlocked;			/* those that wait may get their lock */
 	uint32_t nr_nodes, nr_names, nr_buckets;
 	uint64_t next_fh;
 	struct rawfs_node *nodes;
@@ -164,6 +180,7 @@ struct rawfs {
 	struct rawfs_handle *handles;	/* RAWFS_MAX_HANDLES */
 	struct rawfs_log *log;		/* RAWFS_LOG_SIZE, at requests % size */
 	struct rawfs_held *held;	/* RAWFS_MAX_HELD */
+	struct rawfs_lk *locks;		/* RAWFS_MAX_LOCKS */
 	uint64_t *seen;			/* uniques, to find duplicates */
 	size_t size;			/* of the shared memory */
 	struct rawfs_lock *lock;
@@ -246,6 +263,9 @@ const struct rawfs_node *rawfs_node(const struct rawfs *fs, const char *path);
 /* The n-th open handle of a node, NULL when there are fewer. */
 const struct rawfs_handle *rawfs_handle(const struct rawfs *fs,
 					const char *path, unsigned int n);
+/* The n-th lock on a node, NULL when there are fewer. */
+const struct rawfs_lk *rawfs_lock(const struct rawfs *fs, const char *path,
+				  unsigned int n);
 const char *rawfs_opcode_name(uint32_t opcode);
 uint32_t rawfs_opcode(const char *name);
 

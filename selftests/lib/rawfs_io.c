@@ -91,6 +91,10 @@ int rawfs_do_release(struct rawfs_req *req)
 		rawfs_impossible(req->fs, "%s of handle %#llx",
 				 rawfs_opcode_name(req->h->opcode),
 				 (unsigned long long)in->fh);
+	if (!dir)
+		rawfs_lock_release(req->fs, handle->node, in->fh,
+				   in->release_flags & FUSE_RELEASE_FLOCK_UNLOCK,
+				   in->lock_owner);
 	rawfs_handle_put(req->fs, handle);
 	return 0;
 }
@@ -229,6 +233,8 @@ int rawfs_do_flush(struct rawfs_req *req)
 	const struct fuse_flush_in *in = rawfs_req_arg(req, sizeof(*in));
 
 	rawfs_req_handle(req, in->fh, FUSE_OPEN);
+	rawfs_lock_flush(req->fs, rawfs_node_index(req->fs, rawfs_req_node(req)),
+			 in->lock_owner);
 	return 0;
 }
 
@@ -278,20 +284,5 @@ int rawfs_do_poll(struct rawfs_req *req)
 		handle->kh = in->kh;
 	/* Never ready, so that the kernel keeps waiting. */
 	out->revents = 0;
-	return 0;
-}
-
-/* Every lock is granted. */
-int rawfs_do_lock(struct rawfs_req *req)
-{
-	const struct fuse_lk_in *in = rawfs_req_arg(req, sizeof(*in));
-	struct fuse_lk_out *out;
-
-	rawfs_req_handle(req, in->fh, FUSE_OPEN);
-	if (req->h->opcode == FUSE_GETLK) {
-		out = rawfs_req_out(req, sizeof(*out));
-		out->lk = in->lk;
-		out->lk.type = F_UNLCK;
-	}
 	return 0;
 }

@@ -466,6 +466,38 @@ uint64_t rawfs_req_fh(const struct fuse_in_header *h, const void *arg)
 	}
 }
 
+/* Whom a request names as the owner of locks, for the log. */
+uint64_t rawfs_req_owner(const struct fuse_in_header *h, const void *arg)
+{
+	const struct fuse_release_in *release = arg;
+	const struct fuse_setattr_in *setattr = arg;
+	const struct fuse_write_in *write = arg;
+	const struct fuse_read_in *read = arg;
+
+	switch (h->opcode) {
+	case FUSE_GETLK:
+	case FUSE_SETLK:
+	case FUSE_SETLKW:
+		return ((const struct fuse_lk_in *)arg)->owner;
+	case FUSE_FLUSH:
+		return ((const struct fuse_flush_in *)arg)->lock_owner;
+	case FUSE_RELEASE:
+		return (release->release_flags & FUSE_RELEASE_FLOCK_UNLOCK) ?
+		       release->lock_owner : 0;
+	case FUSE_READ:
+		return (read->read_flags & FUSE_READ_LOCKOWNER) ?
+		       read->lock_owner : 0;
+	case FUSE_WRITE:
+		return (write->write_flags & FUSE_WRITE_LOCKOWNER) ?
+		       write->lock_owner : 0;
+	case FUSE_SETATTR:
+		return (setattr->valid & FATTR_LOCKOWNER) ?
+		       setattr->lock_owner : 0;
+	default:
+		return 0;
+	}
+}
+
 static const struct {
 	const char *name;
 	int (*answer)(struct rawfs_req *req);

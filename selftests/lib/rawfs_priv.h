@@ -35,6 +35,8 @@ struct rawfs_req {
 
 /* An answer that is none. Other results are 0 or -errno. */
 #define RAWFS_NO_REPLY	1
+/* Nor this: it waits for a lock. */
+#define RAWFS_WAIT	2
 
 void rawfs_impossible(struct rawfs *fs, const char *format, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
@@ -84,13 +86,19 @@ int rawfs_do_fsync(struct rawfs_req *req);
 int rawfs_do_lseek(struct rawfs_req *req);
 int rawfs_do_fallocate(struct rawfs_req *req);
 int rawfs_do_poll(struct rawfs_req *req);
-int rawfs_do_lock(struct rawfs_req *req);
 struct rawfs_handle *rawfs_req_handle(struct rawfs_req *req, uint64_t fh,
 				      uint32_t open_opcode);
+
+/* rawfs_lock.c */
+int rawfs_do_lock(struct rawfs_req *req);
+void rawfs_lock_flush(struct rawfs *fs, uint32_t node, uint64_t owner);
+void rawfs_lock_release(struct rawfs *fs, uint32_t node, uint64_t fh,
+			bool flock, uint64_t owner);
 
 /* rawfs_ops.c; rawfs_dispatch() answers, or holds, one request */
 int rawfs_dispatch(struct rawfs_req *req);
 uint64_t rawfs_req_fh(const struct fuse_in_header *h, const void *arg);
+uint64_t rawfs_req_owner(const struct fuse_in_header *h, const void *arg);
 struct rawfs_node *rawfs_req_node(struct rawfs_req *req);
 /* Takes @len bytes off the argument; ends the server when there are fewer. */
 const void *rawfs_req_arg(struct rawfs_req *req, size_t len);

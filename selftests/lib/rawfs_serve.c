@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The server's side: reads requests, answers, holds and remembers them. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -112,6 +113,13 @@ static struct rawfs_req *req_new(struct rawfs *fs, unsigned int instance,
 	return req;
 }
 
+static void req_free(struct rawfs_req *req)
+{
+	free(req->out);
+	free(req->looked_up);
+	free(req);
+}
+
 /* Caller holds the lock. */
 static void finish(struct rawfs_req *req, int error)
 {
@@ -124,9 +132,26 @@ static void finish(struct rawfs_req *req, int error)
 		initialized(fs);
 	if (opcode < RAWFS_OPCODES)
 		fs->nr_done[opcode]++;
-	free(req->out);
-	free(req->looked_up);
-	free(req);
+	req_free(req);
+}
+
+/* A place for what is not answered yet, or NULL. */
+static struct rawfs_held *held_new(struct rawfs *fs, unsigned int instance,
+				   const struct fuse_in_header *h, const void *arg)
+{
+	struct rawfs_held *held = fs->held;
+
+	while (held < fs->held + RAWFS_MAX_HELD && held->used)
+		held++;
+	if (held == fs->held + RAWFS_MAX_HELD)
+		return NULL;
+	held->instance = instance;
+	/* Both may be in it: it waited, and goes on waiting. */
+	memmove(&held->h, h, sizeof(*h));
+	memmove(held->arg, arg, held->h.len - sizeof(*h));
+	held->waits = false;
+	held->used = true;
+	return held;
 }
 
 /* Caller holds the lock. */
@@ -134,8 +159,18 @@ static void answer(struct rawfs *fs, unsigned int instance,
 		   const struct fuse_in_header *h, const void *arg)
 {
 	struct rawfs_req *req = req_new(fs, instance, h, arg);
+	int error = rawfs_dispatch(req);
+	struct rawfs_held *held;
 
-	finish(req, rawfs_dispatch(req));
+	if (error != RAWFS_WAIT) {
+		finish(req, error);
+		return;
+	}
+	req_free(req);
+	held = held_new(fs, instance, h, arg);
+	if (!held)
+		rawfs_impossible(fs, "more than %d wait", RAWFS_MAX_HELD);
+	held->waits = true;
 }
 
 /* Caller holds the lock. @error not 0: end it without doing it. */
@@ -168,29 +203,36 @@ void rawfs_answer_held(struct rawfs *fs, uint32_t opcode, uint64_t unique,
 	rawfs_notify(fs);
 }
 
+/* Caller holds the lock. Who waits still does so in the same place. */
+static void answer_waiting(struct rawfs *fs)
+{
+	unsigned int i;
+
+	while (fs->unlocked) {
+		fs->unlocked = false;
+		for (i = 0; i < RAWFS_MAX_HELD; i++)
+			if (fs->held[i].used && fs->held[i].waits)
+				answer_held(fs, &fs->held[i], 0);
+	}
+}
+
 static bool hold(struct rawfs *fs, unsigned int instance,
 		 const struct fuse_in_header *h)
 {
 	struct rawfs_held *held;
-	unsigned int i;
 
 	if (h->opcode >= RAWFS_OPCODES || !fs->hold[h->opcode])
 		return false;
-	for (i = 0; i < RAWFS_MAX_HELD; i++) {
-		held = &fs->held[i];
-		if (held->used)
-			continue;
-		held->instance = instance;
-		held->h = *h;
-		memcpy(held->arg, h + 1, h->len - sizeof(*h));
-		if (fs->late) {
-			held->done = req_new(fs, instance, &held->h, held->arg);
-			held->error = rawfs_dispatch(held->done);
-		}
-		held->used = true;
-		return true;
+	held = held_new(fs, instance, h, h + 1);
+	if (!held || !fs->late)
+		return held;
+	held->done = req_new(fs, instance, &held->h, held->arg);
+	held->error = rawfs_dispatch(held->done);
+	if (held->error == RAWFS_WAIT) {
+		req_free(held->done);
+		held->done = NULL;
 	}
-	return false;
+	return true;
 }
 
 static void remember(struct rawfs *fs, unsigned int instance,
@@ -207,6 +249,7 @@ static void remember(struct rawfs *fs, unsigned int instance,
 	log->unique = h->unique;
 	log->nodeid = h->nodeid;
 	log->fh = h->len >= sizeof(*h) + 8 ? rawfs_req_fh(h, h + 1) : 0;
+	log->owner = rawfs_req_owner(h, h + 1);
 	log->opcode = h->opcode;
 	log->len = h->len;
 	log->uid = h->uid;
@@ -221,12 +264,13 @@ static void remember(struct rawfs *fs, unsigned int instance,
 static int print_log(char *to, size_t size, const struct rawfs_log *log)
 {
 	return snprintf(to, size,
-			"unique=%llu op=%s nodeid=%#llx fh=%#llx uid=%u gid=%u pid=%u len=%u instance=%u\n",
+			"unique=%llu op=%s nodeid=%#llx fh=%#llx uid=%u gid=%u pid=%u len=%u instance=%u owner=%#llx\n",
 			(unsigned long long)log->unique,
 			rawfs_opcode_name(log->opcode),
 			(unsigned long long)log->nodeid,
 			(unsigned long long)log->fh, log->uid, log->gid,
-			log->pid, log->len, log->instance);
+			log->pid, log->len, log->instance,
+			(unsigned long long)log->owner);
 }
 
 static void handle(struct worker *w, size_t n)
@@ -248,6 +292,7 @@ static void handle(struct worker *w, size_t n)
 	}
 	if (!hold(fs, w->instance, h))
 		answer(fs, w->instance, h, h + 1);
+	answer_waiting(fs);
 	rawfs_notify(fs);
 	unlock(fs);
 }
@@ -351,6 +396,18 @@ static void print_stats(struct rawfs *fs, FILE *out)
 				(unsigned long long)
 				rawfs_nodeid(fs->handles[n].node),
 				fs->handles[n].flags);
+	for (n = 0; n < RAWFS_MAX_LOCKS; n++) {
+		const struct rawfs_lk *l = &fs->locks[n];
+
+		if (l->used)
+			fprintf(out, "lock node %#llx owner %#llx %s %s %llu %llu pid %u\n",
+				(unsigned long long)rawfs_nodeid(l->node),
+				(unsigned long long)l->owner,
+				l->flock ? "flock" : "posix",
+				l->type == F_WRLCK ? "write" : "read",
+				(unsigned long long)l->start,
+				(unsigned long long)l->end, l->pid);
+	}
 	for (n = 0; n < RAWFS_MAX_HELD; n++)
 		if (fs->held[n].used)
 			fprintf(out, "held %llu op %s\n",

@@ -31,7 +31,9 @@ static bool is_random(uint16_t nest, uint16_t type)
 		/* The bytes are compared with what the server reads. */
 		return type == FUSECR_REQ_DEV || type == FUSECR_REQ_IN_DATA;
 	case FUSECR_A_FILE:
-		return type == FUSECR_FILE_COOKIE || type == FUSECR_FILE_CONN_ID;
+		return type == FUSECR_FILE_COOKIE || type == FUSECR_FILE_CONN_ID ||
+		       type == FUSECR_FILE_OWNER_TABLE ||
+		       type == FUSECR_FILE_OWNER_OPEN;
 	default:
 		return false;
 	}

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -227,6 +228,37 @@ static void memory(unsigned long seed)
 	CHECK(close(fd) == 0);
 }
 
+static bool lock(int fd, int command, short type)
+{
+	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_len = RECORD };
+
+	return fcntl(fd, command, &l) == 0;
+}
+
+/* Each kind keeps off another open of the file, and can be had again. */
+static void locks(void)
+{
+	static const struct timespec moment = { .tv_nsec = 1000000 };
+	int one = open("lock", O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+	int two = open("lock", O_RDWR | O_CLOEXEC);
+
+	CHECK(one >= 0 && two >= 0);
+	CHECK(lock(one, F_SETLKW, F_WRLCK));
+	nanosleep(&moment, NULL);
+	CHECK(!lock(two, F_OFD_SETLK, F_WRLCK) && errno == EAGAIN);
+	CHECK(lock(one, F_SETLK, F_UNLCK));
+	CHECK(lock(two, F_OFD_SETLKW, F_RDLCK));
+	nanosleep(&moment, NULL);
+	CHECK(!lock(one, F_OFD_SETLK, F_WRLCK) && errno == EAGAIN);
+	CHECK(lock(two, F_OFD_SETLK, F_UNLCK));
+	CHECK(flock(one, LOCK_EX) == 0);
+	nanosleep(&moment, NULL);
+	CHECK(flock(two, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK);
+	CHECK(flock(one, LOCK_UN) == 0 && flock(two, LOCK_SH) == 0);
+	CHECK(close(one) == 0 && close(two) == 0);
+	CHECK(unlink("lock") == 0);
+}
+
 /* A program on the mount, this one. */
 static void program(unsigned long seed)
 {
@@ -256,6 +288,7 @@ static void work(int number, const char *mount)
 		log_book(seed);
 		names();
 		attributes();
+		locks();
 		memory(seed);
 		program(seed);
 		me->rounds++;

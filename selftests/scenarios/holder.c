@@ -14,12 +14,16 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static int last;		/* opened */
+
 static int hold_open(const char *path)
 {
-	return open(path, O_RDWR | O_CLOEXEC);
+	last = open(path, O_RDWR | O_CLOEXEC);
+	return last;
 }
 
 static int hold_flock(const char *path)
@@ -37,11 +41,50 @@ static int hold_lock(const char *path)
 	return fd < 0 ? fd : fcntl(fd, F_SETLK, &lock);
 }
 
+/* In a message that nobody reads: no descriptor is left of it. */
+static int hold_sent(const char *path)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .header = {
+		.cmsg_len = CMSG_LEN(sizeof(int)),
+		.cmsg_level = SOL_SOCKET,
+		.cmsg_type = SCM_RIGHTS,
+	} };
+	struct iovec byte = { (void *)"", 1 };
+	struct msghdr msg = {
+		.msg_iov = &byte,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd = hold_flock(path) ? -1 : last, socks[2];
+
+	if (fd < 0 || socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, socks))
+		return -1;
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	if (sendmsg(socks[0], &msg, 0) != 1)
+		return -1;
+	return close(fd);
+}
+
 static int hold_deleted(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 
 	return fd < 0 ? fd : unlink(path);
+}
+
+/* The mapping needs another open file when it is restored. */
+static int hold_locked_map(const char *path)
+{
+	void *p;
+
+	if (hold_lock(path))
+		return -1;
+	p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, last, 0);
+	return p == MAP_FAILED ? -1 : 0;
 }
 
 static int hold_watch(const char *path)
@@ -77,6 +120,8 @@ static const struct {
 	{ "open", hold_open },
 	{ "flock", hold_flock },
 	{ "lock", hold_lock },
+	{ "sent", hold_sent },
+	{ "locked-map", hold_locked_map },
 	{ "deleted", hold_deleted },
 	{ "watch", hold_watch },
 	{ "dirty", hold_dirty },

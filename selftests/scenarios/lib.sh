@@ -332,8 +332,9 @@ holder_start() {
 	program_start "$1" "holder $2 $3 $IN/$1"
 }
 
-# hammer_start NAME WORKERS
+# hammer_start NAME WORKERS - who also lock; fusecr asks for that by itself.
 hammer_start() {
+	[ "$PLACE" = host ] || CRIU+=(--file-locks)
 	tree_do "$IN/bin/busybox cp $IN/bin/hammer $MNT/hammer"
 	program_start "$1" "hammer $2 $MNT $IN/$1"
 }

@@ -44,19 +44,11 @@ holding() {
 	accepted c1
 }
 
-scenario refuse-flock holding 'f0.*has file locks' flock f0
-scenario refuse-lock holding 'f0.*has file locks' lock f0
+scenario refuse-lock-sent holding 'FLOCK.*through no descriptor' sent f0
+scenario refuse-lock-mapped holding 'POSIX.*has mapped' locked-map f1
 scenario refuse-deleted holding 'is deleted' deleted gone
 scenario refuse-watch holding 'f1.*is watched' watch f1
 scenario refuse-fifo holding 'FIFO' open fifo
-scenario refuse-flock-daemon holding 'flock' flock f0 -I 0x400
-
-# The daemon keeps the locks: nobody can know of them.
-posix_locks() {
-	tree_with rawd -I 2
-	refused 'POSIX locks' c1
-}
-scenario refuse-lock-daemon posix_locks
 
 # Read by the daemon, and not answered: close() does not start over.
 in_flight() {
@@ -288,8 +280,8 @@ refused_in_runc() {
 	tree_start
 	daemon_start rawd
 	client_start c1
-	holder_start h flock "$MNT/f0"
-	refused 'f0.*has file locks' c1
+	holder_start h watch "$MNT/f0"
+	refused 'f0.*is watched' c1
 	tell h end
 	until_true not find_task holder >/dev/null
 	accepted c1
@@ -299,7 +291,7 @@ scenario refuse-runc refused_in_runc
 # As JSON, and with the exit status that is promised.
 refused_json() {
 	tree_with rawd
-	holder_start h flock "$MNT/f0"
+	holder_start h watch "$MNT/f0"
 	fusecr checkpoint -j --pid "$PID" -D "$T/img" >"$T/json" 2>"$T/tool.log" && fail "dumped"
 	jq -e '.done == false and .tree_runs == true' "$T/json" >/dev/null ||
 		fail "JSON: $(cat "$T/json")"

@@ -136,6 +136,9 @@ static const struct {
 	FILE_(READDIR_CACHE_OFF, "readdir_cache_off"), FILE_(READDIR_VERSION, "readdir_version"),
 	FILE_(IOMODE, "iomode"), FILE_(FLAGS, "flags"), FILE_(MNT_ID, "mnt_id"),
 	FILE_(PATH, "path"),
+	/* The kernel does not use that number: the field is the images' own. */
+	FILE_(PATH + 1, "vpid"),
+	FILE_(OWNER_TABLE, "owner_table"), FILE_(OWNER_OPEN, "owner_open"),
 	NAME(PARENT, "parent"), NAME(NAME, "name"), NAME(UNHASHED, "unhashed"),
 };
 

@@ -11,7 +11,8 @@
 
 static const char help[] =
 	"usage: fusecr checkpoint --pid PID -D DIR [--leave-running] [-j] [-- CRIU OPTION...]\n\n"
-	"Dumps the process tree of PID, with its FUSE daemons, through criu dump.\n"
+	"Dumps the process tree of PID, with its FUSE daemons, through criu dump, and\n"
+	"with the locks on its files (criu's --file-locks).\n"
 	"What cannot be carried is named before anything is touched.\n\n"
 	"  -t, --pid PID         the root of the tree\n"
 	"  -D, --images-dir DIR  where to write the images; made if it is not there\n"
@@ -53,7 +54,7 @@ static int run(pid_t pid, const char *dir, bool leave, char **more, bool json)
 {
 	char number[16], doing[64];
 	struct criu_run run = { .dir = dir, .log = "dump.log", .doing = doing };
-	const char *own[] = { "dump", "-t", number, "-D", dir, "-v4", "-o", run.log };
+	const char *own[] = { "dump", "-t", number, "-D", dir, "-v4", "-o", run.log, "--file-locks" };
 	bool fits = true;
 	int status;
 

@@ -59,6 +59,7 @@ static int run(const char *dir, char **more, bool json)
 	struct criu_run run = { .dir = dir, .log = "restore.log", .doing = doing };
 	const char *own[] = {
 		"restore", "-D", dir, "-d", "--pidfile", pidfile, "-v4", "-o", run.log,
+		"--file-locks",
 	};
 	bool fits = true;
 	char *whole;

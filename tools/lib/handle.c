@@ -45,6 +45,11 @@ int handle_set_file(int fd, const struct fusecr_set_file *set)
 	return call(fd, FUSECR_IOC_SET_FILE, set);
 }
 
+int handle_set_owner(int fd, const struct fusecr_set_owner *set)
+{
+	return call(fd, FUSECR_IOC_SET_OWNER, set);
+}
+
 int handle_forget(int fd, uint64_t nodeid, uint64_t nlookup)
 {
 	struct fusecr_forget forget = { .nodeid = nodeid, .nlookup = nlookup };
@@ -71,9 +76,9 @@ int handle_own_page(int fd, pid_t pid, uint64_t address, unsigned int seconds)
 	return call(fd, FUSECR_IOC_OWN_PAGE, &which);
 }
 
-int handle_drop_pages(int fd, uint64_t nodeid)
+int handle_drop_pages(int fd, uint64_t nodeid, unsigned int seconds)
 {
-	struct fusecr_drop_pages which = { .nodeid = nodeid };
+	struct fusecr_drop_pages which = { .nodeid = nodeid, .seconds = seconds };
 
 	return call(fd, FUSECR_IOC_DROP_PAGES, &which);
 }

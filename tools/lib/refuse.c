@@ -11,6 +11,7 @@
 #include <linux/fusecr.h>
 
 #include "cleanup.h"
+#include "locks.h"
 #include "mounts.h"
 #include "names.h"
 #include "proc.h"
@@ -173,7 +174,6 @@ void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry
 	} reasons[] = {
 		{ FUSECR_INODE_BAD, "is stale in the kernel" },
 		{ FUSECR_INODE_UNLINKED, "is deleted but still in use" },
-		{ FUSECR_INODE_LOCKED, "has file locks or leases" },
 		{ FUSECR_INODE_WATCHED, "is watched by inotify or fanotify" },
 		{ FUSECR_INODE_DAX, "uses DAX" },
 		{ FUSECR_INODE_PASSTHROUGH, "has a passthrough backing file" },
@@ -219,6 +219,15 @@ static void object_to_file(struct report *r, const FuseConnEntry *c, const FuseF
 	report_add(r, "%s: %s %s", conn_label(c), what, why);
 }
 
+/* A module that is older than this program does not tell who has a daemon's locks. */
+static bool lacks_owner(const FuseConnEntry *c, const FuseFileEntry *f)
+{
+	if (f->use != FUSECR_FILE_FD || !S_ISREG(f->mode) || !f->has_fh)
+		return false;
+	return (!(c->no & FUSECR_NO_LOCK) && !f->has_owner_table) ||
+	       ((f->flags & FUSECR_FF_FLOCK) && !f->has_owner_open);
+}
+
 void refuse_file(struct report *r, const struct snapshot *snap,
 		 const FuseConnEntry *c, const FuseFileEntry *f)
 {
@@ -238,8 +247,6 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 	/* CRIU opens a file once for all that lie side by side (criu/files-reg.c). */
 	if (f->flags & FUSECR_FF_JOINS)
 		object_to_file(r, c, f, "is mapped side by side through two opens: restored it would be one");
-	if (f->flags & FUSECR_FF_FLOCK)
-		object_to_file(r, c, f, "may hold a flock that only the daemon knows");
 	/* Once polled it stays listed, also when the daemon knows no poll. */
 	if ((f->flags & FUSECR_FF_POLLED) && !(c->no & FUSECR_NO_POLL))
 		object_to_file(r, c, f, "waits for a poll notification of the daemon");
@@ -247,9 +254,8 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		object_to_file(r, c, f, "uses passthrough");
 	if (fd && (f->flags & FUSECR_FF_FOREIGN))
 		object_to_file(r, c, f, "is a FIFO, socket or device on the mount");
-	/* Such locks leave no trace in the kernel: fs/fuse/file.c, fuse_file_lock(). */
-	if (fd && S_ISREG(f->mode) && !(f->flags & FUSECR_FF_PATH) && !(c->no & FUSECR_NO_LOCK))
-		object_to_file(r, c, f, "may be locked: the daemon keeps POSIX locks itself (FUSE_POSIX_LOCKS), and whether this file is locked cannot be seen");
+	if (lacks_owner(c, f))
+		object_to_file(r, c, f, "may be locked, and the fusecr.ko that is loaded is too old to say by whom");
 }
 
 /* Fuse decides on these in open, so the answer to OPEN has to be right. */
@@ -274,6 +280,12 @@ void refuse_opens(struct report *r, const struct snapshot_conn *sc)
 				   conn_label(sc->conn), (unsigned long)a->nodeid,
 				   a->open_flags, b->open_flags);
 	}
+}
+
+/* What the daemon keeps is in its memory, and its owners in the module's hands. */
+void refuse_locks(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
+{
+	locks_refuse(r, &snap->tree, sc->conn->dev, conn_label(sc->conn));
 }
 
 struct elsewhere {

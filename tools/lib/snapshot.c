@@ -416,8 +416,10 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 		if (err)
 			return err;
 	}
-	if (!snap->o.restless)
+	if (!snap->o.restless) {
 		refuse_opens(r, sc);
+		refuse_locks(r, snap, sc);
+	}
 	return 0;
 }
 

@@ -4,11 +4,15 @@
 #include <string.h>
 
 #include <linux/fuse.h>
+#include <linux/fusecr.h>
 
 #include "attr.h"
 #include "handle.h"
 #include "names.h"
 #include "settle.h"
+
+/* Nothing that is waited for is a daemon's any more. */
+#define PATIENCE_S 2
 
 struct lookups {
 	struct model *m;
@@ -289,7 +293,7 @@ int settle_sharing(const struct sharing *s, const struct model *m, const struct 
 int settle_pages(int handle, const struct engine *e, struct report *r)
 {
 	for (size_t i = 0; i < e->nr_guessed; i++) {
-		int err = handle_drop_pages(handle, e->guessed[i]);
+		int err = handle_drop_pages(handle, e->guessed[i], PATIENCE_S);
 
 		if (err && err != -ENOENT) {
 			report_add(r, "node %lu: what was read before its daemon was there could not be dropped: %s",
@@ -324,10 +328,39 @@ static int settle_file(int handle, const FuseFileEntry *f, pid_t pid, struct rep
 		set.mask |= FUSECR_SET_READDIR_POS;
 		set.readdir_pos = f->readdir_pos;
 	}
+	if (f->flags & FUSECR_FF_FLOCK)
+		set.mask |= FUSECR_SET_FLOCK;
 	err = handle_set_file(handle, &set);
 	if (err)
 		report_add(r, "process %d %s %lu: handle %#lx of node %lu was not set: %s", pid,
 			   file_use_name(f->use), (unsigned long)f->number, (unsigned long)f->fh,
+			   (unsigned long)f->nodeid, strerror(-err));
+	return err;
+}
+
+/* The locks that the daemon has of this one stay this one's. */
+static int settle_owners(int handle, const FuseFileEntry *f, pid_t pid, struct report *r)
+{
+	struct fusecr_set_owner set = {
+		.pid = pid,
+		.use = f->use,
+		.number = f->number,
+		.nodeid = f->nodeid,
+		.table = f->owner_table,
+		.open = f->owner_open,
+	};
+	int err;
+
+	if (f->has_owner_table)
+		set.mask |= FUSECR_SET_OWNER_TABLE;
+	if (f->has_owner_open)
+		set.mask |= FUSECR_SET_OWNER_OPEN;
+	if (!set.mask)
+		return 0;
+	err = handle_set_owner(handle, &set);
+	if (err)
+		report_add(r, "process %d %s %lu: the owner of its locks on node %lu was not set: %s", pid,
+			   file_use_name(f->use), (unsigned long)f->number,
 			   (unsigned long)f->nodeid, strerror(-err));
 	return err;
 }
@@ -347,7 +380,7 @@ int settle_files(int handle, const struct model *m, const struct tree *tree, str
 		pid = restored_pid(tree, f, r);
 		if (!pid)
 			return -ESRCH;
-		err = settle_file(handle, f, pid, r);
+		err = settle_file(handle, f, pid, r) ?: settle_owners(handle, f, pid, r);
 		if (err)
 			return err;
 	}

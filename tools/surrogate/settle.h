@@ -41,7 +41,7 @@ int settle_sharing(const struct sharing *s, const struct model *m, const struct 
 /* Page cache that was filled with noise (engine.c) goes. */
 int settle_pages(int handle, const struct engine *e, struct report *r);
 
-/* Open files of the restored tasks get the daemon's handles. */
+/* Open files of the restored tasks get the daemon's handles and lock owners. */
 int settle_files(int handle, const struct model *m, const struct tree *tree, struct report *r);
 
 /* Counters, latched no_* bits, and the pid namespace of task pid (0: keep). */

@@ -399,6 +399,14 @@ enum fusecr_file_attr {
 	FUSECR_FILE_PATH,		/* binary, from the root of the mount's file
 					 * system, no terminating NUL
 					 */
+	/* By what number the daemon may know who has a lock of this regular file;
+	 * absent when it cannot: without FUSE_POSIX_LOCKS OWNER_OPEN is there with
+	 * FUSECR_FF_FLOCK only.
+	 */
+	FUSECR_FILE_OWNER_TABLE = 25,	/* u64, FD: POSIX locks, of the task's table
+					 * of descriptors
+					 */
+	FUSECR_FILE_OWNER_OPEN,		/* u64: OFD and flock locks, of the open file */
 	__FUSECR_FILE_MAX,
 };
 
@@ -462,6 +470,9 @@ enum fusecr_set_file_mask {
 					   * would change
 					   */
 	FUSECR_SET_POS		= 1 << 5, /* EINVAL when it is negative */
+	FUSECR_SET_FLOCK	= 1 << 6, /* FUSECR_FF_FLOCK: there is no way back
+					   * but the undoing
+					   */
 };
 
 struct fusecr_set_file {
@@ -521,6 +532,8 @@ struct fusecr_own_page {
 
 struct fusecr_drop_pages {
 	__u64 nodeid;		/* ENOENT when the kernel does not hold it */
+	__u32 seconds;		/* as in struct fusecr_own_page */
+	__u32 reserved;		/* 0 */
 };
 
 struct fusecr_forget {
@@ -623,6 +636,30 @@ struct fusecr_keep {
 /* What a request of FUSE can be at most, and some more. */
 #define FUSECR_KEEP_MAX		(2 << 20)
 
+enum fusecr_set_owner_mask {
+	FUSECR_SET_OWNER_TABLE	= 1 << 0, /* EINVAL unless it is a FD */
+	FUSECR_SET_OWNER_OPEN	= 1 << 1,
+};
+
+/*
+ * By what numbers the daemon knows the owners of this file's locks.  On its way
+ * to the daemon each request gets them in the place of those that fuse makes of
+ * an address (lock_owner, and owner in struct fuse_lk_in), until the connection
+ * ends: so long the module cannot be unloaded.
+ */
+struct fusecr_set_owner {
+	__u32 mask;		/* enum fusecr_set_owner_mask */
+	__s32 pid;		/* as in struct fusecr_set_file, with the errors */
+	__u32 use;
+	__u32 reserved;		/* 0 */
+	__u64 number;
+	__u64 nodeid;
+	__u64 table;		/* both: EEXIST when another owner has that number, */
+	__u64 open;		/* or this owner another; EOPNOTSUPP with io_uring
+				 * queues
+				 */
+};
+
 #define FUSECR_IOC_MAGIC	0xFC
 #define FUSECR_IOC_ATTACH	_IOW(FUSECR_IOC_MAGIC, 1, struct fusecr_attach)
 #define FUSECR_IOC_SET_CONN	_IOW(FUSECR_IOC_MAGIC, 2, struct fusecr_set_conn)
@@ -656,6 +693,7 @@ struct fusecr_keep {
 /* ENOENT when the gate is open */
 #define FUSECR_IOC_TAKE		_IOR(FUSECR_IOC_MAGIC, 15, struct fusecr_take)
 #define FUSECR_IOC_KEEP		_IOW(FUSECR_IOC_MAGIC, 16, struct fusecr_keep)
+#define FUSECR_IOC_SET_OWNER	_IOW(FUSECR_IOC_MAGIC, 20, struct fusecr_set_owner)
 
 #define FUSECR_IOC_SHARE_FILE	_IOW(FUSECR_IOC_MAGIC, 17, struct fusecr_share_file)
 /* The page cache of a node: what was read into it is read again.  EBUSY when
