@@ -176,6 +176,10 @@ static bool hold(struct rawfs *fs, unsigned int instance,
 
 	if (h->opcode >= RAWFS_OPCODES || !fs->hold[h->opcode])
 		return false;
+	if (fs->pass[h->opcode]) {
+		fs->pass[h->opcode]--;
+		return false;
+	}
 	for (i = 0; i < RAWFS_MAX_HELD; i++) {
 		held = &fs->held[i];
 		if (held->used)
