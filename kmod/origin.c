@@ -140,3 +140,34 @@ bool fusecr_origin_starts_over(const struct fusecr_origin *o,
 	task_unlock(o->task);
 	return ok;
 }
+
+struct search {
+	const struct fuse_conn *fc;
+	u64 nodeid;
+	u64 fh;
+	struct file *found;
+};
+
+/* Caller holds files->file_lock. */
+static int visit_fd(const void *arg, struct file *file, unsigned int fd)
+{
+	struct search *s = (void *)arg;
+
+	if (!is_of(file, s->fc, s->nodeid) ||
+	    *fl_file_fh(fl_file(file)) != s->fh)
+		return 0;
+	get_file(file);
+	s->found = file;
+	return 1;
+}
+
+struct file *fusecr_origin_file(struct task_struct *task,
+				const struct fuse_conn *fc, u64 nodeid, u64 fh)
+{
+	struct search s = { .fc = fc, .nodeid = nodeid, .fh = fh };
+
+	task_lock(task);
+	iterate_fd(task->files, 0, visit_fd, &s);
+	task_unlock(task);
+	return s.found;
+}

@@ -8,6 +8,7 @@
 
 #include <linux/types.h>
 
+struct file;
 struct fuse_conn;
 struct task_struct;
 
@@ -31,5 +32,12 @@ void fusecr_origin_put(struct fusecr_origin *o);
 bool fusecr_origin_starts_over(const struct fusecr_origin *o,
 			       const struct fuse_conn *fc, u64 nodeid,
 			       u64 offset, bool direct);
+
+/*
+ * The file that @task has open by the daemon's handle @fh, counted; or NULL.  Not
+ * to be called with locks held.
+ */
+struct file *fusecr_origin_file(struct task_struct *task,
+				const struct fuse_conn *fc, u64 nodeid, u64 fh);
 
 #endif /* FUSECR_ORIGIN_H */
