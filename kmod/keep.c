@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Requests that a daemon keeps: their records and proxies, see keep.h. */
 
+#include <linux/file.h>
 #include <linux/module.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
@@ -99,6 +100,8 @@ void kept_free(struct fusecr_kept *k)
 	if (!k)
 		return;
 	fusecr_hook_put(k->hook);
+	if (k->file)
+		fput(k->file);
 	for (i = 0; i < KEPT_INODES; i++)
 		fusecr_inode_put(k->inodes[i]);
 	if (!atomic_add_unless(&k->sb->s_active, -1, 1))

@@ -15,6 +15,7 @@
 #include "layout.h"
 #include "payload.h"
 
+struct file;
 struct fusecr_hook;
 struct fusecr_conn;
 struct inode;
@@ -48,6 +49,7 @@ struct fusecr_kept {
 	struct fuse_conn *fc;		/* counted */
 	struct super_block *sb;		/* active */
 	struct inode *inodes[KEPT_INODES];	/* counted, what it is about */
+	struct file *file;		/* counted, of the handle in it, or NULL */
 	struct fusecr_hook *hook;
 	struct pid *tid;		/* counted; who sent it */
 	struct fuse_in_header h;

@@ -21,6 +21,7 @@
 #include "inode.h"
 #include "keep.h"
 #include "kept.h"
+#include "origin.h"
 #include "queue.h"
 
 /* Of one request, while its list's lock is held. */
@@ -30,6 +31,10 @@ struct candidate {
 	struct fusecr_answer room;
 	bool argvar;
 	bool background;	/* a READ ahead: who waits for it waits for pages */
+	bool data;		/* a READ or a WRITE of somebody's ... */
+	u64 offset;
+	bool direct;
+	struct fusecr_origin origin;	/* ... who was found here */
 };
 
 /* Those that were found and cannot be taken, not to find them again. */
@@ -180,6 +185,24 @@ static bool is_candidate(const struct taking *t, const struct fuse_req *req)
 	return ok;
 }
 
+/* What is asked of its origin once the locks are let go. */
+static void describe_data(struct candidate *c, const struct fuse_req *req)
+{
+	const struct fuse_args *args = *fl_req_args(req);
+	struct task_struct *task = fusecr_queue_waiter(req);
+	struct fuse_write_in in = { };
+
+	static_assert(offsetof(struct fuse_read_in, offset) ==
+		      offsetof(struct fuse_write_in, offset));
+	fusecr_payload_in(&in, args, 0, min_t(u32, sizeof(in), c->in_len));
+	c->offset = in.offset;
+	c->direct = fl_bit(args, FL_ARGS_USER_PAGES);
+	if (!task)
+		return;
+	fusecr_origin_note(&c->origin, task);
+	put_task_struct(task);
+}
+
 static void describe(struct candidate *c, const struct fuse_req *req)
 {
 	const struct fuse_args *args = *fl_req_args(req);
@@ -192,6 +215,19 @@ static void describe(struct candidate *c, const struct fuse_req *req)
 	for (i = 0; i < c->room.count; i++)
 		c->room.size[i] = *fl_args_out_size(args, i);
 	c->background = fl_req_test(req, FL_FR_BACKGROUND);
+	c->data = !c->background && (c->h.opcode == FUSE_READ ||
+				     c->h.opcode == FUSE_WRITE);
+	if (c->data)
+		describe_data(c, req);
+}
+
+/* The rest of what can_take_from() asks, for which no lock may be held. */
+static bool starts_over(const struct candidate *c, const struct fuse_conn *fc)
+{
+	return !c->data ||
+	       (c->origin.task &&
+		fusecr_origin_starts_over(&c->origin, fc, c->h.nodeid,
+					  c->offset, c->direct));
 }
 
 /*
@@ -308,6 +344,34 @@ static void look_names_up(struct fusecr_kept *k)
 	}
 }
 
+/*
+ * A thread that is killed closes its files: without this, the daemon would be told
+ * to release the handle that it works with.  As fuse does, whose requests have a
+ * waiter that lasts as long as they do.
+ */
+static void pin_file(struct fusecr_kept *k, struct task_struct *task)
+{
+	switch (k->h.opcode) {
+	case FUSE_READ:
+	case FUSE_WRITE:
+	case FUSE_FSYNC:
+	case FUSE_FSYNCDIR:
+	case FUSE_READDIR:
+	case FUSE_READDIRPLUS:
+	case FUSE_GETLK:
+	case FUSE_SETLK:
+	case FUSE_SETLKW:
+	case FUSE_IOCTL:
+	case FUSE_FALLOCATE:
+	case FUSE_LSEEK:
+	case FUSE_COPY_FILE_RANGE:
+		/* All start with the handle. */
+		if (k->in_len >= sizeof(u64))
+			k->file = fusecr_origin_file(task, k->fc, k->h.nodeid,
+						     *(u64 *)k->in);
+	}
+}
+
 /* Its waiter goes up to the system call, and from there starts over. */
 static void let_waiter_go(const struct candidate *c, struct swapping *s,
 			  struct fusecr_restart *restart)
@@ -359,6 +423,7 @@ static int take(const struct taking *t, const struct candidate *c)
 		if (s.k) {
 			kept_find_names(s.k);
 			look_names_up(s.k);
+			pin_file(s.k, s.task);
 			kept_start(s.k);
 		}
 		let_waiter_go(c, &s, restart);
@@ -385,7 +450,8 @@ int fusecr_keep_take(const struct fusecr_conn *conn,
 
 		if (!each_processing(conn->fc, find_one, &f))
 			break;
-		err = take(t, &f.c);
+		err = starts_over(&f.c, conn->fc) ? take(t, &f.c) : -EAGAIN;
+		fusecr_origin_put(&f.c.origin);
 		if (err > 0) {
 			n++;
 			continue;

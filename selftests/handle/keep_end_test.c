@@ -107,6 +107,28 @@ TEST_F(call, killed_while_opening)
 	EXPECT_EQ(0, rawfs_wait_nlookup(self->fs, rawfs_index(self->fs, "f1"), 0));
 }
 
+static int read_direct(void *path)
+{
+	char *buf = aligned_alloc(4096, 4096);
+	int fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+
+	return pread(fd, buf, 4096, 0) < 0 ? -errno : 0;
+}
+
+/* The server still uses the handle. */
+TEST_F(call, killed_while_reading)
+{
+	ASSERT_EQ(0, keep_one(self, FUSE_READ, false, read_direct, path(self, "f1")));
+	self->fs->config.ignore_interrupts = true;
+	test_client_kill(&self->clients[0]);
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_INTERRUPT, 1));
+	test_nap(QUIET_MS);
+	EXPECT_EQ(0, self->fs->nr_op[FUSE_RELEASE]);
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+}
+
 /* The node goes after the handle. */
 TEST_F(call, killed_while_creating)
 {

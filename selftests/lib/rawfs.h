@@ -170,6 +170,7 @@ struct rawfs {
 	char fault[256];		/* why it ended with RAWFS_IMPOSSIBLE */
 
 	bool hold[RAWFS_OPCODES];
+	uint32_t pass[RAWFS_OPCODES];	/* so many go through before */
 	bool late;			/* what is held is done at once */
 	bool unlocked;			/* those that wait may get their lock */
 	uint32_t nr_nodes, nr_names, nr_buckets;
@@ -225,7 +226,9 @@ int rawfs_kill(struct rawfs *fs);
 
 /* Leave requests with this opcode unanswered, from the next one on. */
 void rawfs_hold(struct rawfs *fs, uint32_t opcode);
-/* The same, but they are done, and only the answer is missing. */
+/* The same, but the first @n are answered. */
+void rawfs_hold_after(struct rawfs *fs, uint32_t opcode, unsigned int n);
+/* As rawfs_hold(), but they are done, and only the answer is missing. */
 void rawfs_hold_answer(struct rawfs *fs, uint32_t opcode);
 /* Answer what is held, and hold no more. 0 is all opcodes. */
 void rawfs_release(struct rawfs *fs, uint32_t opcode);

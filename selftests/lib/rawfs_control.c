@@ -254,6 +254,12 @@ void rawfs_hold(struct rawfs *fs, uint32_t opcode)
 	fs->hold[opcode] = true;
 }
 
+void rawfs_hold_after(struct rawfs *fs, uint32_t opcode, unsigned int n)
+{
+	fs->pass[opcode] = n;
+	rawfs_hold(fs, opcode);
+}
+
 void rawfs_hold_answer(struct rawfs *fs, uint32_t opcode)
 {
 	fs->late = true;

@@ -223,6 +223,10 @@ static bool hold(struct rawfs *fs, unsigned int instance,
 
 	if (h->opcode >= RAWFS_OPCODES || !fs->hold[h->opcode])
 		return false;
+	if (fs->pass[h->opcode]) {
+		fs->pass[h->opcode]--;
+		return false;
+	}
 	held = held_new(fs, instance, h, h + 1);
 	if (!held || !fs->late)
 		return held;

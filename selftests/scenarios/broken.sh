@@ -67,22 +67,6 @@ earlier_failure() {
 }
 scenario dump-earlier-failure earlier_failure
 
-# at STAGE LINE - has CRIU run the line at one of its stages.
-at() {
-	cat >"$T/script" <<-END
-		#!/bin/sh
-		[ "\$CRTOOLS_SCRIPT_ACTION" = "$1" ] || exit 0
-		echo "$1" >>$T/stages
-		$2
-	END
-	chmod +x "$T/script"
-	CRIU+=(--action-script "$T/script")
-}
-
-reached() {
-	grep -qx "$1" "$T/stages" || fail "CRIU did not come to $1"
-}
-
 script_fails() {
 	plain_tree "${2-host}"
 	at "$1" "exit 1"

@@ -10,7 +10,7 @@ busy() {
 	tree_start
 	daemon_start "$2"
 	hammer_start h 8
-	busy_rounds 5 3
+	busy_rounds 3 2
 	clients_quit h
 }
 for place in host runc; do

@@ -426,6 +426,27 @@ no_fuse_mounts() {
 	! grep -q ' - fuse[. ]' /proc/self/mountinfo
 }
 
+# at STAGE LINE - has CRIU run the line at one of its stages.
+at() {
+	cat >"$T/script" <<-END
+		#!/bin/sh
+		[ "\$CRTOOLS_SCRIPT_ACTION" = "$1" ] || exit 0
+		echo "$1" >>$T/stages
+		$2
+	END
+	chmod +x "$T/script"
+	CRIU+=(--action-script "$T/script")
+}
+
+reached() {
+	grep -qx "$1" "$T/stages" || fail "CRIU did not come to $1"
+}
+
+# fusecr_counts WHAT - some connection has requests there.
+fusecr_counts() {
+	fusecr list -j | grep -q "\"num_$1\": *[1-9]"
+}
+
 # What is left of us besides the tree and its mounts.
 expect_no_trace() {
 	until_true no_surrogate || fail "a surrogate is left"

@@ -114,11 +114,6 @@ pending() {
 }
 scenario refuse-pending pending
 
-# fusecr_counts WHAT - some connection has requests there.
-fusecr_counts() {
-	fusecr list -j | grep -q "\"num_$1\": *[1-9]"
-}
-
 cuse() {
 	modprobe cuse || skip "this kernel has no CUSE"
 	until_true test -c /dev/cuse || skip "there is no /dev/cuse"

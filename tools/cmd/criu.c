@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,6 +76,14 @@ static bool is_harmless(const char *line)
 	return false;
 }
 
+/* Then criu's log is cut off where it would say so. */
+static bool is_full(const char *dir)
+{
+	struct statvfs st;
+
+	return !statvfs(dir, &st) && (!st.f_bavail || (st.f_files && !st.f_favail));
+}
+
 /* The first errors of criu's log: what follows them is usually their echo. */
 static void tell_log(const struct criu_run *run)
 {
@@ -93,6 +102,8 @@ static void tell_log(const struct criu_run *run)
 		say_error("criu: %s", error);
 		shown++;
 	}
+	if (!shown && is_full(run->dir))
+		say_error("%s: %s", run->dir, strerror(ENOSPC));
 	if (!shown)
 		say_error("criu ended with status %d", WIFEXITED(run->status) ?
 			  WEXITSTATUS(run->status) : 128 + WTERMSIG(run->status));

@@ -271,14 +271,30 @@ static void tell_mounts(struct dump *d)
 	}
 }
 
-static bool same_conns(const struct dump *d)
+static bool is_seen(const struct snapshot *snap, uint64_t conn_id)
 {
-	if (d->snap->count != d->count)
-		return false;
-	for (size_t i = 0; i < d->count; i++)
-		if (d->snap->conns[i].conn->id != d->served[i].conn_id)
-			return false;
-	return true;
+	for (size_t i = 0; i < snap->count; i++)
+		if (snap->conns[i].conn->id == conn_id)
+			return true;
+	return false;
+}
+
+/* All that are served were seen again, and no others; or says what is different. */
+static void expect_same_conns(const struct dump *d, struct report *r)
+{
+	size_t gone = 0;
+
+	for (size_t i = 0; i < d->count; i++) {
+		const struct served *sv = &d->served[i];
+
+		if (is_seen(d->snap, sv->conn_id))
+			continue;
+		gone++;
+		report_add(r, "connection %u:%u: meanwhile its daemon has ended, or it was unmounted",
+			   major(sv->dev), minor(sv->dev));
+	}
+	if (d->snap->count > d->count - gone)
+		report_add(r, "the tree mounted a FUSE file system meanwhile; try again");
 }
 
 /*
@@ -294,8 +310,8 @@ static void freeze(struct dump *d)
 	struct report *r = &d->s->report;
 	int err = look(d, &o, d->s->dirfd, r);
 
-	if (!err && !same_conns(d))
-		report_add(r, "the tree mounted or unmounted a FUSE file system meanwhile; try again");
+	if (!err)
+		expect_same_conns(d, r);
 	for (size_t i = 0; !err && i < d->count; i++) {
 		err = model_load(&d->served[i].model, d->s->dirfd, d->served[i].id, NULL);
 		d->served[i].engine.model = d->served[i].model;
@@ -561,8 +577,8 @@ static int look_again(struct dump *d)
 
 	if (err)
 		report_add(r, "the FUSE connections of the tree could not be read: %s", strerror(-err));
-	else if (!same_conns(d))
-		report_add(r, "the tree mounted or unmounted a FUSE file system meanwhile; try again");
+	else
+		expect_same_conns(d, r);
 	return r->count ? -EBUSY : 0;
 }
 

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Which system call a READ or a WRITE comes from, see origin.h. */
+
+#include <linux/bitops.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/fuse.h>
+#include <linux/sched.h>
+#include <linux/sched/task.h>
+#include <linux/sched/task_stack.h>
+#include <asm/syscall.h>
+#include <asm/unistd.h>
+
+#include "layout.h"
+#include "origin.h"
+
+void fusecr_origin_note(struct fusecr_origin *o, struct task_struct *task)
+{
+	o->task = get_task_struct(task);
+	o->nr = syscall_get_nr(task, task_pt_regs(task));
+	syscall_get_arguments(task, task_pt_regs(task), o->args);
+}
+
+void fusecr_origin_put(struct fusecr_origin *o)
+{
+	if (o->task)
+		put_task_struct(o->task);
+	o->task = NULL;
+}
+
+/* A bit for each argument that is a descriptor. */
+static unsigned int descriptors(int nr)
+{
+	switch (nr) {
+	case __NR_read:
+	case __NR_pread64:
+	case __NR_readv:
+	case __NR_preadv:
+	case __NR_preadv2:
+	case __NR_write:
+	case __NR_pwrite64:
+	case __NR_writev:
+	case __NR_pwritev:
+	case __NR_pwritev2:
+		return BIT(0);
+	case __NR_sendfile:
+		return BIT(0) | BIT(1);
+	case __NR_splice:
+	case __NR_copy_file_range:
+		return BIT(0) | BIT(2);
+	}
+	return 0;
+}
+
+/* Whether the call began there; false, too, where that is not known. */
+static bool begins_at(const struct fusecr_origin *o, const struct file *file,
+		      u64 offset)
+{
+	/* At the end of the file, wherever that was. */
+	if (file->f_flags & O_APPEND)
+		return false;
+	switch (o->nr) {
+	case __NR_preadv2:
+	case __NR_pwritev2:
+		if (o->args[3] == -1UL)
+			return offset == READ_ONCE(file->f_pos);
+		fallthrough;
+	case __NR_pread64:
+	case __NR_preadv:
+	case __NR_pwrite64:
+	case __NR_pwritev:
+		return offset == o->args[3];
+	case __NR_read:
+	case __NR_readv:
+	case __NR_write:
+	case __NR_writev:
+		return offset == READ_ONCE(file->f_pos);
+	}
+	return false;
+}
+
+/*
+ * Of a file that was opened with O_DIRECT, and not by the daemon's will, what is
+ * left after the first parts goes by way of the page cache in the same call, were
+ * it only an error that ended these (fs/fuse/file.c, fuse_cache_write_iter();
+ * mm/filemap.c, generic_file_read_iter()).
+ */
+static bool goes_on_otherwise(const struct file *file)
+{
+	return file->f_flags & O_DIRECT &&
+	       !(*fl_file_open_flags(fl_file(file)) & FOPEN_DIRECT_IO);
+}
+
+static bool is_of(const struct file *file, const struct fuse_conn *fc,
+		  u64 nodeid)
+{
+	const struct inode *inode = file_inode(file);
+
+	return fl_is_fuse_sb(inode->i_sb) && fl_sb_conn(inode->i_sb) == fc &&
+	       !(file->f_mode & FMODE_PATH) &&
+	       *fl_inode_nodeid(fl_inode(inode)) == nodeid;
+}
+
+/* Caller holds files->file_lock. */
+static bool transfers(const struct fusecr_origin *o, struct files_struct *files,
+		      const struct fuse_conn *fc, u64 nodeid, u64 offset,
+		      bool direct)
+{
+	unsigned long fds = descriptors(o->nr);
+	const struct file *file;
+	unsigned int i;
+
+	lockdep_assert_held(&files->file_lock);
+	for_each_set_bit(i, &fds, ARRAY_SIZE(o->args)) {
+		file = files_lookup_fd_locked(files, o->args[i]);
+		if (!file || !is_of(file, fc, nodeid))
+			continue;
+		if (!direct || !goes_on_otherwise(file) ||
+		    begins_at(o, file, offset))
+			return true;
+	}
+	return false;
+}
+
+bool fusecr_origin_starts_over(const struct fusecr_origin *o,
+			       const struct fuse_conn *fc, u64 nodeid,
+			       u64 offset, bool direct)
+{
+	struct files_struct *files;
+	bool ok = false;
+
+	task_lock(o->task);
+	files = o->task->files;
+	if (files) {
+		spin_lock(&files->file_lock);
+		ok = transfers(o, files, fc, nodeid, offset, direct);
+		spin_unlock(&files->file_lock);
+	}
+	task_unlock(o->task);
+	return ok;
+}
+
+struct search {
+	const struct fuse_conn *fc;
+	u64 nodeid;
+	u64 fh;
+	struct file *found;
+};
+
+/* Caller holds files->file_lock. */
+static int visit_fd(const void *arg, struct file *file, unsigned int fd)
+{
+	struct search *s = (void *)arg;
+
+	if (!is_of(file, s->fc, s->nodeid) ||
+	    *fl_file_fh(fl_file(file)) != s->fh)
+		return 0;
+	get_file(file);
+	s->found = file;
+	return 1;
+}
+
+struct file *fusecr_origin_file(struct task_struct *task,
+				const struct fuse_conn *fc, u64 nodeid, u64 fh)
+{
+	struct search s = { .fc = fc, .nodeid = nodeid, .fh = fh };
+
+	task_lock(task);
+	iterate_fd(task->files, 0, visit_fd, &s);
+	task_unlock(task);
+	return s.found;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a READ or a WRITE was sent for.  Not each comes from read(2) or write(2):
+ * any system call may meet with a page fault, or write a core.
+ */
+#ifndef FUSECR_ORIGIN_H
+#define FUSECR_ORIGIN_H
+
+#include <linux/types.h>
+
+struct file;
+struct fuse_conn;
+struct task_struct;
+
+struct fusecr_origin {
+	struct task_struct *task;	/* counted */
+	int nr;				/* the system call it is in */
+	unsigned long args[6];
+};
+
+/* @task is in a system call, and sleeps there until the caller lets go. */
+void fusecr_origin_note(struct fusecr_origin *o, struct task_struct *task);
+/* Takes one that is zeroed. */
+void fusecr_origin_put(struct fusecr_origin *o);
+
+/*
+ * Whether it is a call that reads or writes an open file of this node, and one
+ * that has an error and starts over, or has done a part and says how much, if what
+ * it asks for at @offset fails.  @direct: to or from memory of the caller's own.
+ * Not to be called with locks held.
+ */
+bool fusecr_origin_starts_over(const struct fusecr_origin *o,
+			       const struct fuse_conn *fc, u64 nodeid,
+			       u64 offset, bool direct);
+
+/*
+ * The file that @task has open by the daemon's handle @fh, counted; or NULL.  Not
+ * to be called with locks held.
+ */
+struct file *fusecr_origin_file(struct task_struct *task,
+				const struct fuse_conn *fc, u64 nodeid, u64 fh);
+
+#endif /* FUSECR_ORIGIN_H */

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2086,SC2154
+#
+# Checkpoints that fail while clients are busy, or wait: all of them go on, no
+# system call of theirs has failed, and whoever asked reads why.
+
+# rollback_start [OPTION...] - of rawd; with programs that never leave it alone.
+rollback_start() {
+	place_new host
+	tree_start
+	daemon_start rawd "$@"
+	hammer_start h 8
+}
+
+# rolled_back PATTERN [OPTION...] - PATTERN is part of what the person reads.
+rolled_back() {
+	local pattern=$1
+	shift
+	tool_dump "$T/img" "$@" && fail "the checkpoint succeeded"
+	rollback_told "$pattern"
+}
+
+rollback_told() {
+	grep -q -e "$1" "$T/tool.log" || fail "not named: $1"
+	[ -z "$(find "$T/img" -name 'fusecr-*.img')" ] || fail "images of ours are left"
+	expect_no_trace
+	[ -d "/proc/$PID" ] || fail "the tree is gone"
+	rollback_gate open
+}
+
+# rollback_gate STATE
+rollback_gate() {
+	local line
+	line=$(fusecr gate show "$MNT") || fail "there is no gate"
+	[[ $line = *": $1"* ]]
+}
+
+# And the next one, of all that has to be as it was.
+rollback_works() {
+	clients_check h
+	step "checkpoint"
+	umount "$T/img" 2>/dev/null || :
+	rm -rf "$T/img"
+	CRIU=()
+	tool_dump "$T/img" --leave-running || fail "the next checkpoint failed"
+	expect_no_trace
+	clients_check h
+	clients_quit h
+}
+
+rollback_disk_full() {
+	rollback_start
+	mkdir "$T/img"
+	mount -t tmpfs -o "size=$1" tmpfs "$T/img"
+	rolled_back 'No space left on device'
+	rollback_works
+}
+scenario rollback-disk-full-early rollback_disk_full 4k
+scenario rollback-disk-full-late rollback_disk_full 2m
+
+# Each worker waits for a close() that cannot start over.
+rollback_unanswered() {
+	rollback_start -W -H FLUSH
+	rawd_signal
+	rolled_back 'request in flight: FLUSH, unique [1-9][0-9]*, node [1-9][0-9]*, pid [1-9][0-9]* (hammer), processing'
+	rawd_signal
+	rollback_works
+}
+scenario rollback-unanswered rollback_unanswered
+
+# rollback_in_the_middle COMMAND... - while clients come to rest, which takes until
+# the daemon answers.
+rollback_in_the_middle() {
+	local dump
+	tool_dump "$T/img" &
+	dump=$!
+	until_true rollback_gate closed || fail "the gate does not close"
+	"$@"
+	! wait $dump || fail "the checkpoint succeeded"
+}
+
+rollback_opened() {
+	rollback_start -W -H FLUSH
+	rawd_signal
+	rollback_in_the_middle fusecr gate open "$MNT"
+	rollback_told 'somebody has opened the gate'
+	rawd_signal
+	rollback_works
+}
+scenario rollback-opened rollback_opened
+
+# Whoever waits for the daemon hears from the kernel that it is gone, as ever.
+rollback_daemon_killed() {
+	place_new host
+	tree_start
+	daemon_start rawd -W -H MKDIR
+	program_start asker "asker mkdir $MNT $IN/asker"
+	rawd_signal
+	tell asker go
+	until_true fusecr_counts processing || fail "no request is held"
+	rollback_in_the_middle kill -KILL "$(find_task rawd)"
+	expect asker "mkdir: Software caused connection abort"
+	grep -q -e 'its daemon has ended' "$T/tool.log" || fail "not named"
+	expect_no_trace
+	[ -d "/proc/$PID" ] || fail "the tree is gone"
+	tell asker quit
+	until_true not find_task asker >/dev/null
+	umount "$MNT"
+}
+scenario rollback-daemon-killed rollback_daemon_killed
+
+# The freezer of the first version stops tasks wherever they sleep, held or not.
+rollback_frozen() {
+	local dir=$T/freezer
+	mkdir "$dir"
+	mount -t cgroup -o freezer cgroup "$dir" 2>/dev/null ||
+		skip "this kernel has no cgroup v1 freezer"
+	mkdir "$dir/tree"
+	place_new host
+	tree_start
+	echo "$PID" >"$dir/tree/cgroup.procs"
+	daemon_start rawd
+	hammer_start h 8
+	CRIU=(--freeze-cgroup "$dir/tree")
+	step "a checkpoint that fails"
+	at post-dump 'exit 1'
+	tool_dump "$T/img" && fail "the checkpoint succeeded"
+	reached post-dump
+	expect_no_trace
+	[ "$(cat "$dir/tree/freezer.state")" = THAWED ] || fail "the tree is frozen"
+	clients_check h
+	rm -rf "$T/img"
+	CRIU=(--freeze-cgroup "$dir/tree")
+	step "checkpoint"
+	tool_dump "$T/img" --leave-running || fail "the next checkpoint failed"
+	expect_no_trace
+	clients_check h
+	clients_quit h
+	echo "$PID" >"$dir/cgroup.procs"
+}
+scenario rollback-frozen rollback_frozen
