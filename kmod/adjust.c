@@ -15,6 +15,7 @@
 #include "inode.h"
 #include "layout.h"
 #include "owner.h"
+#include "undo.h"
 #include "use.h"
 
 #define SET_CONN_ALL	(FUSECR_SET_NEXT_UNIQUE | FUSECR_SET_NEXT_KH |	\
@@ -37,6 +38,7 @@ struct counter {
 };
 
 struct undo_conn {
+	struct fusecr_undo undo;
 	struct fuse_conn *fc;
 	u32 mask;
 	u32 no_changed;
@@ -49,6 +51,7 @@ struct undo_conn {
 };
 
 struct undo_inode {
+	struct fusecr_undo undo;
 	struct inode *inode;
 	struct counter nlookup;
 };
@@ -61,6 +64,7 @@ struct readdir_state {
 };
 
 struct undo_file {
+	struct fusecr_undo undo;
 	struct fuse_conn *fc;
 	struct file *file;
 	u32 mask;
@@ -73,63 +77,11 @@ struct undo_file {
 	struct readdir_state readdir;
 };
 
-struct undo_share {
-	struct mm_struct *mm;		/* not a user of it */
-	struct fusecr_use use;
-	struct file *in_place;
-	struct file *other;		/* counted; first the old one */
-	bool iomode;			/* was exchanged, too */
-};
-
 struct undo_owner {
+	struct fusecr_undo undo;
 	struct fusecr_owner *table;
 	struct fusecr_owner *open;
 };
-
-struct undo {
-	struct list_head entry;		/* newest first */
-	void (*back)(struct undo *undo);
-	void (*drop)(struct undo *undo);
-	union {
-		struct undo_conn conn;
-		struct undo_inode inode;
-		struct undo_file file;
-		struct undo_share share;
-		struct undo_owner owner;
-	};
-};
-
-static struct undo *undo_alloc(void (*back)(struct undo *undo),
-			       void (*drop)(struct undo *undo))
-{
-	struct undo *undo = kzalloc(sizeof(*undo), GFP_KERNEL_ACCOUNT);
-
-	if (undo) {
-		undo->back = back;
-		undo->drop = drop;
-	}
-	return undo;
-}
-
-void fusecr_undo_forget(struct list_head *list)
-{
-	struct undo *undo, *next;
-
-	list_for_each_entry_safe(undo, next, list, entry) {
-		list_del(&undo->entry);
-		undo->drop(undo);
-		kfree(undo);
-	}
-}
-
-void fusecr_undo_all(struct list_head *list)
-{
-	struct undo *undo;
-
-	list_for_each_entry(undo, list, entry)
-		undo->back(undo);
-	fusecr_undo_forget(list);
-}
 
 /* --- the connection ------------------------------------------------------ */
 
@@ -187,9 +139,9 @@ static struct pid_namespace *pid_ns_of(s32 pid)
 	return ns;
 }
 
-static void conn_back(struct undo *undo)
+static void conn_back(struct fusecr_undo *undo)
 {
-	struct undo_conn *u = &undo->conn;
+	struct undo_conn *u = fusecr_undo_of(undo, struct undo_conn);
 	struct fuse_iqueue *fiq = fl_conn_iqueue(u->fc);
 	u64 *unique = fl_iq_reqctr(fiq);
 
@@ -211,10 +163,12 @@ static void conn_back(struct undo *undo)
 		u->pid_ns = xchg(fl_conn_pid_ns(u->fc), u->pid_ns);
 }
 
-static void conn_drop(struct undo *undo)
+static void conn_drop(struct fusecr_undo *undo)
 {
-	if (undo->conn.pid_ns)
-		fusecr_defer(pid_ns_put, undo->conn.pid_ns);
+	struct undo_conn *u = fusecr_undo_of(undo, struct undo_conn);
+
+	if (u->pid_ns)
+		fusecr_defer(pid_ns_put, u->pid_ns);
 }
 
 static int set_conn_check(const struct fusecr_set_conn *in)
@@ -234,24 +188,22 @@ int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
 		    struct list_head *list)
 {
 	struct fuse_iqueue *fiq = fl_conn_iqueue(conn->fc);
-	struct undo *undo;
 	struct undo_conn *u;
 	int err;
 
 	err = set_conn_check(in);
 	if (err)
 		return err;
-	undo = undo_alloc(conn_back, conn_drop);
-	if (!undo)
+	u = fusecr_undo_new(struct undo_conn, conn_back, conn_drop);
+	if (!u)
 		return -ENOMEM;
-	u = &undo->conn;
 	u->fc = conn->fc;
 	u->mask = in->mask;
 
 	if (in->mask & FUSECR_SET_PID_NS) {
 		u->pid_ns = pid_ns_of(in->pid);
 		if (!u->pid_ns) {
-			kfree(undo);
+			kfree(u);
 			return -ESRCH;
 		}
 		u->pid_ns = xchg(fl_conn_pid_ns(conn->fc), u->pid_ns);
@@ -274,42 +226,41 @@ int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
 		fl_conn_set_no(conn->fc, in->no);
 		u->no_changed = u->no_old ^ fl_conn_no(conn->fc);
 	}
-	list_add(&undo->entry, list);
+	list_add(&u->undo.entry, list);
 	return 0;
 }
 
 /* --- an inode ------------------------------------------------------------ */
 
 /* By the difference: lookups that came since were given by the daemon. */
-static void inode_back(struct undo *undo)
+static void inode_back(struct fusecr_undo *undo)
 {
-	struct fuse_inode *fi = fl_inode(undo->inode.inode);
+	struct undo_inode *u = fusecr_undo_of(undo, struct undo_inode);
+	struct fuse_inode *fi = fl_inode(u->inode);
 
 	spin_lock(fl_inode_lock(fi));
-	*fl_inode_nlookup(fi) += undo->inode.nlookup.old -
-				 undo->inode.nlookup.new;
+	*fl_inode_nlookup(fi) += u->nlookup.old - u->nlookup.new;
 	spin_unlock(fl_inode_lock(fi));
 }
 
-static void inode_drop(struct undo *undo)
+static void inode_drop(struct fusecr_undo *undo)
 {
-	fusecr_inode_put(undo->inode.inode);
+	fusecr_inode_put(fusecr_undo_of(undo, struct undo_inode)->inode);
 }
 
 int fusecr_set_inode(struct fusecr_conn *conn,
 		     const struct fusecr_set_inode *in, struct list_head *list)
 {
-	struct undo *undo = undo_alloc(inode_back, inode_drop);
-	struct undo_inode *u;
+	struct undo_inode *u = fusecr_undo_new(struct undo_inode, inode_back,
+					       inode_drop);
 	struct fuse_inode *fi;
 
-	if (!undo)
+	if (!u)
 		return -ENOMEM;
-	u = &undo->inode;
 	/* Kept: an inode that goes sends its FORGET. */
 	u->inode = fusecr_inode_find(conn->sb, in->nodeid);
 	if (!u->inode) {
-		kfree(undo);
+		kfree(u);
 		return -ENOENT;
 	}
 	fi = fl_inode(u->inode);
@@ -318,7 +269,7 @@ int fusecr_set_inode(struct fusecr_conn *conn,
 	u->nlookup.old = *fl_inode_nlookup(fi);
 	*fl_inode_nlookup(fi) = in->nlookup;
 	spin_unlock(fl_inode_lock(fi));
-	list_add(&undo->entry, list);
+	list_add(&u->undo.entry, list);
 	return 0;
 }
 
@@ -370,9 +321,9 @@ static void pos_set(struct file *file, loff_t pos)
 	WRITE_ONCE(file->f_pos, pos);
 }
 
-static void file_back(struct undo *undo)
+static void file_back(struct fusecr_undo *undo)
 {
-	struct undo_file *u = &undo->file;
+	struct undo_file *u = fusecr_undo_of(undo, struct undo_file);
 	struct fuse_file *ff = fl_file(u->file);
 
 	if (u->mask & FUSECR_SET_FH)
@@ -393,9 +344,9 @@ static void file_back(struct undo *undo)
 }
 
 /* If everyone else has closed it, it is released now, as at any last close. */
-static void file_drop(struct undo *undo)
+static void file_drop(struct fusecr_undo *undo)
 {
-	fput(undo->file.file);
+	fput(fusecr_undo_of(undo, struct undo_file)->file);
 }
 
 static int set_file_check(const struct fusecr_set_file *in,
@@ -470,7 +421,7 @@ int fusecr_set_file(struct fusecr_conn *conn, const struct fusecr_set_file *in,
 		    struct list_head *list)
 {
 	const struct fusecr_use use = { in->pid, in->use, in->number };
-	struct undo *undo;
+	struct undo_file *undo;
 	struct file *file;
 	int err;
 
@@ -481,13 +432,13 @@ int fusecr_set_file(struct fusecr_conn *conn, const struct fusecr_set_file *in,
 	if (err)
 		goto err_file;
 	err = -ENOMEM;
-	undo = undo_alloc(file_back, file_drop);
+	undo = fusecr_undo_new(struct undo_file, file_back, file_drop);
 	if (!undo)
 		goto err_file;
-	err = file_apply(conn->fc, file, in, &undo->file);
+	err = file_apply(conn->fc, file, in, undo);
 	if (err)
 		goto err_undo;
-	list_add(&undo->entry, list);
+	list_add(&undo->undo.entry, list);
 	return 0;
 
 err_undo:
@@ -497,193 +448,18 @@ err_file:
 	return err;
 }
 
-/* --- one open file in several places ------------------------------------- */
-
-#define IOM_NONE	0	/* fs/fuse/fuse_i.h, since 6.9 */
-#define IOM_CACHED	1
-
-/*
- * What mmap() has made of @from and not yet of @to: write-back finds a file of
- * the inode's that can write, and uncached I/O is kept off.  Whether that is
- * counted for the one or the other is the same, as long as each release gives
- * back what its file says.  True when the counted state changed hands.
- */
-static bool carry_mapped(struct file *from, struct file *to, bool iomode)
-{
-	struct fuse_inode *fi = fl_inode(file_inode(from));
-	struct fuse_file *old = fl_file(from), *new = fl_file(to);
-	bool changed = false;
-
-	spin_lock(fl_inode_lock(fi));
-	if (!list_empty(fl_file_write_entry(old)) &&
-	    list_empty(fl_file_write_entry(new)))
-		list_add(fl_file_write_entry(new), fl_inode_write_files(fi));
-	if (iomode && fl_has(FL_FILE_IOMODE) &&
-	    *fl_file_iomode(old) == IOM_CACHED &&
-	    *fl_file_iomode(new) == IOM_NONE) {
-		*fl_file_iomode(old) = IOM_NONE;
-		*fl_file_iomode(new) = IOM_CACHED;
-		changed = true;
-	}
-	spin_unlock(fl_inode_lock(fi));
-	return changed;
-}
-
-static void share_back(struct undo *undo)
-{
-	struct undo_share *u = &undo->share;
-
-	if (!mmget_not_zero(u->mm))
-		return;
-	if (!fusecr_use_exchange(u->mm, &u->use, u->in_place, u->other)) {
-		swap(u->in_place, u->other);
-		if (u->iomode)
-			carry_mapped(u->other, u->in_place, true);
-	}
-	mmput_async(u->mm);
-}
-
-static void share_drop(struct undo *undo)
-{
-	fput(undo->share.other);
-	mmdrop(undo->share.mm);
-}
-
-/* Takes over the references to both files if it succeeds. */
-static int share(struct undo_share *u, struct file *from, struct file *to)
-{
-	struct mm_struct *mm = fusecr_use_mm(&u->use);
-	int err;
-
-	if (!mm)
-		return -ESRCH;
-	/* Before the first fault that may look for it. */
-	u->iomode = carry_mapped(from, to, true);
-	err = fusecr_use_exchange(mm, &u->use, from, to);
-	if (!err) {
-		/* The mapping's reference is ours now, the one too many goes. */
-		fput(from);
-		mmgrab(mm);
-		u->mm = mm;
-		u->in_place = to;
-		u->other = from;
-	} else if (u->iomode) {
-		carry_mapped(to, from, true);
-	}
-	mmput_async(mm);
-	return err;
-}
-
-/* One mapping, or the program. */
-static int share_one(struct fusecr_conn *conn, const struct fusecr_use *place,
-		     struct file *to, u64 nodeid, struct list_head *list)
-{
-	struct file *from = fusecr_use_find(conn, place, nodeid);
-	struct undo *undo;
-	int err = 0;
-
-	if (IS_ERR(from))
-		return PTR_ERR(from);
-	if (from == to)
-		goto err_from;
-	err = -ESTALE;
-	if (file_inode(from) != file_inode(to))
-		goto err_from;
-	err = -ENOMEM;
-	undo = undo_alloc(share_back, share_drop);
-	if (!undo)
-		goto err_from;
-	undo->share.use = *place;
-	err = share(&undo->share, from, get_file(to));
-	if (err)
-		goto err_undo;
-	list_add(&undo->entry, list);
-	return 0;
-
-err_undo:
-	fput(to);
-	kfree(undo);
-err_from:
-	fput(from);
-	return err;
-}
-
-static int share_maps(struct fusecr_conn *conn,
-		      const struct fusecr_share_file *in, struct file *to,
-		      struct list_head *list)
-{
-	struct fusecr_use place = { in->pid, in->use, in->number };
-	struct mm_struct *mm = fusecr_use_mm(&place);
-	int err = 0;
-
-	if (!mm)
-		return -ESRCH;
-	while (!err && place.number < in->end) {
-		err = share_one(conn, &place, to, in->nodeid, list);
-		place.number = fusecr_use_end(mm, place.number);
-		if (!err && !place.number)
-			err = -EINTR;
-	}
-	mmput_async(mm);
-	return err;
-}
-
-/* As who made it before: permissions were looked at then. */
-static struct file *reopen(struct file *file)
-{
-	struct file *again;
-
-	again = dentry_open(&file->f_path,
-			    file->f_flags & (O_ACCMODE | O_LARGEFILE),
-			    current_cred());
-	fput(file);
-	return again;
-}
-
-int fusecr_share_file(struct fusecr_conn *conn,
-		      const struct fusecr_share_file *in,
-		      struct list_head *list)
-{
-	const struct fusecr_use place = { in->pid, in->use, in->number };
-	const struct fusecr_use source = { in->from_pid, in->from_use,
-					   in->from_number };
-	struct file *to;
-	LIST_HEAD(done);
-	int err;
-
-	if (in->use != FUSECR_FILE_MAP && in->use != FUSECR_FILE_EXE)
-		return -EINVAL;
-	if (in->use == FUSECR_FILE_MAP && in->end <= in->number)
-		return -EINVAL;
-	if (in->flags & ~FUSECR_SHARE_REOPEN || in->reserved)
-		return -EINVAL;
-	to = fusecr_use_find(conn, &source, in->nodeid);
-	if (!IS_ERR(to) && in->flags & FUSECR_SHARE_REOPEN)
-		to = reopen(to);
-	if (IS_ERR(to))
-		return PTR_ERR(to);
-	if (in->use == FUSECR_FILE_MAP)
-		err = share_maps(conn, in, to, &done);
-	else
-		err = share_one(conn, &place, to, in->nodeid, &done);
-	if (err)
-		fusecr_undo_all(&done);
-	else
-		list_splice(&done, list);
-	fput(to);
-	return err;
-}
-
 /* --- owners of locks ------------------------------------------------------- */
 
-static void owner_back(struct undo *undo)
+static void owner_back(struct fusecr_undo *undo)
 {
-	fusecr_owner_unset(undo->owner.open);
-	fusecr_owner_unset(undo->owner.table);
+	struct undo_owner *u = fusecr_undo_of(undo, struct undo_owner);
+
+	fusecr_owner_unset(u->open);
+	fusecr_owner_unset(u->table);
 }
 
 /* The connection has them. */
-static void owner_drop(struct undo *undo)
+static void owner_drop(struct fusecr_undo *undo)
 {
 }
 
@@ -730,7 +506,7 @@ int fusecr_set_owner(struct fusecr_conn *conn,
 		     const struct fusecr_set_owner *in, struct list_head *list)
 {
 	const struct fusecr_use use = { in->pid, in->use, in->number };
-	struct undo *undo;
+	struct undo_owner *undo;
 	struct file *file;
 	int err;
 
@@ -741,14 +517,14 @@ int fusecr_set_owner(struct fusecr_conn *conn,
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	err = -ENOMEM;
-	undo = undo_alloc(owner_back, owner_drop);
+	undo = fusecr_undo_new(struct undo_owner, owner_back, owner_drop);
 	if (!undo)
 		goto out;
-	err = owner_apply(conn->fc, file, in, &undo->owner);
+	err = owner_apply(conn->fc, file, in, undo);
 	if (err)
 		kfree(undo);
 	else
-		list_add(&undo->entry, list);
+		list_add(&undo->undo.entry, list);
 out:
 	fput(file);
 	return err;

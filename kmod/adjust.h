@@ -23,12 +23,4 @@ int fusecr_set_file(struct fusecr_conn *conn, const struct fusecr_set_file *in,
 int fusecr_set_owner(struct fusecr_conn *conn,
 		     const struct fusecr_set_owner *in, struct list_head *undo);
 
-int fusecr_share_file(struct fusecr_conn *conn,
-		      const struct fusecr_share_file *in,
-		      struct list_head *undo);
-
-/* Both empty @undo: the newest setting goes first, or all are kept. */
-void fusecr_undo_all(struct list_head *undo);
-void fusecr_undo_forget(struct list_head *undo);
-
 #endif /* FUSECR_ADJUST_H */

@@ -30,6 +30,8 @@
 #include "input.h"
 #include "keep.h"
 #include "layout.h"
+#include "share.h"
+#include "undo.h"
 #include "use.h"
 
 struct handle {

@@ -2,11 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -33,6 +35,7 @@
 #define INIT_TIMEOUT_MS	10000
 /* How long closes that programs made before they were stopped may take. */
 #define CLOSE_TIMEOUT_MS 5000
+#define OWN_TRIES	100
 
 /* One /dev/fuse that the daemon gets back. */
 struct instance {
@@ -307,8 +310,10 @@ static int in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, const void
 
 	if (pid < 0)
 		return -errno;
-	if (!pid)
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		_exit(-fn(rb, arg));
+	}
 	while (!waitpid(pid, &status, WNOHANG))
 		serve(rb, 10);
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
@@ -406,6 +411,11 @@ static void take_over(struct restore *re, int sig)
 		struct rebuilt *rb = &re->conns[i];
 		int err = own(rb);
 
+		/* A child of the one that was killed may not be gone yet. */
+		for (int tries = 0; err == -EBUSY && tries < OWN_TRIES; tries++) {
+			poll(NULL, 0, 10);
+			err = own(rb);
+		}
 		/* What was read and not answered is read again. */
 		err = err ?: handle_requeue(rb->handle, rb->instances[0].fd, 0);
 		if (err < 0)
