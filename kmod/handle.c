@@ -32,6 +32,7 @@
 #include "layout.h"
 #include "share.h"
 #include "undo.h"
+#include "unlink.h"
 #include "use.h"
 
 struct handle {
@@ -129,6 +130,11 @@ static int share_file(struct handle *handle, void *arg)
 static int set_owner(struct handle *handle, void *arg)
 {
 	return fusecr_set_owner(handle->conn, arg, &handle->undo);
+}
+
+static int unlink(struct handle *handle, void *arg)
+{
+	return fusecr_unlink(handle->conn, arg);
 }
 
 static int forget(struct handle *handle, void *arg)
@@ -354,6 +360,7 @@ static const struct operation {
 	{ FUSECR_IOC_SET_INODE, set_inode },
 	{ FUSECR_IOC_SET_FILE, set_file },
 	{ FUSECR_IOC_SHARE_FILE, share_file },
+	{ FUSECR_IOC_UNLINK, unlink },
 	{ FUSECR_IOC_FORGET, forget },
 	{ FUSECR_IOC_REQUEUE, requeue },
 	{ FUSECR_IOC_GATE_CLOSE, gate_close },
@@ -372,6 +379,7 @@ union argument {
 	struct fusecr_set_inode set_inode;
 	struct fusecr_set_file set_file;
 	struct fusecr_share_file share_file;
+	struct fusecr_unlink unlink;
 	struct fusecr_forget forget;
 	struct fusecr_requeue requeue;
 	struct fusecr_gate_close gate_close;

@@ -214,6 +214,7 @@ union argument {
 	struct fusecr_share_file share;
 	struct fusecr_own_page own;
 	struct fusecr_drop_pages drop;
+	struct fusecr_unlink unlink;
 	struct fusecr_forget forget;
 	struct fusecr_requeue requeue;
 	struct fusecr_gate_close close;
@@ -296,6 +297,12 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		a->own.seconds = one_in(r, 16) ? number(r) : 1;
 		a->own.address = one_in(r, 4) ? number(r) : MAP_AT + below(r, MAP_SIZE);
 		break;
+	case FUSECR_IOC_UNLINK:
+		a->unlink.pid = shared->targets[below(r, MOVERS)].client;
+		a->unlink.use = below(r, 2);
+		a->unlink.number = one_in(r, 2) ? 3 : below(r, 8);
+		a->unlink.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		break;
 	case FUSECR_IOC_DROP_PAGES:
 		a->drop.nodeid = shared->targets[below(r, MOVERS)].nodeid;
 		a->drop.seconds = one_in(r, 16) ? number(r) : 1;
@@ -347,6 +354,7 @@ static void change(struct caller *c)
 		FUSECR_IOC_SYNC, FUSECR_IOC_FORCE_OPEN, FUSECR_IOC_TAKE,
 		FUSECR_IOC_TAKE, FUSECR_IOC_KEEP, FUSECR_IOC_KEEP,
 		FUSECR_IOC_SHARE_FILE, FUSECR_IOC_OWN_PAGE, FUSECR_IOC_DROP_PAGES,
+		FUSECR_IOC_UNLINK,
 		FUSECR_IOC_SET_OWNER,
 	};
 	struct random *r = &c->random;

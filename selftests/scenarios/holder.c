@@ -15,6 +15,7 @@
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -76,6 +77,19 @@ static int hold_deleted(const char *path)
 	return fd < 0 ? fd : unlink(path);
 }
 
+/* The kernel tells the same path of both. */
+static int hold_deleted_twice(const char *path)
+{
+	return hold_deleted(path) ?: hold_deleted(path);
+}
+
+static int hold_deleted_directory(const char *path)
+{
+	int fd = mkdir(path, 0755) ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? fd : rmdir(path);
+}
+
 /* The mapping needs another open file when it is restored. */
 static int hold_locked_map(const char *path)
 {
@@ -122,7 +136,8 @@ static const struct {
 	{ "lock", hold_lock },
 	{ "sent", hold_sent },
 	{ "locked-map", hold_locked_map },
-	{ "deleted", hold_deleted },
+	{ "deleted-twice", hold_deleted_twice },
+	{ "deleted-directory", hold_deleted_directory },
 	{ "watch", hold_watch },
 	{ "dirty", hold_dirty },
 	{ "device", hold_device },

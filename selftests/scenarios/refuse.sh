@@ -46,7 +46,8 @@ holding() {
 
 scenario refuse-lock-sent holding 'FLOCK.*through no descriptor' sent f0
 scenario refuse-lock-mapped holding 'POSIX.*has mapped' locked-map f1
-scenario refuse-deleted holding 'is deleted' deleted gone
+scenario refuse-deleted-twice holding 'gone) is deleted, and so is another file of that name' deleted-twice gone
+scenario refuse-deleted-directory holding 'is a deleted directory' deleted-directory gone
 scenario refuse-watch holding 'f1.*is watched' watch f1
 scenario refuse-fifo holding 'FIFO' open fifo
 

@@ -76,6 +76,13 @@ int handle_own_page(int fd, pid_t pid, uint64_t address, unsigned int seconds)
 	return call(fd, FUSECR_IOC_OWN_PAGE, &which);
 }
 
+int handle_unlink(int fd, const struct fusecr_unlink *which)
+{
+	struct fusecr_unlink arg = *which;
+
+	return call(fd, FUSECR_IOC_UNLINK, &arg);
+}
+
 int handle_drop_pages(int fd, uint64_t nodeid, unsigned int seconds)
 {
 	struct fusecr_drop_pages which = { .nodeid = nodeid, .seconds = seconds };

@@ -173,7 +173,6 @@ void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry
 		const char *why;
 	} reasons[] = {
 		{ FUSECR_INODE_BAD, "is stale in the kernel" },
-		{ FUSECR_INODE_UNLINKED, "is deleted but still in use" },
 		{ FUSECR_INODE_WATCHED, "is watched by inotify or fanotify" },
 		{ FUSECR_INODE_DAX, "uses DAX" },
 		{ FUSECR_INODE_PASSTHROUGH, "has a passthrough backing file" },
@@ -228,9 +227,50 @@ static bool lacks_owner(const FuseConnEntry *c, const FuseFileEntry *f)
 	       ((f->flags & FUSECR_FF_FLOCK) && !f->has_owner_open);
 }
 
-void refuse_file(struct report *r, const struct snapshot *snap,
-		 const FuseConnEntry *c, const FuseFileEntry *f)
+static const struct snapshot_name *find_deleted(const struct snapshot_conn *sc, const FuseFileEntry *f)
 {
+	const char *path = (const char *)f->path.data, *slash;
+	size_t len;
+
+	slash = f->path.len ? memrchr(path, '/', f->path.len) : NULL;
+	if (!slash)
+		return NULL;
+	len = path + f->path.len - slash - 1;
+	for (size_t i = 0; i < sc->nr_deleted; i++) {
+		const struct snapshot_name *n = &sc->deleted[i];
+
+		if (n->nodeid == f->nodeid && n->len == len && !memcmp(n->name, slash + 1, len))
+			return n;
+	}
+	return NULL;
+}
+
+/* CRIU knows a file by its path, and so does who answers CRIU. */
+static const char *why_lost(const struct snapshot_conn *sc, const FuseFileEntry *f)
+{
+	const struct snapshot_name *n = find_deleted(sc, f);
+
+	if (S_ISDIR(f->mode))
+		return "is a deleted directory";
+	if (!f->has_fh || !n)
+		return "is deleted";
+	for (size_t i = 0; i < sc->nr_deleted; i++) {
+		const struct snapshot_name *o = &sc->deleted[i];
+
+		if (o->nodeid == n->parent)
+			return "is deleted, and so is its directory";
+		if (o->nodeid != n->nodeid && o->parent == n->parent && o->len == n->len &&
+		    !memcmp(o->name, n->name, n->len))
+			return "is deleted, and so is another file of that name that is in use";
+	}
+	return NULL;
+}
+
+void refuse_file(struct report *r, const struct snapshot *snap,
+		 const struct snapshot_conn *sc, const FuseFileEntry *f)
+{
+	const FuseConnEntry *c = sc->conn;
+	const char *why;
 	bool fd = f->use == FUSECR_FILE_FD, ours = tree_find(&snap->tree, f->pid);
 
 	if (f->use == FUSECR_FILE_INCOMPLETE) {
@@ -242,8 +282,9 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		object_to_file(r, c, f, "is outside the tree but uses the mount");
 		return;
 	}
-	if (f->flags & FUSECR_FF_UNLINKED)
-		object_to_file(r, c, f, "is deleted");
+	why = f->flags & FUSECR_FF_UNLINKED ? why_lost(sc, f) : NULL;
+	if (why)
+		object_to_file(r, c, f, why);
 	/* CRIU opens a file once for all that lie side by side (criu/files-reg.c). */
 	if (f->flags & FUSECR_FF_JOINS)
 		object_to_file(r, c, f, "is mapped side by side through two opens: restored it would be one");

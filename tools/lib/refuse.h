@@ -15,8 +15,9 @@ void refuse_dev(struct report *r, const struct snapshot *snap, const FuseDevEntr
 void refuse_request(struct report *r, const struct snapshot *snap,
 		    const FuseConnEntry *conn, const FuseRequestEntry *req);
 void refuse_inode(struct report *r, const FuseConnEntry *conn, const FuseInodeEntry *inode);
+/* After all inodes of the connection. */
 void refuse_file(struct report *r, const struct snapshot *snap,
-		 const FuseConnEntry *conn, const FuseFileEntry *file);
+		 const struct snapshot_conn *sc, const FuseFileEntry *file);
 void refuse_virtiofs(struct report *r, const FuseFileEntry *file);
 /* Opens of one node that answers to OPEN could not tell apart. */
 void refuse_opens(struct report *r, const struct snapshot_conn *sc);

@@ -56,6 +56,15 @@ void message_list_free(struct message_list *list)
 	list->count = 0;
 }
 
+static void free_deleted(struct snapshot_conn *sc)
+{
+	for (size_t i = 0; i < sc->nr_deleted; i++)
+		free(sc->deleted[i].name);
+	free(sc->deleted);
+	sc->deleted = NULL;
+	sc->nr_deleted = 0;
+}
+
 static void conn_free(struct snapshot_conn *sc)
 {
 	if (sc->conn)
@@ -63,6 +72,7 @@ static void conn_free(struct snapshot_conn *sc)
 	message_list_free(&sc->devs);
 	message_list_free(&sc->mounts);
 	free(sc->opens);
+	free_deleted(sc);
 }
 
 void snapshot_free(struct snapshot *snap)
@@ -319,13 +329,37 @@ static int collect_request(const FuseRequestEntry *req, void *arg)
 	return collect_write(c, &req->base);
 }
 
+static int keep_deleted(struct snapshot_conn *sc, const FuseInodeEntry *inode)
+{
+	struct snapshot_name *grown;
+
+	for (size_t i = 0; i < inode->n_name; i++) {
+		const FuseNameEntry *e = inode->name[i];
+		char *name;
+
+		if (!e->has_unhashed || !e->unhashed)
+			continue;
+		grown = reallocarray(sc->deleted, sc->nr_deleted + 1, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		sc->deleted = grown;
+		name = strndup((const char *)e->name.data, e->name.len);
+		if (!name)
+			return -ENOMEM;
+		grown[sc->nr_deleted++] = (struct snapshot_name){
+			inode->nodeid, e->parent, name, e->name.len,
+		};
+	}
+	return 0;
+}
+
 static int collect_inode(const FuseInodeEntry *inode, void *arg)
 {
 	struct collect *c = arg;
 
 	if (!c->snap->o.restless)
 		refuse_inode(c->r, c->sc->conn, inode);
-	return collect_write(c, &inode->base);
+	return keep_deleted(c->sc, inode) ?: collect_write(c, &inode->base);
 }
 
 static int keep_open(struct snapshot_conn *sc, const FuseFileEntry *file)
@@ -353,7 +387,7 @@ static int collect_file(const FuseFileEntry *file, void *arg)
 	if (stands_in(c->snap, file->pid))
 		return 0;
 	if (!c->snap->o.restless)
-		refuse_file(c->r, c->snap, c->sc->conn, file);
+		refuse_file(c->r, c->snap, c->sc, file);
 	if (!task)
 		return 0;
 	copy.has_vpid = 1;
@@ -410,6 +444,7 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 	int err;
 
 	sc->nr_opens = 0;
+	free_deleted(sc);
 	refuse_conn(r, snap, sc->conn);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		err = collect_kind(&c, dirfd, kinds[i]);

@@ -27,6 +27,13 @@ struct snapshot_open {
 	uint32_t open_flags;
 };
 
+/* A name that is no more: the kernel keeps it as long as its node is in use. */
+struct snapshot_name {
+	uint64_t nodeid, parent;
+	char *name;
+	size_t len;
+};
+
 struct snapshot_conn {
 	FusecrCountEntry written;	/* entries, in the images */
 	uint32_t id;			/* in the images' names, from 1 */
@@ -35,6 +42,8 @@ struct snapshot_conn {
 	struct message_list mounts;	/* FuseMountEntry, in the tree's namespace */
 	struct snapshot_open *opens;	/* files that have a handle of the daemon's */
 	size_t nr_opens;
+	struct snapshot_name *deleted;
+	size_t nr_deleted;
 };
 
 enum snapshot_scope {

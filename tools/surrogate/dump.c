@@ -17,6 +17,7 @@
 
 #include "calm.h"
 #include "control.h"
+#include "deleted.h"
 #include "dump.h"
 #include "guard.h"
 #include "handle.h"
@@ -437,6 +438,7 @@ static void step_aside(struct dump *d)
 
 		if (d->p->conn[i].settled)
 			continue;
+		deleted_forget(sv);
 		if (sv->model)
 			err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, false, &r);
 		if (!err)
@@ -590,6 +592,8 @@ static int begin(struct dump *d)
 		err = calm(d);
 	if (!err)
 		err = look_again(d);
+	if (!err)
+		err = deleted_prepare(d);
 	if (err) {
 		surrogate_fail(d->s, "-");
 		dump_free(d);

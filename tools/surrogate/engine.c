@@ -77,6 +77,25 @@ static enum verdict fail(struct reply *r, int error)
 	return ANSWER;
 }
 
+/*
+ * At dump nothing is deleted: a file of which CRIU hears that no link is left it
+ * would read, to make it anew.
+ */
+static uint32_t links(const struct engine *e, const FuseInodeEntry *i)
+{
+	return e->phase == ENGINE_DUMP && !i->nlink ? 1 : i->nlink;
+}
+
+static const FuseInodeEntry *look_up(const struct engine *e, const struct request *q, size_t len)
+{
+	const FuseInodeEntry *i = model_lookup(e->model, q->h->nodeid, q->arg, len);
+	const size_t suffix = strlen(MODEL_DELETED);
+
+	if (i || len <= suffix || memcmp((const char *)q->arg + len - suffix, MODEL_DELETED, suffix))
+		return i;
+	return model_lookup_deleted(e->model, q->h->nodeid, q->arg, len - suffix);
+}
+
 static enum verdict do_lookup(struct engine *e, const struct request *q, struct reply *r)
 {
 	size_t len = strnlen(q->arg, q->len);
@@ -84,13 +103,14 @@ static enum verdict do_lookup(struct engine *e, const struct request *q, struct 
 
 	if (len == q->len)
 		return fail(r, EINVAL);
-	i = model_lookup(e->model, q->h->nodeid, q->arg, len);
+	i = look_up(e, q, len);
 	if (!i)	/* at dump the daemon may know better, but it cannot be asked */
 		return fail(r, e->phase == ENGINE_RESTORE ? ENOENT : EIO);
 	/* Timeouts stay 0: the real daemon is asked as soon as it is back. */
 	r->out.entry.nodeid = i->nodeid;
 	r->out.entry.generation = i->generation;
 	attr_fill(&r->out.entry.attr, i);
+	r->out.entry.attr.nlink = links(e, i);
 	return answer(r, sizeof(r->out.entry));
 }
 
@@ -101,6 +121,7 @@ static enum verdict do_getattr(struct engine *e, const struct request *q, struct
 	if (!i)
 		return fail(r, EIO);
 	attr_fill(&r->out.attr.attr, i);
+	r->out.attr.attr.nlink = links(e, i);
 	return answer(r, sizeof(r->out.attr));
 }
 
@@ -113,7 +134,7 @@ static enum verdict do_statx(struct engine *e, const struct request *q, struct r
 		return fail(r, EIO);
 	o->stat.mask = STATX_BASIC_STATS;
 	o->stat.blksize = i->blkbits < 31 ? 1u << i->blkbits : 0;
-	o->stat.nlink = i->nlink;
+	o->stat.nlink = links(e, i);
 	o->stat.uid = i->uid;
 	o->stat.gid = i->gid;
 	o->stat.mode = i->mode;

@@ -35,6 +35,7 @@ struct model {
 	struct message_list devs, requests, inodes, files, mounts;
 	void *nodes;	/* tsearch tree of struct node, by nodeid */
 	void *names;	/* tsearch tree of struct name, by parent and name */
+	void *deleted;	/* likewise */
 	void *handles;	/* tsearch tree of struct handle, by cookie */
 	size_t nr_handles;
 };
@@ -57,6 +58,10 @@ static int name_cmp(const void *a, const void *b)
 	return c ?: (na->len > nb->len) - (na->len < nb->len);
 }
 
+/* gcc 12 does not see that the trees have what is put into them. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+
 /* Puts a copy of the key into the tree, or finds the one that is there. */
 static void *tree_put(void **root, const void *key, size_t size,
 		      int (*cmp)(const void *, const void *))
@@ -73,11 +78,7 @@ static void *tree_put(void **root, const void *key, size_t size,
 		free(copy);
 		return NULL;
 	}
-	/* gcc 12 does not see that the tree has it. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 	return copy;
-#pragma GCC diagnostic pop
 }
 
 static struct node *node_get(struct model *m, uint64_t nodeid)
@@ -134,9 +135,9 @@ static int index_inode(struct model *m, const FuseInodeEntry *inode)
 		const FuseNameEntry *e = inode->name[i];
 		struct name key = { e->parent, (const char *)e->name.data, e->name.len, inode };
 
-		if (e->has_unhashed && e->unhashed)
-			continue;
-		if (!tree_put(&m->names, &key, sizeof(key), name_cmp))
+		void **names = e->has_unhashed && e->unhashed ? &m->deleted : &m->names;
+
+		if (!tree_put(names, &key, sizeof(key), name_cmp))
 			return -ENOMEM;
 	}
 	return 0;
@@ -171,6 +172,8 @@ static int index_all(struct model *m)
 	}
 	return 0;
 }
+
+#pragma GCC diagnostic pop
 
 static int load_list(struct message_list *list, int dirfd, enum image_kind kind, uint32_t id)
 {
@@ -237,6 +240,7 @@ void model_free(struct model *m)
 		return;
 	tdestroy(m->nodes, free);
 	tdestroy(m->names, free);
+	tdestroy(m->deleted, free);
 	tdestroy(m->handles, free);
 	if (m->conn)
 		fuse_conn_entry__free_unpacked(m->conn, NULL);
@@ -287,6 +291,35 @@ const FuseInodeEntry *model_lookup(const struct model *m, uint64_t parent,
 	void **found = tfind(&key, &m->names, name_cmp);
 
 	return found ? (*(struct name **)found)->inode : NULL;
+}
+
+const FuseInodeEntry *model_lookup_deleted(const struct model *m, uint64_t parent,
+					   const char *name, size_t len)
+{
+	struct name key = { parent, name, len, NULL };
+	void **found = tfind(&key, &m->deleted, name_cmp);
+
+	return found ? (*(struct name **)found)->inode : NULL;
+}
+
+uint64_t model_deleted_parent(const struct model *m, const FuseFileEntry *file)
+{
+	const FuseInodeEntry *i = model_inode(m, file->nodeid);
+	const char *path = (const char *)file->path.data, *name;
+	size_t len;
+
+	name = file->path.len ? memrchr(path, '/', file->path.len) : NULL;
+	if (!name++)
+		return 0;
+	len = path + file->path.len - name;
+	for (size_t k = 0; i && k < i->n_name; k++) {
+		const FuseNameEntry *e = i->name[k];
+
+		if (e->has_unhashed && e->unhashed && e->name.len == len &&
+		    !memcmp(e->name.data, name, len))
+			return e->parent;
+	}
+	return 0;
 }
 
 uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t fallback)

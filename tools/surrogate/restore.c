@@ -544,6 +544,7 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 	err = err ?: in_child(rb, commit, NULL);
 	err = err ?: await_closes(re, rb);
 	err = err ?: settle_files(rb->handle, rb->model, tree, r);
+	err = err ?: settle_deleted(rb->handle, rb->model, tree, r);
 	err = err ?: settle_pages(rb->handle, &rb->engine, r);
 	err = err ?: settle_lookups(re->nl, rb->handle, rb->conn_id, rb->model, true, r);
 	err = err ?: settle_conn(rb->handle, rb->model, tree_ns ? tree->tasks[0].pid : 0, r);

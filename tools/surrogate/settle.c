@@ -387,6 +387,33 @@ int settle_files(int handle, const struct model *m, const struct tree *tree, str
 	return 0;
 }
 
+int settle_deleted(int handle, const struct model *m, const struct tree *tree, struct report *r)
+{
+	const struct message_list *files = model_files(m);
+
+	for (size_t i = 0; i < files->count; i++) {
+		const FuseFileEntry *f = (const FuseFileEntry *)files->items[i];
+		struct fusecr_unlink which = {
+			.use = f->use, .number = f->number, .nodeid = f->nodeid,
+		};
+		int err;
+
+		if (!f->has_fh || !(f->flags & FUSECR_FF_UNLINKED))
+			continue;
+		which.pid = restored_pid(tree, f, r);
+		if (!which.pid)
+			return -ESRCH;
+		err = handle_unlink(handle, &which);
+		if (err) {
+			report_add(r, "process %d %s %lu: %.*s was not deleted again: %s", which.pid,
+				   file_use_name(f->use), (unsigned long)f->number, (int)f->path.len,
+				   (const char *)f->path.data, strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
 int settle_conn(int handle, const struct model *m, pid_t pid, struct report *r)
 {
 	const FuseConnEntry *c = model_conn(m);

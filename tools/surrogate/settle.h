@@ -44,6 +44,9 @@ int settle_pages(int handle, const struct engine *e, struct report *r);
 /* Open files of the restored tasks get the daemon's handles and lock owners. */
 int settle_files(int handle, const struct model *m, const struct tree *tree, struct report *r);
 
+/* Files that were deleted while they were open are deleted again. */
+int settle_deleted(int handle, const struct model *m, const struct tree *tree, struct report *r);
+
 /* Counters, latched no_* bits, and the pid namespace of task pid (0: keep). */
 int settle_conn(int handle, const struct model *m, pid_t pid, struct report *r);
 

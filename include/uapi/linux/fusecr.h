@@ -530,6 +530,18 @@ struct fusecr_own_page {
 				 */
 };
 
+/*
+ * A file that was opened under its old name with " (deleted)" behind it, as
+ * d_path() tells of it, gets the old name back and is deleted under it.  That
+ * stays, with or without COMMIT.
+ */
+struct fusecr_unlink {
+	__s32 pid;		/* as in struct fusecr_set_file */
+	__u32 use;		/* FUSECR_FILE_FD, _MAP or _EXE; EINVAL */
+	__u64 number;
+	__u64 nodeid;		/* ESTALE; EINVAL when its name is another; EBUSY */
+};
+
 struct fusecr_drop_pages {
 	__u64 nodeid;		/* ENOENT when the kernel does not hold it */
 	__u32 seconds;		/* as in struct fusecr_own_page */
@@ -702,5 +714,7 @@ struct fusecr_set_owner {
 #define FUSECR_IOC_DROP_PAGES	_IOW(FUSECR_IOC_MAGIC, 18, struct fusecr_drop_pages)
 
 #define FUSECR_IOC_OWN_PAGE	_IOW(FUSECR_IOC_MAGIC, 19, struct fusecr_own_page)
+
+#define FUSECR_IOC_UNLINK	_IOW(FUSECR_IOC_MAGIC, 21, struct fusecr_unlink)
 
 #endif /* _UAPI_LINUX_FUSECR_H */

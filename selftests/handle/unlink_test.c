@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Files that are open under a name that is no more. */
+#include <sys/stat.h>
+
+#include "kselftest_harness.h"
+#include "test_handle.h"
+#include "test_util.h"
+
+#define SUFFIX " (deleted)"
+
+FIXTURE(unlink) {
+	struct rawfs *fs;
+	struct tnl nl;
+	uint64_t id;
+	int handle;
+	int fd;			/* of "gone (deleted)" */
+	struct fusecr_unlink which;
+};
+
+/* What netlink tells of a descriptor of this task. */
+static uint64_t get(struct tnl *nl, uint64_t id, int fd, uint16_t attr)
+{
+	struct tnl_query q = { .cmd = FUSECR_CMD_GET_FILE, .conn_id = id, .pid = getpid() };
+	uint64_t value = UINT64_MAX;
+	struct tnl_list list;
+
+	tnl_dump(nl, &q, &list);
+	for (size_t i = 0; i < list.n; i++) {
+		if (tnl_u32(&list.v[i], FUSECR_FILE_USE) != FUSECR_FILE_FD ||
+		    tnl_u64(&list.v[i], FUSECR_FILE_NUMBER) != (uint64_t)fd)
+			continue;
+		value = attr == FUSECR_FILE_FLAGS ? tnl_u32(&list.v[i], attr) :
+						    tnl_u64(&list.v[i], attr);
+	}
+	tnl_free(&list);
+	return value;
+}
+
+FIXTURE_SETUP(unlink)
+{
+	struct rawfs_config config;
+
+	rawfs_defaults(&config);
+	ASSERT_EQ(0, test_own_mounts());
+	self->fs = rawfs_up(&config, false);
+	ASSERT_NE(NULL, self->fs);
+	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, tnl_open(&self->nl));
+	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	self->handle = th_attach(self->id);
+	ASSERT_LE(0, self->handle);
+	self->fd = open(test_path(self->fs, "gone" SUFFIX), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	ASSERT_LE(0, self->fd);
+	self->which = (struct fusecr_unlink){
+		.pid = getpid(),
+		.use = FUSECR_FILE_FD,
+		.number = self->fd,
+		.nodeid = get(&self->nl, self->id, self->fd, FUSECR_FILE_NODEID),
+	};
+}
+
+FIXTURE_TEARDOWN(unlink)
+{
+	close(self->handle);
+	close(self->fd);
+	EXPECT_STREQ("", self->nl.leak);
+	tnl_close(&self->nl);
+	EXPECT_EQ(0, rawfs_down(self->fs));
+}
+
+static int th_unlink(int handle, struct fusecr_unlink which)
+{
+	return th_call(handle, FUSECR_IOC_UNLINK, &which);
+}
+
+/* The path that the kernel tells, from the last slash on. */
+static const char *name_of(int fd)
+{
+	static char path[4096];
+	char link[64];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	path[len < 0 ? 0 : len] = '\0';
+	return strrchr(path, '/') ?: path;
+}
+
+TEST_F(unlink, has_its_name_and_has_not)
+{
+	EXPECT_STREQ("/gone" SUFFIX, name_of(self->fd));
+	EXPECT_FALSE(get(&self->nl, self->id, self->fd, FUSECR_FILE_FLAGS) & FUSECR_FF_UNLINKED);
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_STREQ("/gone" SUFFIX, name_of(self->fd));
+	EXPECT_TRUE(get(&self->nl, self->id, self->fd, FUSECR_FILE_FLAGS) & FUSECR_FF_UNLINKED);
+	/* Once more, as for a duplicate. */
+	EXPECT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_STREQ("/gone" SUFFIX, name_of(self->fd));
+	/* The handle's end changes nothing, and nobody was asked. */
+	close(self->handle);
+	self->handle = -1;
+	EXPECT_STREQ("/gone" SUFFIX, name_of(self->fd));
+	EXPECT_EQ(0, self->fs->nr_done[FUSE_UNLINK]);
+	EXPECT_EQ(0, self->fs->nr_done[FUSE_RENAME]);
+	EXPECT_EQ(1, write(self->fd, "x", 1));
+}
+
+TEST_F(unlink, another_has_the_name)
+{
+	int other = open(test_path(self->fs, "gone"), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	struct stat st, found;
+
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_STREQ("/gone", name_of(other));
+	EXPECT_STREQ("/gone" SUFFIX, name_of(self->fd));
+	ASSERT_EQ(0, fstat(other, &st));
+	ASSERT_EQ(0, stat(test_path(self->fs, "gone"), &found));
+	EXPECT_EQ(st.st_ino, found.st_ino);
+	close(other);
+}
+
+TEST_F(unlink, refusals)
+{
+	struct fusecr_unlink bad = self->which;
+	int other = open(test_path(self->fs, "f5"), O_RDONLY | O_CLOEXEC), fd;
+
+	ASSERT_LE(0, other);
+	bad.nodeid++;
+	EXPECT_EQ(-ESTALE, th_unlink(self->handle, bad));
+	bad.number = other;
+	bad.nodeid = rawfs_nodeid(rawfs_index(self->fs, "f5"));
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	EXPECT_STREQ("/f5", name_of(other));
+	close(other);
+	EXPECT_EQ(-EBADF, th_unlink(self->handle, bad));
+	bad = self->which;
+	bad.use = FUSECR_FILE_CWD;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad = self->which;
+	bad.pid = -1;
+	EXPECT_EQ(-ESRCH, th_unlink(self->handle, bad));
+	EXPECT_FALSE(get(&self->nl, self->id, self->fd, FUSECR_FILE_FLAGS) & FUSECR_FF_UNLINKED);
+	fd = th_open();
+	EXPECT_EQ(-ENOTCONN, th_unlink(fd, self->which));
+	close(fd);
+}
+
+TEST_HARNESS_MAIN

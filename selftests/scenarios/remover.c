@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * remover - a program that has files open whose names are gone or are others'.
+ *
+ *	remover NAME MOUNT CONTROL
+ *
+ * Makes MOUNT/NAME and files in it. CONTROL.cmd and CONTROL.out are FIFOs outside
+ * the mount. Says "ready", then answers each line:
+ *	check	uses all that it holds, and says "ok", or what is wrong
+ *	quit	closes and removes all, says "bye" and ends
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SIZE 10000
+
+/* What is held open, and the name that the kernel is to tell of it. */
+static struct held {
+	const char *name;
+	char byte;	/* what it is full of */
+	bool gone;	/* deleted under that name */
+	int fd;
+} held[] = {
+	{ "plain", 'a', true, -1 },
+	{ "replaced", 'b', true, -1 },
+	{ "replaced", 'c', false, -1 },
+	{ "linked", 'd', true, -1 },
+	{ "new", 'e', false, -1 },	/* was renamed */
+	{ "over", 'f', true, -1 },	/* another was renamed to it */
+	{ "over", 'g', false, -1 },
+};
+
+enum { PLAIN, REPLACED, REPLACEMENT, LINKED, RENAMED, OVER, OVER_IT, NR };
+
+static char *mapped;	/* a deleted file whose descriptor is closed */
+static char wrong[512];
+static unsigned int rounds;
+
+__attribute__((format(printf, 1, 2)))
+static int bad(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(wrong, sizeof(wrong), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+static int make(const char *name, char byte)
+{
+	char buf[SIZE];
+	int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	memset(buf, byte, SIZE);
+	if (fd < 0 || write(fd, buf, SIZE) != SIZE)
+		return bad("make %s: %s", name, strerror(errno));
+	return fd;
+}
+
+static int hold(int what, const char *name)
+{
+	held[what].fd = make(name, held[what].byte);
+	return held[what].fd;
+}
+
+static int start_mapping(void)
+{
+	int fd = make("mapped", 'm');
+
+	if (fd < 0)
+		return -1;
+	mapped = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (mapped == MAP_FAILED || close(fd) || unlink("mapped"))
+		return bad("map: %s", strerror(errno));
+	return 0;
+}
+
+static int start(const char *mount, const char *name)
+{
+	if (chdir(mount) || mkdir(name, 0755) || chdir(name))
+		return bad("%s/%s: %s", mount, name, strerror(errno));
+	if (hold(PLAIN, "plain") < 0 || unlink("plain"))
+		return bad("plain: %s", strerror(errno));
+	if (hold(REPLACED, "replaced") < 0 || unlink("replaced") || hold(REPLACEMENT, "replaced") < 0)
+		return bad("replaced: %s", strerror(errno));
+	if (hold(LINKED, "linked") < 0 || link("linked", "other") || unlink("linked"))
+		return bad("linked: %s", strerror(errno));
+	if (hold(RENAMED, "old") < 0 || rename("old", "new"))
+		return bad("renamed: %s", strerror(errno));
+	if (hold(OVER, "over") < 0 || hold(OVER_IT, "under") < 0 || rename("under", "over"))
+		return bad("over: %s", strerror(errno));
+	return start_mapping();
+}
+
+static int check_name(const struct held *h)
+{
+	char link[64], path[PATH_MAX], want[64];
+	ssize_t len;
+	char *name;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", h->fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len < 0)
+		return bad("%s: %s", link, strerror(errno));
+	path[len] = '\0';
+	snprintf(want, sizeof(want), "/%s%s", h->name, h->gone ? " (deleted)" : "");
+	name = strrchr(path, '/');
+	return name && !strcmp(name, want) ? 0 : bad("%s has become %s", h->name, path);
+}
+
+static int check_held(const struct held *h)
+{
+	char buf[SIZE], mark = h->byte - 'a' + 'A';
+	off_t at = rounds % 100;
+
+	if (pread(h->fd, buf, SIZE, 0) != SIZE)
+		return bad("%s %c: read: %s", h->name, h->byte, strerror(errno));
+	for (int i = 100; i < SIZE; i++)
+		if (buf[i] != h->byte)
+			return bad("%s %c: byte %d is %#x", h->name, h->byte, i, buf[i]);
+	if (pwrite(h->fd, &mark, 1, at) != 1 || pread(h->fd, buf, 1, at) != 1 || buf[0] != mark)
+		return bad("%s %c: write: %s", h->name, h->byte, strerror(errno));
+	/* Where writing has left it: at its end. */
+	if (lseek(h->fd, 0, SEEK_CUR) != SIZE)
+		return bad("%s %c: position", h->name, h->byte);
+	return check_name(h);
+}
+
+static int check(void)
+{
+	struct stat st;
+
+	rounds++;
+	for (int i = 0; i < NR; i++)
+		if (check_held(&held[i]))
+			return -1;
+	for (int i = 100; i < SIZE; i++)
+		if (mapped[i] != 'm')
+			return bad("mapped: byte %d is %#x", i, mapped[i]);
+	mapped[rounds % 100] = 'M';
+	if (!stat("plain", &st) || errno != ENOENT || !stat("plain (deleted)", &st) || errno != ENOENT)
+		return bad("plain is there: %s", strerror(errno));
+	if (stat("other", &st) || st.st_size != SIZE)
+		return bad("other: %s", strerror(errno));
+	return 0;
+}
+
+static int quit(const char *name)
+{
+	for (int i = 0; i < NR; i++)
+		close(held[i].fd);
+	munmap(mapped, SIZE);
+	if (unlink("replaced") || unlink("other") || unlink("new") || unlink("over") ||
+	    chdir("..") || rmdir(name))
+		return bad("quit: %s", strerror(errno));
+	return 0;
+}
+
+static FILE *open_control(const char *control, const char *suffix)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s.%s", control, suffix);
+	f = fopen(path, "r+e");
+	if (!f) {
+		perror(path);
+		exit(2);
+	}
+	setlinebuf(f);
+	return f;
+}
+
+int main(int argc, char **argv)
+{
+	FILE *in, *out;
+	char line[64];
+
+	if (argc != 4) {
+		fprintf(stderr, "usage: remover NAME MOUNT CONTROL\n");
+		return 2;
+	}
+	in = open_control(argv[3], "cmd");
+	out = open_control(argv[3], "out");
+	fprintf(out, "%s\n", start(argv[2], argv[1]) ? wrong : "ready");
+	while (fgets(line, sizeof(line), in)) {
+		bool over = !strcmp(line, "quit\n");
+
+		fprintf(out, "%s\n", (over ? quit(argv[1]) : check()) ? wrong : over ? "bye" : "ok");
+		if (over)
+			return 0;
+	}
+	return 1;
+}
