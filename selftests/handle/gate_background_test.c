@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #include "test_handle.h"
@@ -34,24 +35,29 @@ FIXTURE(background) {
 
 FIXTURE_VARIANT(background) {
 	const char *io;
+	int call;		/* in which it waits */
 	uint32_t init;		/* flags */
 	bool stays;		/* what the server keeps is not taken */
 };
 
 FIXTURE_VARIANT_ADD(background, read_ahead) {
-	.io = "read", .init = FUSE_ASYNC_READ,
+	.io = "read", .call = SYS_pread64,
+	.init = FUSE_ASYNC_READ,
 };
 
 FIXTURE_VARIANT_ADD(background, read_direct) {
-	.io = "read_direct", .init = FUSE_ASYNC_DIO, .stays = true,
+	.io = "read_direct", .call = SYS_pread64,
+	.init = FUSE_ASYNC_DIO, .stays = true,
 };
 
 FIXTURE_VARIANT_ADD(background, write_direct) {
-	.io = "write_direct", .init = FUSE_ASYNC_DIO, .stays = true,
+	.io = "write_direct", .call = SYS_pwrite64,
+	.init = FUSE_ASYNC_DIO, .stays = true,
 };
 
 FIXTURE_VARIANT_ADD(background, write_back) {
-	.io = "write", .init = FUSE_WRITEBACK_CACHE, .stays = true,
+	.io = "write", .call = SYS_close,
+	.init = FUSE_WRITEBACK_CACHE, .stays = true,
 };
 
 /* And has it written. */
@@ -110,8 +116,8 @@ FIXTURE_TEARDOWN(background)
 	EXPECT_EQ(0, rawfs_down(self->fs));
 }
 
-/* All have asked for something, or wait until they may. */
-static bool all_wait(FIXTURE_DATA(background) *self)
+/* All have asked for what is held, or wait until they may. */
+static bool all_wait(FIXTURE_DATA(background) *self, int call)
 {
 	struct tnl_list list;
 	uint32_t waiting = 0;
@@ -123,10 +129,14 @@ static bool all_wait(FIXTURE_DATA(background) *self)
 			waiting = tnl_u32(&list.v[0], FUSECR_CONN_NUM_WAITING);
 		tnl_free(&list);
 	}
+	/* That may have been an OPEN. */
+	for (i = 0; i < CLIENTS; i++)
+		if (!test_sleeps_in(self->clients[i].pid, call))
+			return false;
 	return waiting >= CLIENTS;
 }
 
-static int close_in_the_middle(FIXTURE_DATA(background) *self)
+static int close_in_the_middle(FIXTURE_DATA(background) *self, int call)
 {
 	int err = 0, i;
 
@@ -134,7 +144,7 @@ static int close_in_the_middle(FIXTURE_DATA(background) *self)
 	for (i = 0; !err && i < CLIENTS; i++)
 		err = test_client_start(&self->clients[i], run, &self->jobs[i]);
 	err = err ?: rawfs_wait_held(self->fs, self->opcode, 1);
-	if (!err && !all_wait(self))
+	if (!err && !all_wait(self, call))
 		err = -ETIMEDOUT;
 	err = err ?: th_gate_close(self->fd, self->fs->pid);
 	while (err >= 0 && i-- > 0)
@@ -168,7 +178,7 @@ static void come_to_rest(struct __test_metadata *_metadata,
 
 TEST_F(background, served)
 {
-	ASSERT_EQ(0, close_in_the_middle(self));
+	ASSERT_EQ(0, close_in_the_middle(self, variant->call));
 	EXPECT_FALSE(th_drained(self->fd, 0));
 	rawfs_release(self->fs, 0);
 	come_to_rest(_metadata, self);
@@ -180,7 +190,7 @@ TEST_F(background, not_served)
 	bool drained = false;
 	int i;
 
-	ASSERT_EQ(0, close_in_the_middle(self));
+	ASSERT_EQ(0, close_in_the_middle(self, variant->call));
 	for (i = 0; i < (variant->stays ? LOOKS : DRAIN_MS) && !drained; i++) {
 		ASSERT_LE(0, th_take(self->fd));
 		drained = th_drained(self->fd, 1);

@@ -38,6 +38,7 @@ FIXTURE_SETUP(call)
 	self->fs = rawfs_up(&config, false);
 	ASSERT_NE(NULL, self->fs);
 	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, test_keep_dirty(self->fs));
 	ASSERT_EQ(0, tnl_open(&self->nl));
 	self->id = tnl_conn_id(&self->nl, self->fs->dev);
 	self->fd = th_attach(self->id);

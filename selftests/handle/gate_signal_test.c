@@ -144,29 +144,6 @@ static int read_pipe(void *arg)
 	return read(s->go[0], &byte, 1) == 1 ? 0 : -errno;
 }
 
-/* Not before it: there it would be at rest without having been nudged. */
-static bool sleeps_in(pid_t pid, int nr)
-{
-	char path[64], text[128];
-	ssize_t n;
-	int fd, i;
-
-	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
-	for (i = 0; i < DRAIN_MS; i++) {
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			return false;
-		n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-		text[n > 0 ? n : 0] = '\0';
-		/* "running" otherwise. */
-		if (*text >= '0' && *text <= '9' && atoi(text) == nr)
-			return true;
-		test_nap(1);
-	}
-	return false;
-}
-
 /* What it is nudged out of it goes back to, unless it is interrupted indeed. */
 TEST_F(signal, in_another_call)
 {
@@ -175,7 +152,8 @@ TEST_F(signal, in_another_call)
 
 	ASSERT_EQ(0, test_client_start(&self->client, read_pipe, self->s));
 	ASSERT_EQ(1, read(self->s->ready[0], &byte, 1));
-	ASSERT_TRUE(sleeps_in(self->client.pid, SYS_read));
+	/* Not before it: there it would be at rest without having been nudged. */
+	ASSERT_TRUE(test_sleeps_in(self->client.pid, SYS_read));
 	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
 	ASSERT_EQ(1, th_hold(self->fd, self->client.pid));
 	signal_at_rest(_metadata, self, variant->sent);

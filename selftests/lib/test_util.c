@@ -22,6 +22,7 @@
 #include "test_util.h"
 
 #define FUSECTL	"/sys/fs/fuse/connections"
+#define SLEEP_MS	20000
 
 int test_own_mounts(void)
 {
@@ -84,6 +85,28 @@ void test_client_kill(struct test_client *client)
 	close(client->result);
 	waitpid(client->pid, NULL, 0);
 	client->pid = 0;
+}
+
+bool test_sleeps_in(pid_t pid, int nr)
+{
+	char path[64], text[128];
+	ssize_t n;
+	int fd, i;
+
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	for (i = 0; i < SLEEP_MS; i++) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return false;
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		text[n > 0 ? n : 0] = '\0';
+		/* "running" otherwise. */
+		if (*text >= '0' && *text <= '9' && atoi(text) == nr)
+			return true;
+		test_nap(1);
+	}
+	return false;
 }
 
 const char *test_path(const struct rawfs *fs, const char *name)
@@ -172,6 +195,15 @@ int test_fusectl(const struct rawfs *fs, const char *file)
 	    (mount("none", FUSECTL, "fusectl", 0, NULL) && errno != EBUSY))
 		return -errno;
 	snprintf(path, sizeof(path), FUSECTL "/%u/%s", minor(fs->dev), file);
+	return test_write(path, "1");
+}
+
+int test_keep_dirty(const struct rawfs *fs)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/min_ratio",
+		 major(fs->dev), minor(fs->dev));
 	return test_write(path, "1");
 }
 

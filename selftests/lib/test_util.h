@@ -28,6 +28,8 @@ int test_client_wait(struct test_client *client);
 /* Whether it has not ended yet. */
 bool test_client_busy(const struct test_client *client);
 void test_client_kill(struct test_client *client);
+/* Waits until it sleeps in the system call @nr; false when it does not. */
+bool test_sleeps_in(pid_t pid, int nr);
 
 /* "/tmp/rawfs.x/" and @name, in one of a few static buffers. */
 const char *test_path(const struct rawfs *fs, const char *name);
@@ -49,6 +51,12 @@ int test_write(const char *path, const char *text);
 int test_drop_caches(void);
 /* Mounts fusectl if it is not, and writes to a file of the connection. */
 int test_fusectl(const struct rawfs *fs, const char *file);
+/*
+ * What is made dirty stays so until somebody asks, or for half a minute: without a
+ * share of its own a FUSE mount may have next to nothing dirty (mm/page-writeback.c,
+ * __wb_calc_thresh() under BDI_CAP_STRICTLIMIT).
+ */
+int test_keep_dirty(const struct rawfs *fs);
 
 /*
  * Asks again until @count requests in @state are told, which is when they have

@@ -362,6 +362,7 @@ FIXTURE_SETUP(dirty)
 	self->fs = rawfs_up(&config, false);
 	ASSERT_NE(NULL, self->fs);
 	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, test_keep_dirty(self->fs));
 	ASSERT_EQ(0, tnl_open(&self->nl));
 	self->id = tnl_conn_id(&self->nl, self->fs->dev);
 }
