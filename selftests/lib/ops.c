@@ -75,6 +75,7 @@ CALL(readdir, syscall(SYS_getdents64, fd, buf, sizeof(buf)) > 0 ? 0 : -1)
 CALL(access, access(path(dir, "f1"), R_OK))
 CALL(fallocate, fallocate(fd, 0, 0, 100000))
 CALL(lseek, full(lseek(fd, 10, SEEK_DATA), 10))
+CALL(close, close(fd))
 CALL(setlkw, fcntl(fd, F_SETLKW, &lock))
 
 #define OP(name, opcode, file, flags, there, gone)			\
@@ -110,6 +111,7 @@ const struct op ops[] = {
 	OP(access, ACCESS, NULL, 0, NULL, NULL),
 	OP(fallocate, FALLOCATE, "f1", O_RDWR, NULL, NULL),
 	OP(lseek, LSEEK, "f1", O_RDWR, NULL, NULL),
+	OP(close, FLUSH, "f1", O_RDWR, NULL, NULL),
 	OP(setlkw, SETLKW, "f1", O_RDWR, NULL, NULL),
 	{ .name = NULL },
 };

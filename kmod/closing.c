@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The file that a thread is about to close, see closing.h.
+ *
+ * No list has it: the descriptor is free, and what fuse keeps of it does not lead
+ * there.  But whoever calls flush() needs it afterwards (fs/open.c, filp_close()
+ * of 6.1, filp_flush() of 7.3: dnotify, locks, fput()), so a thread that sleeps in
+ * there has it on its kernel stack; and while it sleeps the file lives.
+ *
+ * Earlier calls may have left others there.  So no second one may be found with the
+ * same handle; nor one of another file system that is told of close(), too: it could
+ * be what was closed, and fuse's a layer of it (overlayfs, ecryptfs).
+ */
+
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/sched/task_stack.h>
+#include <linux/uaccess.h>
+#include <asm/syscall.h>
+#include <asm/unistd.h>
+
+#include "closing.h"
+#include "layout.h"
+
+/* --- on the stack ------------------------------------------------------------------ */
+
+/* An address that may be none: false, and the callers' @to is not used. */
+static bool peek(void *to, const void *from, size_t len)
+{
+	return !copy_from_kernel_nofault(to, from, len);
+}
+
+struct search {
+	const struct inode *inode;
+	u64 fh;
+	struct file *found;
+};
+
+/* Of an open file, or what looks like one. */
+struct seen {
+	const struct file_operations *fops;
+	const struct inode *inode;
+	const struct fuse_file *ff;
+};
+
+/* Whether flush() is called for it. */
+static bool is_flushable(struct seen *seen, struct file *file)
+{
+	int (*flush)(struct file *file, fl_owner_t id);
+	const struct file_operations *fops;
+
+	if (!IS_ALIGNED((unsigned long)file, sizeof(long)) ||
+	    (unsigned long)file < PAGE_OFFSET || !virt_addr_valid(file) ||
+	    !peek(&seen->fops, &file->f_op, sizeof(seen->fops)) ||
+	    !peek(&seen->inode, &file->f_inode, sizeof(seen->inode)) ||
+	    !peek(&seen->ff, &file->private_data, sizeof(seen->ff)))
+		return false;
+	if (!seen->fops || !seen->inode ||
+	    !peek(&flush, &seen->fops->flush, sizeof(flush)) || !flush ||
+	    !peek(&fops, &seen->inode->i_fop, sizeof(fops)))
+		return false;
+	/* What was freed may look like one still. */
+	return seen->fops == fops && file_count(file);
+}
+
+/* False: it is not known which. */
+static bool visit(struct search *s, struct file *file)
+{
+	struct seen seen;
+	u64 fh;
+
+	if (file == s->found || !is_flushable(&seen, file))
+		return true;
+	if (seen.fops != s->inode->i_fop)
+		return false;
+	if (seen.inode != s->inode ||
+	    !peek(&fh, fl_file_fh(seen.ff), sizeof(fh)) || fh != s->fh)
+		return true;
+	if (s->found)
+		return false;
+	s->found = file;
+	return true;
+}
+
+/* Where what has been pushed ends. */
+static const unsigned long *top_of(const struct task_struct *task)
+{
+	const unsigned long *top = task_stack_page(task);
+
+#ifdef CONFIG_X86
+	/* What is below was left there by earlier calls. */
+	top = (const unsigned long *)READ_ONCE(task->thread.sp);
+#endif
+	return top;
+}
+
+static bool search(struct search *s, struct task_struct *task)
+{
+	const unsigned long *end = (const unsigned long *)task_pt_regs(task);
+	const unsigned long *begin = task_stack_page(task);
+	const unsigned long *at = top_of(task);
+
+	if (at < begin || at > end)
+		return false;
+	for (; at < end; at++)
+		if (!visit(s, (struct file *)READ_ONCE_NOCHECK(*at)))
+			return false;
+	return s->found;
+}
+
+/* With all its registers on the stack. */
+static bool is_asleep(const struct task_struct *task)
+{
+#ifdef CONFIG_SMP
+	if (smp_load_acquire(&task->on_cpu))
+		return false;
+#endif
+	return !task_is_running(task);
+}
+
+static bool search_sleeper(struct search *s, struct task_struct *task)
+{
+	unsigned long sleeps = READ_ONCE(task->nvcsw);
+
+	/* A signal wakes it for a moment. */
+	return is_asleep(task) && search(s, task) && is_asleep(task) &&
+	       sleeps == READ_ONCE(task->nvcsw);
+}
+
+/* --- into the table ---------------------------------------------------------------- */
+
+/*
+ * As __set_open_fd() and fd_install() do.  The table does not shrink: there is
+ * room.  Caller holds files->file_lock.
+ */
+static bool install(struct files_struct *files, unsigned int fd,
+		    struct file *file)
+{
+	struct fdtable *fdt = files_fdtable(files);
+
+	lockdep_assert_held(&files->file_lock);
+	if (fd >= fdt->max_fds || test_bit(fd, fdt->open_fds))
+		return false;
+	__set_bit(fd, fdt->open_fds);
+	if (!~fdt->open_fds[fd / BITS_PER_LONG])
+		__set_bit(fd / BITS_PER_LONG, fdt->full_fds_bits);
+	/* Nobody gets it by exec: it was closed before. */
+	__set_bit(fd, fdt->close_on_exec);
+	rcu_assign_pointer(fdt->fd[fd], get_file(file));
+	return true;
+}
+
+/* A core is closed in whatever call there was. */
+static bool is_in_close(struct task_struct *task)
+{
+	return syscall_get_nr(task, task_pt_regs(task)) == __NR_close &&
+	       !(READ_ONCE(task->flags) & (PF_EXITING | PF_DUMPCORE));
+}
+
+struct file *fusecr_closing_undo(struct task_struct *task,
+				 const struct inode *inode, u64 fh)
+{
+	struct search s = { .inode = inode, .fh = fh };
+	struct files_struct *files;
+	unsigned long args[6];
+	bool done = false;
+
+	if (!is_in_close(task) || !search_sleeper(&s, task))
+		return NULL;
+	syscall_get_arguments(task, task_pt_regs(task), args);
+	task_lock(task);
+	files = task->files;
+	if (files) {
+		spin_lock(&files->file_lock);
+		done = install(files, args[0], s.found);
+		spin_unlock(&files->file_lock);
+	}
+	task_unlock(task);
+	return done ? get_file(s.found) : NULL;
+}
