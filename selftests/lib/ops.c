@@ -76,6 +76,7 @@ CALL(access, access(path(dir, "f1"), R_OK))
 CALL(fallocate, fallocate(fd, 0, 0, 100000))
 CALL(lseek, full(lseek(fd, 10, SEEK_DATA), 10))
 CALL(close, close(fd))
+CALL(dup2, dup2(STDERR_FILENO, fd) == fd ? 0 : -1)
 CALL(setlkw, fcntl(fd, F_SETLKW, &lock))
 
 #define OP(name, opcode, file, flags, there, gone)			\
@@ -112,6 +113,7 @@ const struct op ops[] = {
 	OP(fallocate, FALLOCATE, "f1", O_RDWR, NULL, NULL),
 	OP(lseek, LSEEK, "f1", O_RDWR, NULL, NULL),
 	OP(close, FLUSH, "f1", O_RDWR, NULL, NULL),
+	OP(dup2, FLUSH, "f1", O_RDWR, NULL, NULL),
 	OP(setlkw, SETLKW, "f1", O_RDWR, NULL, NULL),
 	{ .name = NULL },
 };
