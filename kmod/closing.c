@@ -10,6 +10,9 @@
  * Earlier calls may have left others there.  So no second one may be found with the
  * same handle; nor one of another file system that is told of close(), too: it could
  * be what was closed, and fuse's a layer of it (overlayfs, ecryptfs).
+ *
+ * Other threads see the number, or what it was, once more.  They could not know
+ * before: the call has not returned.
  */
 
 #include <linux/fdtable.h>
@@ -155,31 +158,80 @@ static bool install(struct files_struct *files, unsigned int fd,
 	return true;
 }
 
-/* A core is closed in whatever call there was. */
-static bool is_in_close(struct task_struct *task)
+/* dup2() put there what is at @from; caller holds files->file_lock. */
+static struct file *exchange(struct files_struct *files, unsigned int from,
+			     unsigned int fd, struct file *file)
 {
-	return syscall_get_nr(task, task_pt_regs(task)) == __NR_close &&
-	       !(READ_ONCE(task->flags) & (PF_EXITING | PF_DUMPCORE));
+	struct fdtable *fdt = files_fdtable(files);
+	struct file *now;
+
+	lockdep_assert_held(&files->file_lock);
+	if (from >= fdt->max_fds || fd >= fdt->max_fds)
+		return NULL;
+	now = rcu_dereference_protected(fdt->fd[fd], true);
+	if (now != rcu_access_pointer(fdt->fd[from]))
+		return NULL;
+	if (now) {
+		__set_bit(fd, fdt->close_on_exec);
+		rcu_assign_pointer(fdt->fd[fd], get_file(file));
+	}
+	return now;
+}
+
+/* Caller holds files->file_lock; @old is to be put when that is over. */
+static bool undo(struct files_struct *files, int nr, const unsigned long *args,
+		 struct file *file, struct file **old)
+{
+	switch (nr) {
+	case __NR_close:
+		return install(files, args[0], file);
+#ifdef __NR_dup2
+	case __NR_dup2:
+#endif
+	case __NR_dup3:
+		*old = exchange(files, args[0], args[1], file);
+		return *old;
+	}
+	return false;
+}
+
+bool fusecr_closing_can_undo(int nr)
+{
+	switch (nr) {
+	case __NR_close:
+#ifdef __NR_dup2
+	case __NR_dup2:
+#endif
+	case __NR_dup3:
+		return true;
+	}
+	return false;
 }
 
 struct file *fusecr_closing_undo(struct task_struct *task,
 				 const struct inode *inode, u64 fh)
 {
+	int nr = syscall_get_nr(task, task_pt_regs(task));
 	struct search s = { .inode = inode, .fh = fh };
 	struct files_struct *files;
+	struct file *old = NULL;
 	unsigned long args[6];
 	bool done = false;
 
-	if (!is_in_close(task) || !search_sleeper(&s, task))
+	/* A core is closed in whatever call there was. */
+	if (READ_ONCE(task->flags) & (PF_EXITING | PF_DUMPCORE) ||
+	    !fusecr_closing_can_undo(nr) || !search_sleeper(&s, task))
 		return NULL;
 	syscall_get_arguments(task, task_pt_regs(task), args);
 	task_lock(task);
 	files = task->files;
 	if (files) {
 		spin_lock(&files->file_lock);
-		done = install(files, args[0], s.found);
+		done = undo(files, nr, args, s.found, &old);
 		spin_unlock(&files->file_lock);
 	}
 	task_unlock(task);
+	if (old)
+		fput(old);
 	return done ? get_file(s.found) : NULL;
 }

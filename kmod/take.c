@@ -116,8 +116,8 @@ static bool can_start_over(u32 opcode, int nr, const struct fuse_args *args)
 	case FUSE_FSYNCDIR:
 		return is_sync_call(nr);
 	case FUSE_FLUSH:
-		/* Its descriptor is put back, see undo_close(). */
-		return nr == __NR_close;
+		/* See undo_close(). */
+		return fusecr_closing_can_undo(nr);
 	case FUSE_SETATTR:
 		/* fuse_flush_times(): the inode is clean already. */
 		fusecr_payload_in(&setattr, args, 0,
@@ -403,7 +403,7 @@ static void let_waiter_go(const struct candidate *c, struct swapping *s,
 {
 	if (s->task) {
 		/* It sleeps in the kernel: it is not exiting. */
-		fusecr_restart(restart, s->task);
+		fusecr_restart(restart, s->task, c->h.opcode == FUSE_FLUSH);
 	} else {
 		fusecr_restart_free(restart);
 	}

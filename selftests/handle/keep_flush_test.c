@@ -198,6 +198,83 @@ TEST_F(call, again_and_again)
 	EXPECT_TRUE(in_order(self->fs));
 }
 
+static bool is_pipe(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && S_ISFIFO(st.st_mode);
+}
+
+/* Says nothing of the answer to the FLUSH. */
+static int dup_over(void *path)
+{
+	int fd = open_only(path, O_RDWR), pipes[2];
+
+	if (fd < 0 || pipe(pipes) || dup2(pipes[0], fd) != fd)
+		return -errno;
+	return is_pipe(pipes[0]) && is_pipe(fd) && !fcntl(fd, F_GETFD) ? 0 : -EBADF;
+}
+
+static int dup_over_cloexec(void *path)
+{
+	int fd = open_only(path, O_RDWR), pipes[2];
+
+	if (fd < 0 || pipe(pipes) || dup3(pipes[0], fd, O_CLOEXEC) != fd)
+		return -errno;
+	return is_pipe(fd) && fcntl(fd, F_GETFD) == FD_CLOEXEC ? 0 : -EBADF;
+}
+
+/* Over another descriptor of the same file. */
+static int dup_over_itself(void *path)
+{
+	int fd = open_only(path, O_RDWR), other = dup(fd);
+
+	if (fd < 0 || other < 0 || dup2(fd, other) != other || fcntl(fd, F_GETFD) < 0)
+		return -errno;
+	return 0;
+}
+
+TEST_F(call, dup2)
+{
+	ASSERT_EQ(0, keep_one(self, FUSE_FLUSH, false, dup_over, path(self, "f1")));
+	EXPECT_EQ(1, nr_open(self, "f1"));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	EXPECT_TRUE(test_client_busy(&self->clients[0]));
+	EXPECT_EQ(0, self->fs->nr_op[FUSE_RELEASE]);
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_TRUE(in_order(self->fs));
+}
+
+TEST_F(call, dup3_answered_before)
+{
+	ASSERT_EQ(0, keep_one(self, FUSE_FLUSH, true, dup_over_cloexec,
+			      path(self, "f1")));
+	EXPECT_EQ(1, nr_open(self, "f1"));
+	ASSERT_EQ(0, answer(self, unique_of(self), -EIO));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
+	EXPECT_EQ(1, nr_flushes(self));
+}
+
+TEST_F(call, dup2_of_itself)
+{
+	ASSERT_EQ(0, keep_one(self, FUSE_FLUSH, false, dup_over_itself,
+			      path(self, "f1")));
+	EXPECT_EQ(2, nr_open(self, "f1"));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	EXPECT_EQ(1, nr_flushes(self));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	/* Its own, and those of its end. */
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
+	EXPECT_EQ(3, nr_flushes(self));
+	EXPECT_EQ(0, self->fs->lost);
+}
+
 /* The others that it has open, or had, are not mistaken for it. */
 static int close_one_of_many(void *dir)
 {
@@ -342,21 +419,6 @@ static void not_taken(struct __test_metadata *_metadata, FIXTURE_DATA(call) *sel
 	ASSERT_EQ(0, th_gate_open(self->fd));
 	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
 	EXPECT_EQ(0, self->fs->lost);
-}
-
-/* The number is the other file's already. */
-static int dup_over(void *path)
-{
-	int fd = open_only(path, O_RDWR), pipes[2];
-
-	if (fd < 0 || pipe(pipes) || dup2(pipes[0], fd) != fd)
-		return -errno;
-	return 0;
-}
-
-TEST_F(call, dup2_is_not_taken)
-{
-	not_taken(_metadata, self, dup_over);
 }
 
 static int close_many(void *path)

@@ -104,6 +104,7 @@ access ACCESS
 fallocate FALLOCATE
 lseek LSEEK
 close FLUSH
+dup2 FLUSH
 END
 
 # It has not; and from inside a container.

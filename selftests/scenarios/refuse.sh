@@ -50,10 +50,10 @@ scenario refuse-deleted holding 'is deleted' deleted gone
 scenario refuse-watch holding 'f1.*is watched' watch f1
 scenario refuse-fifo holding 'FIFO' open fifo
 
-# Read by the daemon, and not answered: dup2() does not start over.
+# Read by the daemon, and not answered: close_range() does not start over.
 in_flight() {
 	tree_with rawd -W -H FLUSH
-	program_start asker "asker dup2 $MNT $IN/asker"
+	program_start asker "asker close_range $MNT $IN/asker"
 	rawd_signal
 	tell asker go
 	until_true fusecr_counts processing || fail "no request is held"

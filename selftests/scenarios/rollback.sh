@@ -58,11 +58,11 @@ rollback_disk_full() {
 scenario rollback-disk-full-early rollback_disk_full 4k
 scenario rollback-disk-full-late rollback_disk_full 2m
 
-# Each worker waits for a close(), which starts over, and one for a dup2(), which
-# cannot.
+# Each worker waits for a close(), which starts over, and one for a close_range(),
+# which cannot.
 rollback_hold() {
 	rollback_start -W -H FLUSH
-	program_start asker "asker dup2 $MNT $IN/asker"
+	program_start asker "asker close_range $MNT $IN/asker"
 	rawd_signal
 	tell asker go
 }
