@@ -44,45 +44,36 @@ struct search {
 	struct file *found;
 };
 
-/* Of an open file, or what looks like one. */
-struct seen {
-	const struct file_operations *fops;
-	const struct inode *inode;
-	const struct fuse_file *ff;
-};
-
-/* Whether flush() is called for it. */
-static bool is_flushable(struct seen *seen, struct file *file)
+/* Whether this is an open file that flush() is called for; @seen: a copy of it. */
+static bool is_flushable(struct file *seen, const struct file *file)
 {
 	int (*flush)(struct file *file, fl_owner_t id);
 	const struct file_operations *fops;
 
 	if (!IS_ALIGNED((unsigned long)file, sizeof(long)) ||
 	    (unsigned long)file < PAGE_OFFSET || !virt_addr_valid(file) ||
-	    !peek(&seen->fops, &file->f_op, sizeof(seen->fops)) ||
-	    !peek(&seen->inode, &file->f_inode, sizeof(seen->inode)) ||
-	    !peek(&seen->ff, &file->private_data, sizeof(seen->ff)))
+	    !peek(seen, file, sizeof(*seen)))
 		return false;
-	if (!seen->fops || !seen->inode ||
-	    !peek(&flush, &seen->fops->flush, sizeof(flush)) || !flush ||
-	    !peek(&fops, &seen->inode->i_fop, sizeof(fops)))
+	if (!seen->f_op || !seen->f_inode ||
+	    !peek(&flush, &seen->f_op->flush, sizeof(flush)) || !flush ||
+	    !peek(&fops, &seen->f_inode->i_fop, sizeof(fops)))
 		return false;
 	/* What was freed may look like one still. */
-	return seen->fops == fops && file_count(file);
+	return seen->f_op == fops && file_count(seen);
 }
 
 /* False: it is not known which. */
 static bool visit(struct search *s, struct file *file)
 {
-	struct seen seen;
+	struct file seen;
 	u64 fh;
 
 	if (file == s->found || !is_flushable(&seen, file))
 		return true;
-	if (seen.fops != s->inode->i_fop)
+	if (seen.f_op != s->inode->i_fop)
 		return false;
-	if (seen.inode != s->inode ||
-	    !peek(&fh, fl_file_fh(seen.ff), sizeof(fh)) || fh != s->fh)
+	if (seen.f_inode != s->inode ||
+	    !peek(&fh, fl_file_fh(fl_file(&seen)), sizeof(fh)) || fh != s->fh)
 		return true;
 	if (s->found)
 		return false;
