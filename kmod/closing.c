@@ -111,6 +111,7 @@ static bool search(struct search *s, struct task_struct *task)
 static bool is_asleep(const struct task_struct *task)
 {
 #ifdef CONFIG_SMP
+	/* Before its stack is read; pairs with finish_task(). */
 	if (smp_load_acquire(&task->on_cpu))
 		return false;
 #endif

@@ -40,14 +40,14 @@ static int open_only(const char *path, int flags)
 
 static int close_it(void *path)
 {
-	int fd = open_only(path, O_RDWR);
+	int fd = open_only(path, O_RDWR), number = fd;
 
 	if (fd < 0)
 		return fd;
 	if (close(fd))
 		return -errno;
 	/* And it is closed. */
-	return fcntl(fd, F_GETFD) == -1 && errno == EBADF ? 0 : -EEXIST;
+	return fcntl(number, F_GETFD) == -1 && errno == EBADF ? 0 : -EEXIST;
 }
 
 static uint64_t nr_flushes(const FIXTURE_DATA(call) *self)
@@ -522,8 +522,8 @@ static int keep_later(FIXTURE_DATA(call) *self, struct later *later, bool answer
 {
 	struct fuse_entry_out named[FUSECR_KEEP_NAMES] = { };
 	struct fuse_flush_in in = { .lock_owner = 0x1234 };
-	struct fusecr_keep k = { };
 	int err, dev = device(self);
+	struct fusecr_keep k;
 
 	err = test_client_start(&self->clients[0], close_later, later) ?:
 	      rawfs_wait_op(self->fs, FUSE_OPEN, 1);
