@@ -77,6 +77,7 @@ rollback_answer() {
 rollback_unanswered() {
 	rollback_hold
 	rolled_back 'request in flight: FLUSH, unique [1-9][0-9]*, node [1-9][0-9]*, pid [1-9][0-9]* (asker), processing'
+	! grep 'in flight.*(hammer)' "$T/tool.log" || fail "a close() was not taken"
 	rollback_answer
 	rollback_works
 }
