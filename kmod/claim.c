@@ -42,6 +42,9 @@ static void normalize(u32 opcode, void *in, u32 in_len)
 	case FUSE_WRITE:
 		BLANK(in, in_len, fuse_write_in, lock_owner);
 		break;
+	case FUSE_FLUSH:
+		BLANK(in, in_len, fuse_flush_in, lock_owner);
+		break;
 	case FUSE_GETLK:
 	case FUSE_SETLK:
 	case FUSE_SETLKW:

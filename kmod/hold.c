@@ -388,6 +388,7 @@ void fusecr_hold_nudge(int holder, bool (*busy)(struct task_struct *task, void *
 
 struct fusecr_restart {
 	struct callback_head work;
+	bool always;
 };
 
 /*
@@ -396,12 +397,14 @@ struct fusecr_restart {
  */
 static void restart_fn(struct callback_head *work)
 {
+	struct fusecr_restart *restart = container_of(work, struct fusecr_restart,
+						      work);
 	struct pt_regs *regs = task_pt_regs(current);
 
 	if (syscall_get_nr(current, regs) >= 0 &&
-	    syscall_get_error(current, regs))
+	    (restart->always || syscall_get_error(current, regs)))
 		syscall_set_return_value(current, regs, -ERESTARTNOINTR, 0);
-	kfree(container_of(work, struct fusecr_restart, work));
+	kfree(restart);
 	module_put(THIS_MODULE);
 }
 
@@ -424,10 +427,13 @@ void fusecr_restart_free(struct fusecr_restart *restart)
 	module_put(THIS_MODULE);
 }
 
-int fusecr_restart(struct fusecr_restart *restart, struct task_struct *task)
+int fusecr_restart(struct fusecr_restart *restart, struct task_struct *task,
+		   bool always)
 {
-	int err = task_work_add(task, &restart->work, TWA_SIGNAL);
+	int err;
 
+	restart->always = always;
+	err = task_work_add(task, &restart->work, TWA_SIGNAL);
 	if (err)
 		fusecr_restart_free(restart);
 	return err;

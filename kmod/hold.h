@@ -56,14 +56,15 @@ void fusecr_hold_nudge(int holder, bool (*busy)(struct task_struct *task, void *
 		       void *arg);
 
 /*
- * Has the system call that @task is in start over, if it fails; wakes the task
- * from an interruptible sleep.  Allocated before, because later it must not
+ * Has the system call that @task is in start over, if it fails, or @always; wakes the
+ * task from an interruptible sleep.  Allocated before, because later it must not
  * fail: -ESRCH only for a task that is exiting, which frees it, too.
  */
 struct fusecr_restart;
 struct fusecr_restart *fusecr_restart_alloc(void);
 void fusecr_restart_free(struct fusecr_restart *restart);
-int fusecr_restart(struct fusecr_restart *restart, struct task_struct *task);
+int fusecr_restart(struct fusecr_restart *restart, struct task_struct *task,
+		   bool always);
 
 /* No task is held. */
 void fusecr_hold_exit(void);

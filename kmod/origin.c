@@ -98,7 +98,7 @@ static bool is_of(const struct file *file, const struct fuse_conn *fc,
 	const struct inode *inode = file_inode(file);
 
 	return fl_is_fuse_sb(inode->i_sb) && fl_sb_conn(inode->i_sb) == fc &&
-	       !(file->f_mode & FMODE_PATH) &&
+	       fl_file(file) &&
 	       *fl_inode_nodeid(fl_inode(inode)) == nodeid;
 }
 

@@ -16,6 +16,7 @@
 #include <asm/syscall.h>
 #include <asm/unistd.h>
 
+#include "closing.h"
 #include "conn.h"
 #include "hold.h"
 #include "inode.h"
@@ -114,6 +115,9 @@ static bool can_start_over(u32 opcode, int nr, const struct fuse_args *args)
 	case FUSE_FSYNC:
 	case FUSE_FSYNCDIR:
 		return is_sync_call(nr);
+	case FUSE_FLUSH:
+		/* See undo_close(). */
+		return fusecr_closing_can_undo(nr);
 	case FUSE_SETATTR:
 		/* fuse_flush_times(): the inode is clean already. */
 		fusecr_payload_in(&setattr, args, 0,
@@ -289,6 +293,25 @@ struct swapping {
 	int err;
 };
 
+/*
+ * Nothing can fail after this: who looks at the table finds it open again.  With
+ * the lock under which the request would be answered.
+ */
+static bool undo_close(struct swapping *s)
+{
+	const struct fuse_in_header *h = &s->c->h;
+	struct fusecr_kept *k = s->k;
+
+	if (h->opcode != FUSE_FLUSH)
+		return true;
+	/* The node comes first, see kept_new(). */
+	if (!k->inodes[0] || k->in_len < sizeof(struct fuse_flush_in))
+		return false;
+	k->file = fusecr_closing_undo(s->task, k->inodes[0],
+				      ((struct fuse_flush_in *)k->in)->fh);
+	return k->file;
+}
+
 static bool exchange(struct fuse_dev *fud, struct fuse_req *req, void *arg)
 {
 	struct swapping *s = arg;
@@ -307,6 +330,8 @@ static bool exchange(struct fuse_dev *fud, struct fuse_req *req, void *arg)
 	}
 	if (k) {
 		fusecr_payload_in(k->in, *fl_req_args(req), 0, k->in_len);
+		if (!*fl_pq_connected(fud) || !undo_close(s))
+			return true;
 		s->err = kept_place(k, fud);
 		if (s->err)
 			return true;
@@ -378,7 +403,7 @@ static void let_waiter_go(const struct candidate *c, struct swapping *s,
 {
 	if (s->task) {
 		/* It sleeps in the kernel: it is not exiting. */
-		fusecr_restart(restart, s->task);
+		fusecr_restart(restart, s->task, c->h.opcode == FUSE_FLUSH);
 	} else {
 		fusecr_restart_free(restart);
 	}

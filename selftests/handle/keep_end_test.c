@@ -350,12 +350,6 @@ static void not_taken(struct __test_metadata *_metadata, FIXTURE_DATA(call) *sel
 	EXPECT_EQ(1, self->fs->nr_op[opcode]);
 }
 
-/* close() cannot start over. */
-TEST_F(call, flush_is_not_taken)
-{
-	not_taken(_metadata, self, FUSE_FLUSH, test_open);
-}
-
 static int touch(void *path)
 {
 	unsigned char buf = 0;

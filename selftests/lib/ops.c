@@ -75,6 +75,9 @@ CALL(readdir, syscall(SYS_getdents64, fd, buf, sizeof(buf)) > 0 ? 0 : -1)
 CALL(access, access(path(dir, "f1"), R_OK))
 CALL(fallocate, fallocate(fd, 0, 0, 100000))
 CALL(lseek, full(lseek(fd, 10, SEEK_DATA), 10))
+CALL(close, close(fd))
+CALL(close_range, syscall(SYS_close_range, fd, fd, 0))
+CALL(dup2, dup2(STDERR_FILENO, fd) == fd ? 0 : -1)
 CALL(setlkw, fcntl(fd, F_SETLKW, &lock))
 
 #define OP(name, opcode, file, flags, there, gone)			\
@@ -110,6 +113,9 @@ const struct op ops[] = {
 	OP(access, ACCESS, NULL, 0, NULL, NULL),
 	OP(fallocate, FALLOCATE, "f1", O_RDWR, NULL, NULL),
 	OP(lseek, LSEEK, "f1", O_RDWR, NULL, NULL),
+	OP(close, FLUSH, "f1", O_RDWR, NULL, NULL),
+	OP(close_range, FLUSH, "f1", O_RDWR, NULL, NULL),
+	OP(dup2, FLUSH, "f1", O_RDWR, NULL, NULL),
 	OP(setlkw, SETLKW, "f1", O_RDWR, NULL, NULL),
 	{ .name = NULL },
 };

@@ -37,6 +37,10 @@ kept_once() {
 	LOOKUP | GETATTR | OPEN | READ)
 		[ "$n" -ge 1 ]
 		;;
+	FLUSH)
+		# And twice when the counters had been read.
+		[ "$n" = 3 ]
+		;;
 	*)
 		[ "$n" = 1 ]
 		;;
@@ -99,10 +103,14 @@ readdir READDIR
 access ACCESS
 fallocate FALLOCATE
 lseek LSEEK
+close FLUSH
+dup2 FLUSH
 END
 
 # It has not; and from inside a container.
 scenario kept-host-mkdir-undone kept host mkdir MKDIR
 scenario kept-host-append-undone kept host append WRITE
+scenario kept-host-close-undone kept host close FLUSH
 scenario kept-runc-mkdir kept_late runc mkdir MKDIR
 scenario kept-runc-append kept_late runc append WRITE
+scenario kept-runc-close kept runc close FLUSH

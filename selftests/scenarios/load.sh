@@ -85,3 +85,36 @@ load_killed() {
 for who in worker guard tool; do
 	scenario load-killed-$who load_killed $who
 done
+
+# criu itself. Whether its tasks survive that is CRIU's affair, with FUSE or without:
+# so a tree that does not go on is counted, not a failure, and the same is done to one
+# that has all its files on tmpfs. What has to be true is that nothing of ours stays,
+# and that those who go on have lost nothing.
+load_killed_criu() {
+	local n pid criu line survived=0 ended=0
+	load_start "$1"
+	for ((n = $(times 50); n > 0 && !ended; n--)); do
+		rm -rf "$T/img"
+		tool_dump "$T/img" --leave-running &
+		pid=$!
+		criu=''
+		while [ -z "$criu" ] && kill -0 $pid 2>/dev/null; do
+			for dir in /proc/[0-9]*; do
+				read -r line 2>/dev/null <"$dir/comm" && [ "$line" = criu ] && criu=${dir#/proc/}
+			done
+		done
+		sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
+		[ -z "$criu" ] || kill -KILL "$criu" 2>/dev/null || :
+		wait $pid || :
+		until_true no_surrogate || fail "a surrogate is left"
+		[ -z "$(fusecr list 2>/dev/null | grep -i gated)" ] || fail "a gate is closed"
+		tell h check
+		line=''
+		read -r -t 20 -u "${SAYS[h]}" line || ended=1
+		[ $ended = 1 ] || [ "$line" = ok ] || fail "h says: $line"
+		[ $ended = 1 ] || survived=$((survived + 1))
+	done
+	step "on $1: $survived of $((survived + ended)) survived"
+}
+scenario load-killed-criu-rawd load_killed_criu rawd
+scenario load-killed-criu-tmpfs load_killed_criu none

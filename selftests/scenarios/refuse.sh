@@ -51,19 +51,22 @@ scenario refuse-deleted-directory holding 'is a deleted directory' deleted-direc
 scenario refuse-watch holding 'f1.*is watched' watch f1
 scenario refuse-fifo holding 'FIFO' open fifo
 
-# Read by the daemon, and not answered: close() does not start over.
+# Read by the daemon, and not answered: close_range() does not start over.
 in_flight() {
 	tree_with rawd -W -H FLUSH
+	program_start asker "asker close_range $MNT $IN/asker"
 	rawd_signal
-	tree_spawn "/bin/cat $MNT/f0 >/dev/null"
+	tell asker go
 	until_true fusecr_counts processing || fail "no request is held"
 	tool_dump "$T/img" && fail "dumped"
-	grep 'connection 0:[0-9]* (fuse): request in flight: FLUSH, unique [0-9]*, node [0-9]*, pid [0-9]* (cat), processing' \
+	grep 'connection 0:[0-9]* (fuse): request in flight: FLUSH, unique [0-9]*, node [0-9]*, pid [0-9]* (asker), processing' \
 		"$T/tool.log" || fail "the request is not named"
 	rawd_signal
+	expect asker "done"
+	tell asker quit
 	expect_unharmed c1
 	rm -r "$T/img"
-	until_true not find_task cat >/dev/null
+	until_true not find_task asker >/dev/null
 	accepted c1
 }
 scenario refuse-in-flight in_flight

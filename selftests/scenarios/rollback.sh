@@ -58,12 +58,27 @@ rollback_disk_full() {
 scenario rollback-disk-full-early rollback_disk_full 4k
 scenario rollback-disk-full-late rollback_disk_full 2m
 
-# Each worker waits for a close() that cannot start over.
-rollback_unanswered() {
+# Each worker waits for a close(), which starts over, and one for a close_range(),
+# which cannot.
+rollback_hold() {
 	rollback_start -W -H FLUSH
+	program_start asker "asker close_range $MNT $IN/asker"
 	rawd_signal
-	rolled_back 'request in flight: FLUSH, unique [1-9][0-9]*, node [1-9][0-9]*, pid [1-9][0-9]* (hammer), processing'
+	tell asker go
+}
+
+rollback_answer() {
 	rawd_signal
+	expect asker "done"
+	tell asker quit
+	until_true not find_task asker >/dev/null
+}
+
+rollback_unanswered() {
+	rollback_hold
+	rolled_back 'request in flight: FLUSH, unique [1-9][0-9]*, node [1-9][0-9]*, pid [1-9][0-9]* (asker), processing'
+	! grep 'in flight.*(hammer)' "$T/tool.log" || fail "a close() was not taken"
+	rollback_answer
 	rollback_works
 }
 scenario rollback-unanswered rollback_unanswered
@@ -80,11 +95,10 @@ rollback_in_the_middle() {
 }
 
 rollback_opened() {
-	rollback_start -W -H FLUSH
-	rawd_signal
+	rollback_hold
 	rollback_in_the_middle fusecr gate open "$MNT"
 	rollback_told 'somebody has opened the gate'
-	rawd_signal
+	rollback_answer
 	rollback_works
 }
 scenario rollback-opened rollback_opened
