@@ -107,7 +107,7 @@ load_killed_criu() {
 		[ -z "$criu" ] || kill -KILL "$criu" 2>/dev/null || :
 		wait $pid || :
 		until_true no_surrogate || fail "a surrogate is left"
-		[ -z "$(fusecr list 2>/dev/null | grep -i gated)" ] || fail "a gate is closed"
+		! fusecr list 2>/dev/null | grep -qi gated || fail "a gate is closed"
 		tell h check
 		line=''
 		read -r -t 20 -u "${SAYS[h]}" line || ended=1
