@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control.h"
+
 #define WORKERS_MAX	64
 #define SIZE		4096
 
@@ -70,22 +72,7 @@ static void work(struct worker *w, const char *path)
 	}
 }
 
-static FILE *open_control(const char *control, const char *suffix)
-{
-	char path[PATH_MAX];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s.%s", control, suffix);
-	f = fopen(path, "r+e");
-	if (!f) {
-		perror(path);
-		exit(2);
-	}
-	setlinebuf(f);
-	return f;
-}
-
-static void answer(FILE *out, int n, int reset)
+static void answer(int n, int reset)
 {
 	unsigned long longest = 0, calls = 0;
 
@@ -99,23 +86,21 @@ static void answer(FILE *out, int n, int reset)
 		calls += workers[i].calls;
 	}
 	if (reset)
-		fprintf(out, "ok\n");
+		control_say("ok");
 	else
-		fprintf(out, "%lu %lu\n", longest / 1000000, calls);
+		control_say("%lu %lu", longest / 1000000, calls);
 }
 
 int main(int argc, char **argv)
 {
 	char path[PATH_MAX], line[64];
 	int n = argc == 4 ? atoi(argv[1]) : 0;
-	FILE *in, *out;
 
 	if (n < 1 || n > WORKERS_MAX) {
 		fprintf(stderr, "usage: prober WORKERS MOUNT CONTROL\n");
 		return 2;
 	}
-	in = open_control(argv[3], "cmd");
-	out = open_control(argv[3], "out");
+	control_open(argv[3]);
 	workers = mmap(NULL, sizeof(*workers) * WORKERS_MAX, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (workers == MAP_FAILED)
@@ -125,8 +110,8 @@ int main(int argc, char **argv)
 		if (!fork())
 			work(&workers[i], path);
 	}
-	fprintf(out, "ready\n");
-	while (fgets(line, sizeof(line), in))
-		answer(out, n, !strcmp(line, "reset\n"));
+	control_say("ready");
+	while (control_hear(line, sizeof(line)))
+		answer(n, !strcmp(line, "reset"));
 	return 0;
 }

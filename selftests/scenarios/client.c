@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +22,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "control.h"
 
 #define DATA_SIZE	65536
 #define NR_ENTRIES	60
@@ -43,30 +44,12 @@ static const char * const names[NR_FDS] = {
 	"ro", "ro_dup", "second", "rw", "log", "shared", "deep", "victim", "list",
 };
 
-static int control_in, control_out;
 static char top[PATH_MAX], cwd[PATH_MAX];
-static char wrong[512];
 static bool listed[NR_ENTRIES];
 static int nr_listed;
 static unsigned int round_nr;
 static int to_child, from_child;
 static pid_t child;
-
-__attribute__((format(printf, 1, 2)))
-static int bad(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(wrong, sizeof(wrong), fmt, ap);
-	va_end(ap);
-	return -1;
-}
-
-static void say(const char *what)
-{
-	dprintf(control_out, "%s\n", what);
-}
 
 static unsigned char pattern(off_t at)
 {
@@ -423,17 +406,14 @@ static const struct check {
 
 static void check_all(void)
 {
-	char line[600];
-
 	round_nr++;
 	for (size_t i = 0; i < NR(checks); i++) {
 		if (!checks[i].run())
 			continue;
-		snprintf(line, sizeof(line), "not ok: %s: %s", checks[i].name, wrong);
-		say(line);
+		control_say("not ok: %s: %s", checks[i].name, wrong);
 		return;
 	}
-	say("ok");
+	control_say("ok");
 }
 
 /* --- start and end -------------------------------------------------------- */
@@ -503,35 +483,6 @@ static int remove_all(void)
 	return 0;
 }
 
-/* A FIFO opened for both never ends and never blocks in open. */
-static int open_control(const char *control, const char *suffix)
-{
-	char path[PATH_MAX];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s.%s", control, suffix);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0) {
-		perror(path);
-		exit(2);
-	}
-	return fd;
-}
-
-static bool get_line(char *line, size_t size)
-{
-	size_t n = 0;
-
-	while (n < size - 1 && read(control_in, line + n, 1) == 1) {
-		if (line[n] == '\n') {
-			line[n] = 0;
-			return true;
-		}
-		n++;
-	}
-	return false;
-}
-
 int main(int argc, char **argv)
 {
 	char line[64];
@@ -548,24 +499,23 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: client [-u UID] NAME MOUNT CONTROL\n");
 		return 2;
 	}
-	control_in = open_control(argv[3], "cmd");
-	control_out = open_control(argv[3], "out");
+	control_open(argv[3]);
 	snprintf(top, sizeof(top), "%s/%s", argv[2], argv[1]);
 	if (make_tree() || open_all()) {
-		say(wrong);
+		control_say("%s", wrong);
 		return 1;
 	}
-	say("ready");
-	while (get_line(line, sizeof(line))) {
+	control_say("ready");
+	while (control_hear(line, sizeof(line))) {
 		if (!strcmp(line, "check")) {
 			check_all();
 			continue;
 		}
 		if (remove_all()) {
-			say(wrong);
+			control_say("%s", wrong);
 			return 1;
 		}
-		say("bye");
+		control_say("bye");
 		return 0;
 	}
 	return 1;

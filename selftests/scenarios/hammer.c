@@ -29,6 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control.h"
+
 #define WORKERS_MAX	64
 #define SIZE		20000
 #define RECORD		100
@@ -328,25 +330,8 @@ static const char *check(void)
 	return NULL;
 }
 
-/* A FIFO opened for both never ends and never blocks in open. */
-static FILE *open_control(const char *control, const char *suffix)
-{
-	char path[PATH_MAX];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s.%s", control, suffix);
-	f = fopen(path, "r+e");
-	if (!f) {
-		perror(path);
-		exit(2);
-	}
-	setlinebuf(f);
-	return f;
-}
-
 int main(int argc, char **argv)
 {
-	FILE *in, *out;
 	char line[64];
 
 	if (argc == 3 && !strcmp(argv[1], "exit"))
@@ -356,8 +341,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: hammer WORKERS MOUNT CONTROL\n");
 		return 2;
 	}
-	in = open_control(argv[3], "cmd");
-	out = open_control(argv[3], "out");
+	control_open(argv[3]);
 	workers = mmap(NULL, sizeof(*workers) * WORKERS_MAX, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (workers == MAP_FAILED)
@@ -371,15 +355,15 @@ int main(int argc, char **argv)
 		}
 		workers[i].pid = pid;
 	}
-	fprintf(out, "%s\n", check() ?: "ready");
-	while (fgets(line, sizeof(line), in)) {
-		if (!strcmp(line, "check\n")) {
-			fprintf(out, "%s\n", check() ?: "ok");
+	control_say("%s", check() ?: "ready");
+	while (control_hear(line, sizeof(line))) {
+		if (!strcmp(line, "check")) {
+			control_say("%s", check() ?: "ok");
 			continue;
 		}
 		for (int i = 0; i < nr_workers; i++)
 			end(i);
-		fprintf(out, "bye\n");
+		control_say("bye");
 		return 0;
 	}
 	return 1;

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
@@ -18,6 +17,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "control.h"
 
 static int last;		/* opened */
 
@@ -143,41 +144,25 @@ static const struct {
 	{ "device", hold_device },
 };
 
-static int open_control(const char *control, const char *suffix)
-{
-	char path[4096];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s.%s", control, suffix);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0) {
-		perror(path);
-		exit(2);
-	}
-	return fd;
-}
-
 int main(int argc, char **argv)
 {
-	int in, out;
-	char c;
+	char line[32];
 
 	if (argc != 4) {
 		fprintf(stderr, "usage: holder WHAT PATH CONTROL\n");
 		return 2;
 	}
-	in = open_control(argv[3], "cmd");
-	out = open_control(argv[3], "out");
+	control_open(argv[3]);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		if (strcmp(kinds[i].name, argv[1]))
 			continue;
 		if (kinds[i].hold(argv[2]) < 0) {
-			dprintf(out, "%s: %s\n", argv[2], strerror(errno));
+			control_say("%s: %s", argv[2], strerror(errno));
 			return 1;
 		}
-		dprintf(out, "ready\n");
-		return read(in, &c, 1) == 1 ? 0 : 1;
+		control_say("ready");
+		return control_hear(line, sizeof(line)) ? 0 : 1;
 	}
-	dprintf(out, "cannot hold %s\n", argv[1]);
+	control_say("cannot hold %s", argv[1]);
 	return 2;
 }

@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +25,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "control.h"
 
 /* The last one allows nobody else to open it. */
 enum file { POSIX, OFD, FLOCK, SHARED, LEASE, DIR_, NR_OPENED, ALONE = NR_OPENED, NR_FILES };
@@ -37,7 +38,6 @@ static const char *const names[NR_FILES] = {
 static int fds[NR_FILES];
 static char top[PATH_MAX];
 static bool kernel;
-static char wrong[256];
 static pid_t sharer;
 
 /* Two who wait, for the lock of one file each. */
@@ -46,16 +46,6 @@ static struct waiter {
 	pid_t pid;
 	int go, got;		/* pipes */
 } waiters[] = { { .file = POSIX }, { .file = FLOCK } };
-
-static int bad(const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(wrong, sizeof(wrong), format, args);
-	va_end(args);
-	return -1;
-}
 
 static int open_file(enum file file)
 {
@@ -317,19 +307,9 @@ static int begin(void)
 	return sharer < 0 ? bad("fork: %s", strerror(errno)) : 0;
 }
 
-static int open_control(const char *control, const char *suffix)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s.%s", control, suffix);
-	return open(path, O_RDWR | O_CLOEXEC);
-}
-
 int main(int argc, char **argv)
 {
-	FILE *in;
 	char line[32];
-	int out;
 
 	kernel = argc == 4 && !strcmp(argv[1], "-k");
 	if (argc - kernel != 3) {
@@ -337,21 +317,18 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	snprintf(top, sizeof(top), "%s/locker", argv[1 + kernel]);
-	in = fdopen(open_control(argv[2 + kernel], "cmd"), "r");
-	out = open_control(argv[2 + kernel], "out");
-	if (!in || out < 0)
-		return 2;
+	control_open(argv[2 + kernel]);
 	if (begin()) {
-		dprintf(out, "%s\n", wrong);
+		control_say("%s", wrong);
 		return 1;
 	}
-	dprintf(out, "ready\n");
-	while (fgets(line, sizeof(line), in)) {
-		if (!strcmp(line, "check\n")) {
-			dprintf(out, "%s\n", check() ? wrong : "ok");
+	control_say("ready");
+	while (control_hear(line, sizeof(line))) {
+		if (!strcmp(line, "check")) {
+			control_say("%s", check() ? wrong : "ok");
 			continue;
 		}
-		dprintf(out, "%s\n", let_go() ? wrong : "bye");
+		control_say("%s", let_go() ? wrong : "bye");
 		end_waiters();
 		return 0;
 	}

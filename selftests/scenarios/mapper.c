@@ -13,8 +13,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +21,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "control.h"
 
 #define PAGES	8
 #define SIZE	((size_t)PAGES << 12)
@@ -56,22 +56,10 @@ static struct mapped {
 /* One file, of which two pieces are mapped, the first of them by two opens. */
 static unsigned char *pieces[3];
 
-static char wrong[512];
 static unsigned int rounds;
 static int to_child, from_child;
 static pid_t child;
 static bool is_child;
-
-__attribute__((format(printf, 1, 2)))
-static int bad(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(wrong, sizeof(wrong), fmt, ap);
-	va_end(ap);
-	return -1;
-}
 
 static unsigned char pattern(size_t at)
 {
@@ -295,37 +283,20 @@ static int start(const char *mount, const char *name)
 	return map_pieces() ?: child_start();
 }
 
-static FILE *open_control(const char *control, const char *suffix)
-{
-	char path[PATH_MAX];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s.%s", control, suffix);
-	f = fopen(path, "r+e");
-	if (!f) {
-		perror(path);
-		exit(2);
-	}
-	setlinebuf(f);
-	return f;
-}
-
 int main(int argc, char **argv)
 {
-	FILE *in, *out;
 	char line[64];
 
 	if (argc != 4) {
 		fprintf(stderr, "usage: mapper NAME MOUNT CONTROL\n");
 		return 2;
 	}
-	in = open_control(argv[3], "cmd");
-	out = open_control(argv[3], "out");
-	fprintf(out, "%s\n", start(argv[2], argv[1]) ? wrong : "ready");
-	while (fgets(line, sizeof(line), in)) {
-		bool over = !strcmp(line, "quit\n");
+	control_open(argv[3]);
+	control_say("%s", start(argv[2], argv[1]) ? wrong : "ready");
+	while (control_hear(line, sizeof(line))) {
+		bool over = !strcmp(line, "quit");
 
-		fprintf(out, "%s\n", (over ? quit() : check()) ? wrong : over ? "bye" : "ok");
+		control_say("%s", (over ? quit() : check()) ? wrong : over ? "bye" : "ok");
 		if (over)
 			return 0;
 	}

@@ -12,14 +12,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "control.h"
 
 #define SIZE 10000
 
@@ -42,19 +42,7 @@ static struct held {
 enum { PLAIN, REPLACED, REPLACEMENT, LINKED, RENAMED, OVER, OVER_IT, NR };
 
 static char *mapped;	/* a deleted file whose descriptor is closed */
-static char wrong[512];
 static unsigned int rounds;
-
-__attribute__((format(printf, 1, 2)))
-static int bad(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(wrong, sizeof(wrong), fmt, ap);
-	va_end(ap);
-	return -1;
-}
 
 static int make(const char *name, char byte)
 {
@@ -166,37 +154,20 @@ static int quit(const char *name)
 	return 0;
 }
 
-static FILE *open_control(const char *control, const char *suffix)
-{
-	char path[PATH_MAX];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s.%s", control, suffix);
-	f = fopen(path, "r+e");
-	if (!f) {
-		perror(path);
-		exit(2);
-	}
-	setlinebuf(f);
-	return f;
-}
-
 int main(int argc, char **argv)
 {
-	FILE *in, *out;
 	char line[64];
 
 	if (argc != 4) {
 		fprintf(stderr, "usage: remover NAME MOUNT CONTROL\n");
 		return 2;
 	}
-	in = open_control(argv[3], "cmd");
-	out = open_control(argv[3], "out");
-	fprintf(out, "%s\n", start(argv[2], argv[1]) ? wrong : "ready");
-	while (fgets(line, sizeof(line), in)) {
-		bool over = !strcmp(line, "quit\n");
+	control_open(argv[3]);
+	control_say("%s", start(argv[2], argv[1]) ? wrong : "ready");
+	while (control_hear(line, sizeof(line))) {
+		bool over = !strcmp(line, "quit");
 
-		fprintf(out, "%s\n", (over ? quit(argv[1]) : check()) ? wrong : over ? "bye" : "ok");
+		control_say("%s", (over ? quit(argv[1]) : check()) ? wrong : over ? "bye" : "ok");
 		if (over)
 			return 0;
 	}
