@@ -187,15 +187,38 @@ int test_drop_caches(void)
 		test_write("/proc/sys/vm/drop_caches", "2");
 }
 
+/* Mounts fusectl if it is not. */
+static int fusectl_path(const struct rawfs *fs, const char *file, char *path, size_t size)
+{
+	if (access(FUSECTL "/.", F_OK) ||
+	    (mount("none", FUSECTL, "fusectl", 0, NULL) && errno != EBUSY))
+		return -errno;
+	snprintf(path, size, FUSECTL "/%u/%s", minor(fs->dev), file);
+	return 0;
+}
+
 int test_fusectl(const struct rawfs *fs, const char *file)
 {
 	char path[128];
 
-	if (access(FUSECTL "/.", F_OK) ||
-	    (mount("none", FUSECTL, "fusectl", 0, NULL) && errno != EBUSY))
-		return -errno;
-	snprintf(path, sizeof(path), FUSECTL "/%u/%s", minor(fs->dev), file);
-	return test_write(path, "1");
+	return fusectl_path(fs, file, path, sizeof(path)) ?: test_write(path, "1");
+}
+
+int test_fusectl_number(const struct rawfs *fs, const char *file)
+{
+	int number = -1;
+	char path[128];
+	FILE *f;
+
+	if (fusectl_path(fs, file, path, sizeof(path)))
+		return -1;
+	f = fopen(path, "r");
+	if (!f)
+		return -1;
+	if (fscanf(f, "%d", &number) != 1)
+		number = -1;
+	fclose(f);
+	return number;
 }
 
 int test_keep_dirty(const struct rawfs *fs)

@@ -51,6 +51,8 @@ int test_write(const char *path, const char *text);
 int test_drop_caches(void);
 /* Mounts fusectl if it is not, and writes to a file of the connection. */
 int test_fusectl(const struct rawfs *fs, const char *file);
+/* The number that is in one; -1 when there is none. */
+int test_fusectl_number(const struct rawfs *fs, const char *file);
 /*
  * What is made dirty stays so until somebody asks, or for half a minute: without a
  * share of its own a FUSE mount may have next to nothing dirty (mm/page-writeback.c,
