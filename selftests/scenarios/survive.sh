@@ -24,3 +24,52 @@ random_addresses() {
 }
 scenario random-addresses-host random_addresses host bindfs
 scenario random-addresses-runc random_addresses runc rawd
+
+# What a restored tree is dumped as is what it was restored from, but for what
+# fusecr(8) lists under VERIFYING. Files in the order of descriptors and addresses.
+# One image set a line.
+told() {
+	fusecr show -j -D "$1" | jq -c '
+		.connections | map({
+			conn: .conn | del(.id, .dev, .dev_name, .user_ns, .pid_ns, .epoch,
+				.attr_version, .next_unique, .next_kh) |
+				with_entries(select(.key | test("^(num|gate)_") | not)),
+			next: [.conn.next_unique, .conn.next_kh],
+			requests: .requests | length,
+			devs: .devs | map(del(.cookie, .conn_id, .conn_dev, .conn_dev_name, .pid, .criu_id)),
+			mounts: .mounts | map(del(.mnt_id, .parent_mnt_id, .ext_key, .propagation)),
+			files: .files | map(del(.conn_id, .conn_dev, .conn_dev_name, .cookie, .pid,
+				.mnt_id, .readdir_version, .readdir_cache_off, .file_flags) |
+				.file_flags_names |= ((. // []) - ["O_DIRECTORY", "O_CLOEXEC"])) |
+				sort_by(.vpid, .use, .number),
+			inodes: .inodes | map(del(.attr_version, .attr_valid, .inval_mask, .name))
+		})'
+}
+
+again() {
+	# shellcheck disable=SC2046
+	place_new "$1" $(daemon_programs "$2")
+	tree_start
+	daemon_start "$2"
+	client_start c1
+	checkpoint "$T/img.1"
+	restore "$T/img.1"
+	checkpoint "$T/img.2"
+	told "$T/img.1" >"$T/told"
+	told "$T/img.2" >>"$T/told"
+	# Of inodes there may be fewer, and the numbers go on.
+	jq -s -S '.[0] as $old | .[1] as $new | range($new | length) |
+		($new[.].inodes | map(.nodeid)) as $held |
+		($old[.] | .inodes |= map(select(.nodeid | IN($held[])))), $new[.] |
+		.inodes |= sort_by(.nodeid) | del(.next)' "$T/told" >"$T/both"
+	jq -s -e 'length == 2 and .[0] == .[1] and (.[0].inodes | length) > 0' "$T/both" ||
+		fail "another image: $(jq -s -c '.[0] as $a | .[1] as $b | [paths(scalars)] |
+			map(.[1:]) | unique | map(. as $p | select(($a | getpath($p)) != ($b | getpath($p))) |
+			[., ($a | getpath($p)), ($b | getpath($p))])' "$T/both")"
+	jq -s -e '[.[0], .[1] | map(.next)] | .[0] <= .[1]' "$T/told" || fail "numbers are given out twice"
+	restore "$T/img.2"
+	clients_check c1
+	clients_quit c1
+}
+scenario again-host-rawd again host rawd
+scenario again-runc-bindfs again runc bindfs

@@ -326,6 +326,9 @@ static int collect_request(const FuseRequestEntry *req, void *arg)
 
 	if (!c->snap->o.restless)
 		refuse_request(c->r, c->snap, c->sc->conn, req);
+	/* Of who is outside, CRIU above all: what the tree has pending is refused. */
+	if (c->snap->o.tracer && req->state == FUSECR_REQ_PENDING)
+		return 0;
 	return collect_write(c, &req->base);
 }
 
