@@ -25,8 +25,8 @@
 #include "handle.h"
 #include "image.h"
 #include "mountfs.h"
-#include "names.h"
 #include "nl.h"
+#include "offered.h"
 #include "settle.h"
 #include "surrogate.h"
 #include "tree.h"
@@ -140,50 +140,16 @@ static int find_own(const FuseDevEntry *dev, void *arg)
 	return 1;
 }
 
-static void missing_flags(struct report *r, const struct rebuilt *rb)
-{
-	uint64_t missing = model_conn(rb->model)->flags & ~rb->engine.init_offered;
-	char names[512];
-
-	if (missing)
-		report_add(r, "%s: this kernel does not offer FUSE_INIT flag %s, which the daemon relies on",
-			   label(rb), flag_names(names, sizeof(names), init_flag_names, missing));
-	if (model_conn(rb->model)->minor > rb->engine.init_minor)
-		report_add(r, "%s: this kernel speaks protocol minor %u, and the daemon relies on minor %u",
-			   label(rb), rb->engine.init_minor, model_conn(rb->model)->minor);
-}
-
-static void compare(struct report *r, const struct rebuilt *rb, const char *what,
-		    uint64_t want, uint64_t got)
-{
-	if (want != got)
-		report_add(r, "%s: %s was %#lx, and this kernel makes %#lx of it", label(rb), what,
-			   (unsigned long)want, (unsigned long)got);
-}
-
 struct check {
 	struct restore *re;
 	struct rebuilt *rb;
 };
 
-/* What the kernel made of the answer to INIT must be what it was, bit for bit. */
 static int check_init(const FuseConnEntry *got, void *arg)
 {
 	struct check *c = arg;
-	const FuseConnEntry *want = model_conn(c->rb->model);
-	struct report *r = &c->re->s->report;
-	uint64_t known = want->has_known_flags ? want->known_flags : ~0ULL;
 
-	compare(r, c->rb, "flags", want->flags, got->flags & known);
-	compare(r, c->rb, "minor", want->minor, got->minor);
-	compare(r, c->rb, "max_write", want->max_write, got->max_write);
-	compare(r, c->rb, "max_pages", want->max_pages, got->max_pages);
-	compare(r, c->rb, "max_read", want->max_read, got->max_read);
-	compare(r, c->rb, "time_gran", want->time_gran, got->time_gran);
-	compare(r, c->rb, "max_background", want->max_background, got->max_background);
-	compare(r, c->rb, "congestion_threshold", want->congestion_threshold, got->congestion_threshold);
-	compare(r, c->rb, "request_timeout", want->request_timeout, got->request_timeout);
-	compare(r, c->rb, "default_permissions", want->default_permissions, got->default_permissions);
+	offered_conn(&c->re->s->report, label(c->rb), model_conn(c->rb->model), got);
 	return 0;
 }
 
@@ -210,7 +176,8 @@ static int negotiate(struct restore *re, struct rebuilt *rb)
 		err = serve(rb, INIT_TIMEOUT_MS);
 	if (!rb->engine.init_done)
 		return err < 0 ? err : -ETIMEDOUT;
-	missing_flags(&re->s->report, rb);
+	offered_init(&re->s->report, label(rb), model_conn(rb->model), rb->engine.init_offered,
+		     rb->engine.init_minor);
 	if (re->s->report.count)
 		return -EOPNOTSUPP;
 	err = nl_devs(re->nl, 0, getpid(), find_own, rb);
