@@ -31,7 +31,6 @@
 #include "surrogate.h"
 #include "tree.h"
 
-#define CONNS_MAX	4096
 #define INIT_TIMEOUT_MS	10000
 /* How long closes that programs made before they were stopped may take. */
 #define CLOSE_TIMEOUT_MS 5000
@@ -153,20 +152,6 @@ static int check_init(const FuseConnEntry *got, void *arg)
 	return 0;
 }
 
-/* Raised through /sys/class/bdi after mounting: INIT can only lower it. */
-static void set_readahead(const struct rebuilt *rb)
-{
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(rb->dev), minor(rb->dev));
-	f = fopen(path, "we");
-	if (!f)
-		return;
-	fprintf(f, "%u\n", model_conn(rb->model)->max_readahead / 1024);
-	fclose(f);
-}
-
 static int negotiate(struct restore *re, struct rebuilt *rb)
 {
 	struct check c = { re, rb };
@@ -242,7 +227,7 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 		err = open_instance(rb, (const FuseDevEntry *)devs->items[i]);
 	if (err)
 		return err;
-	set_readahead(rb);
+	mountfs_readahead(rb->dev, c->max_readahead);
 	return own(rb);
 }
 
@@ -613,31 +598,11 @@ static bool stand_in(struct restore *re)
 	return over;
 }
 
-static int read_inventory(struct restore *re)
-{
-	struct report *r = &re->s->report;
-	ProtobufCMessage *msg = NULL;
-	int err = image_read_one(re->s->dirfd, IMAGE_INVENTORY, 0, &msg);
-
-	re->inv = (FusecrInventoryEntry *)msg;
-	if (err) {
-		report_add(r, "%s", image_error());
-		return err;
-	}
-	if (re->inv->version != IMAGE_VERSION)
-		report_add(r, "the images have version %u, this fusecr reads %u", re->inv->version, IMAGE_VERSION);
-	else if (re->inv->conns > CONNS_MAX || re->inv->n_count != re->inv->conns)
-		report_add(r, "the inventory names %u connections", re->inv->conns);
-	else if (!re->inv->frozen)
-		report_add(r, "the images are of a running tree (fusecr dump), not of a checkpoint");
-	return r->count ? -EBADMSG : 0;
-}
-
 int surrogate_restore(struct surrogate *s)
 {
 	struct restore re = { .s = s };
 	bool over;
-	int killed, err = read_inventory(&re);
+	int killed, err = model_inventory(&re.inv, s->dirfd, &s->report);
 
 	if (!err) {
 		err = nl_open(&re.nl);
