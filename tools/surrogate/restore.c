@@ -23,6 +23,7 @@
 #include "engine.h"
 #include "guard.h"
 #include "handle.h"
+#include "holder.h"
 #include "image.h"
 #include "mountfs.h"
 #include "nl.h"
@@ -55,6 +56,7 @@ struct rebuilt {
 	struct instance *instances;
 	size_t count;
 	bool placed;		/* in our own mount namespace */
+	bool held;		/* the old one, and it is mounted; none of it is ours to answer */
 };
 
 struct restore {
@@ -65,6 +67,7 @@ struct restore {
 	size_t count;
 	char stage[STAGE_SIZE];
 	struct progress *p;
+	struct holder holder;	/* of the devices of what is held */
 	bool lost;		/* who began this was killed: it cannot succeed */
 };
 
@@ -98,34 +101,48 @@ static int serve(struct rebuilt *rb, int timeout_ms)
 	return engine_serve(&rb->engine, rb->instances[0].fd);
 }
 
-static int open_instance(struct rebuilt *rb, const FuseDevEntry *dev)
+static bool has_instance(const struct rebuilt *rb, uint64_t cookie)
 {
-	struct instance *grown;
-	uint32_t first;
-	int fd;
-
 	for (size_t i = 0; i < rb->count; i++)
-		if (rb->instances[i].cookie == dev->cookie)
-			return 0;
-	/* File flags are shared with the daemon: only its own may be set. */
-	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | (dev->file_flags & O_NONBLOCK));
-	if (fd < 0)
-		return -errno;
-	grown = reallocarray(rb->instances, rb->count + 1, sizeof(*grown));
+		if (rb->instances[i].cookie == cookie)
+			return true;
+	return false;
+}
+
+static int add_instance(struct rebuilt *rb, uint64_t cookie, int fd)
+{
+	struct instance *grown = reallocarray(rb->instances, rb->count + 1, sizeof(*grown));
+
 	if (!grown) {
 		close(fd);
 		return -ENOMEM;
 	}
 	rb->instances = grown;
-	rb->instances[rb->count++] = (struct instance){ dev->cookie, fd };
-	first = rb->instances[0].fd;
-	if (rb->count > 1 && ioctl(fd, FUSE_DEV_IOC_CLONE, &first) < 0)
-		return -errno;
+	grown[rb->count++] = (struct instance){ cookie, fd };
 	/* gcc 12 does not see that rb, of which there is an array, has it. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 	return 0;
 #pragma GCC diagnostic pop
+}
+
+static int open_instance(struct rebuilt *rb, const FuseDevEntry *dev)
+{
+	uint32_t first;
+	int fd;
+
+	if (has_instance(rb, dev->cookie))
+		return 0;
+	/* File flags are shared with the daemon: only its own may be set. */
+	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | (dev->file_flags & O_NONBLOCK));
+	if (fd < 0)
+		return -errno;
+	if (add_instance(rb, dev->cookie, fd))
+		return -ENOMEM;
+	first = rb->instances[0].fd;
+	if (rb->count > 1 && ioctl(fd, FUSE_DEV_IOC_CLONE, &first) < 0)
+		return -errno;
+	return 0;
 }
 
 static int find_own(const FuseDevEntry *dev, void *arg)
@@ -179,7 +196,7 @@ static int own(struct rebuilt *rb)
 	rb->handle = handle_open(rb->conn_id);
 	if (rb->handle < 0)
 		return rb->handle;
-	return model_conn(rb->model)->allow_other ? 0 : handle_admit(rb->handle, true);
+	return rb->held || model_conn(rb->model)->allow_other ? 0 : handle_admit(rb->handle, true);
 }
 
 static void disown(struct rebuilt *rb)
@@ -187,6 +204,32 @@ static void disown(struct rebuilt *rb)
 	if (rb->handle >= 0)
 		close(rb->handle);
 	rb->handle = -1;
+}
+
+/* The connection is where it was: its daemon gets back the devices that it had. */
+static int take_back(struct restore *re, struct rebuilt *rb)
+{
+	const struct message_list *devs = model_devs(rb->model);
+	int err = re->inv->has_holder_pid ? 0 : -EBADMSG;
+
+	rb->held = true;
+	rb->conn_id = model_conn(rb->model)->id;
+	for (size_t i = 0; !err && i < devs->count; i++) {
+		uint64_t cookie = ((FuseDevEntry *)devs->items[i])->cookie;
+		int fd;
+
+		if (has_instance(rb, cookie))
+			continue;
+		fd = holder_fetch(&re->holder, re->nl, rb->conn_id, cookie);
+		err = fd < 0 ? fd : add_instance(rb, cookie, fd);
+	}
+	err = err ?: own(rb);
+	if (err == -ENODEV || err == -ENOENT)
+		report_add(&re->s->report, "%s: it was unmounted or aborted while process %d held it", label(rb),
+			   re->holder.pid);
+	else if (err == -EBUSY)
+		report_add(&re->s->report, "%s: another restore, or checkpoint, has it in hand", label(rb));
+	return err;
 }
 
 static int rebuild(struct restore *re, struct rebuilt *rb)
@@ -205,6 +248,8 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	c = model_conn(rb->model);
 	devs = model_devs(rb->model);
 	mounts = model_mounts(rb->model);
+	if (c->held && devs->count)
+		return take_back(re, rb);
 	if (!devs->count || !mounts->count || strcmp(c->fstype, "fuse") ||
 	    (!re->inv->own_mnt_ns && ((FuseMountEntry *)mounts->items[0])->root.len != 1))
 		return -EBADMSG;
@@ -286,6 +331,7 @@ static int walk_in(struct rebuilt *rb, const void *arg)
 		char *root cleanup(free_auto) = text_of(&m->root);
 		char *path cleanup(free_auto) = text_of(&m->mountpoint);
 
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): both are guarded */
 		err = root && path ? mountfs_bind(rb->mnt, root, path, m->options) : -ENOMEM;
 	}
 	return err;
@@ -342,7 +388,8 @@ static int rebuild_all(struct restore *re)
 	if (!err && re->inv->own_mnt_ns)
 		err = stage_create(re->stage);
 	for (size_t i = 0; !err && i < re->count; i++) {
-		err = place(re, &re->conns[i]);
+		if (!re->conns[i].held)
+			err = place(re, &re->conns[i]);
 		/* Whoever goes on from here must own it himself. */
 		disown(&re->conns[i]);
 	}
@@ -361,8 +408,11 @@ static void take_over(struct restore *re, int sig)
 		report_add(&re->s->report, "the surrogate was killed by signal %d; try again", sig);
 	for (size_t i = 0; re->lost && i < re->count; i++) {
 		struct rebuilt *rb = &re->conns[i];
-		int err = own(rb);
+		int err;
 
+		if (rb->held)
+			continue;
+		err = own(rb);
 		/* A child of the one that was killed may not be gone yet. */
 		for (int tries = 0; err == -EBUSY && tries < OWN_TRIES; tries++) {
 			poll(NULL, 0, 10);
@@ -514,10 +564,16 @@ static int on_resume(struct restore *re, pid_t root)
 {
 	struct tree tree = { 0 };
 	int err = re->lost ? -EIO : tree_read(&tree, root);
+	bool held = false;
 
-	for (size_t i = 0; !err && i < re->count; i++)
-		err = settle(re, &re->conns[i], &tree);
+	for (size_t i = 0; !err && i < re->count; i++) {
+		held = held || re->conns[i].held;
+		err = re->conns[i].held ? 0 : settle(re, &re->conns[i], &tree);
+	}
 	tree_free(&tree);
+	/* The daemon has the devices, and nothing can fail any more. */
+	if (!err && held)
+		holder_end(&re->holder);
 	re->p->ended = !err;
 	if (err)
 		surrogate_fail(re->s, "the FUSE connections could not be handed back: %s", strerror(-err));
@@ -572,7 +628,10 @@ static bool stand_in(struct restore *re)
 	}
 	while (pfd && !over) {
 		for (size_t i = 0; i < re->count; i++)
-			pfd[i] = (struct pollfd){ .fd = re->conns[i].instances[0].fd, .events = POLLIN };
+			pfd[i] = (struct pollfd){
+				.fd = re->conns[i].held ? -1 : re->conns[i].instances[0].fd,
+				.events = POLLIN,
+			};
 		pfd[re->count] = (struct pollfd){ .fd = re->s->control, .events = POLLIN };
 		pfd[re->count + 1] = (struct pollfd){ .fd = re->s->inherited, .events = POLLIN };
 		if (poll(pfd, re->count + 2, -1) < 0 && errno != EINTR)
@@ -609,6 +668,8 @@ int surrogate_restore(struct surrogate *s)
 		if (err == -ENOENT)
 			report_add(&s->report, "the images hold FUSE connections, but fusecr.ko is not loaded: run \"modprobe fusecr\"");
 	}
+	if (!err && re.inv->has_holder_pid)
+		err = holder_find(&re.holder, re.inv, &s->report);
 	err = err ?: rebuild_all(&re);
 	if (err) {
 		surrogate_fail(s, "the FUSE connections could not be rebuilt: %s", strerror(-err));
