@@ -1,22 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 /* fusecr checkpoint: a whole process tree through criu dump. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "criu.h"
+#include "fusecr.pb-c.h"
+#include "image.h"
 #include "proc.h"
 
 static const char help[] =
-	"usage: fusecr checkpoint --pid PID -D DIR [--leave-running] [-j] [-- CRIU OPTION...]\n\n"
+	"usage: fusecr checkpoint --pid PID -D DIR [--leave-running] [--hold] [-j]\n"
+	"                         [-- CRIU OPTION...]\n\n"
 	"Dumps the process tree of PID, with its FUSE daemons, through criu dump, and\n"
 	"with the locks on its files (criu's --file-locks).\n"
 	"What cannot be carried is named before anything is touched.\n\n"
 	"  -t, --pid PID         the root of the tree\n"
 	"  -D, --images-dir DIR  where to write the images; made if it is not there\n"
 	"  -R, --leave-running   let the tree go on; otherwise it ends\n"
+	"  -H, --hold            clients outside of the tree wait until it is restored\n"
 	"  -j, --json            print JSON\n"
 	"  -h, --help            print this\n\n"
 	"The rest goes to criu: --tcp-established for sshfs, --shell-job on a terminal.\n";
@@ -28,9 +35,29 @@ static bool alive(pid_t pid)
 	return state && state != 'Z' && state != 'X';
 }
 
+/* Who holds the devices of the tree's daemons from now on, or 0. */
+static pid_t holder(const char *dir)
+{
+	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	FusecrInventoryEntry *inventory;
+	ProtobufCMessage *msg;
+	pid_t pid = 0;
+
+	if (dirfd < 0)
+		return 0;
+	if (!image_read_one(dirfd, IMAGE_INVENTORY, 0, &msg)) {
+		inventory = (FusecrInventoryEntry *)msg;
+		pid = inventory->holder_pid;
+		protobuf_c_message_free_unpacked(msg, NULL);
+	}
+	close(dirfd);
+	return pid;
+}
+
 static int tell(pid_t pid, const char *dir, int status, bool json)
 {
 	bool runs = alive(pid);
+	pid_t holds = status || runs ? 0 : holder(dir);
 	struct json_object *top;
 
 	if (json) {
@@ -39,10 +66,14 @@ static int tell(pid_t pid, const char *dir, int status, bool json)
 		json_object_object_add(top, "directory", json_object_new_string(dir));
 		json_object_object_add(top, "done", json_object_new_boolean(!status));
 		json_object_object_add(top, "tree_runs", json_object_new_boolean(runs));
+		if (holds)
+			json_object_object_add(top, "holder", json_object_new_int(holds));
 		print_json(top);
 	} else if (!status) {
 		printf("process %d and its tree: checkpoint in %s, %s\n", pid, dir,
 		       runs ? "the tree goes on" : "the tree has ended");
+		if (holds)
+			printf("its mounts are held by process %d, and whoever uses them waits for a restore\n", holds);
 	}
 	if (status)
 		say_error("process %d was not checkpointed; %s", pid,
@@ -81,6 +112,7 @@ int cmd_checkpoint(int argc, char **argv)
 		{ "pid", required_argument, NULL, 't' },
 		{ "images-dir", required_argument, NULL, 'D' },
 		{ "leave-running", no_argument, NULL, 'R' },
+		{ "hold", no_argument, NULL, 'H' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
@@ -90,7 +122,7 @@ int cmd_checkpoint(int argc, char **argv)
 	pid_t pid = 0;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "+t:D:Rjh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "+t:D:RHjh", options, NULL)) != -1) {
 		switch (c) {
 		case 't':
 			if (!parse_pid(optarg, &pid))
@@ -101,6 +133,9 @@ int cmd_checkpoint(int argc, char **argv)
 			break;
 		case 'R':
 			leave = true;
+			break;
+		case 'H':
+			setenv("FUSECR_HOLD", "1", 1);
 			break;
 		case 'j':
 			json = true;

@@ -43,6 +43,7 @@ static const struct compare_rule rules[] = {
 	{ CONN, "gate_asleep", COMPARE_NOT, 0, of_gate },
 	{ CONN, "gate_requests", COMPARE_NOT, 0, of_gate },
 	{ CONN, "known_flags", COMPARE_NOT, 0, "the dumping kernel's" },
+	{ CONN, "held", COMPARE_NOT, 0, "of the images" },
 
 	{ DEV, "cookie", COMPARE_NOT, 0, new_name },
 	{ DEV, "conn_id", COMPARE_NOT, 0, new_name },

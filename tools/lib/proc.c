@@ -15,6 +15,9 @@
 /* include/linux/sched.h */
 #define PF_EXITING	0x00000004
 #define PF_SIGNALED	0x00000400
+/* Fields of /proc/PID/stat, proc(5) */
+#define STAT_FLAGS	9
+#define STAT_STARTTIME	22
 
 static FILE *open_status(pid_t pid)
 {
@@ -65,8 +68,8 @@ static bool pending(pid_t pid, const char *set, int sig)
 		strtoull(value, NULL, 16) & 1ULL << (sig - 1);
 }
 
-/* PF_* as /proc/PID/stat has them in its ninth field, proc(5); 0 when there is no such task. */
-static unsigned long task_flags(pid_t pid)
+/* A field of /proc/PID/stat, numbered as in proc(5); 0 when there is no such task. */
+static uint64_t stat_number(pid_t pid, int field)
 {
 	char path[64], stat[512], *end;
 	ssize_t n;
@@ -81,15 +84,31 @@ static unsigned long task_flags(pid_t pid)
 	stat[n > 0 ? n : 0] = '\0';
 	/* A name may have anything in it, parentheses too. */
 	end = strrchr(stat, ')');
-	for (int i = 0; end && i < 7; i++)
+	for (int i = 2; end && i < field; i++)
 		end = strchr(end + 1, ' ');
-	return end ? strtoul(end, NULL, 10) : 0;
+	return end ? strtoull(end, NULL, 10) : 0;
 }
 
 bool proc_dying(pid_t pid)
 {
 	return pending(pid, "SigPnd", SIGKILL) || pending(pid, "ShdPnd", SIGKILL) ||
-		task_flags(pid) & (PF_EXITING | PF_SIGNALED);
+		stat_number(pid, STAT_FLAGS) & (PF_EXITING | PF_SIGNALED);
+}
+
+uint64_t proc_start(pid_t pid)
+{
+	return stat_number(pid, STAT_STARTTIME);
+}
+
+void proc_boot_id(char id[PROC_BOOT_ID_SIZE])
+{
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!f || !fgets(id, PROC_BOOT_ID_SIZE, f))
+		*id = '\0';
+	id[strcspn(id, "\n")] = '\0';
+	if (f)
+		fclose(f);
 }
 
 uint64_t proc_ns(pid_t pid, const char *name)

@@ -13,6 +13,11 @@ long proc_status(pid_t pid, const char *field);
 char proc_state(pid_t pid);
 /* Whether it was killed, or exits, whatever its state says meanwhile. */
 bool proc_dying(pid_t pid);
+/* When the process began, in clock ticks since boot; 0 when there is no such process. */
+uint64_t proc_start(pid_t pid);
+/* Of the running kernel, another one after each boot; "" when it cannot be read. */
+#define PROC_BOOT_ID_SIZE 40
+void proc_boot_id(char id[PROC_BOOT_ID_SIZE]);
 /* Inode number of a namespace ("mnt", "pid", ...) of a task or of the caller; 0: unknown. */
 uint64_t proc_ns(pid_t pid, const char *name);
 uint64_t proc_own_ns(const char *name);

@@ -53,9 +53,27 @@ void refuse_task(struct report *r, const struct snapshot *snap, const struct tas
 		report_add(r, "process %d (%s): in a nested pid namespace", task->pid, task->comm);
 }
 
-void refuse_conn(struct report *r, const struct snapshot *snap, const FuseConnEntry *c)
+/* Only who serves it was to go and come back. */
+static void refuse_to_hold(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
 {
+	const FuseConnEntry *c = sc->conn;
 	const char *label = conn_label(c);
+
+	if (snap->own_mnt_ns && sc->mounts.count)
+		report_add(r, "%s: it cannot be held: it is mounted in the tree's own mount namespace, which ends with the tree",
+			   label);
+	if (c->request_timeout)
+		report_add(r, "%s: it cannot be held: its requests time out after %u s, and the kernel would end it",
+			   label, c->request_timeout);
+}
+
+void refuse_conn(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
+{
+	const FuseConnEntry *c = sc->conn;
+	const char *label = conn_label(c);
+
+	if (sc->held)
+		refuse_to_hold(r, snap, sc);
 
 	if (!(c->state & FUSECR_CONN_INITIALIZED))
 		report_add(r, "%s: its daemon has not answered INIT yet; try again", label);
@@ -139,10 +157,14 @@ static bool waits_unread(const struct snapshot *snap, const FuseRequestEntry *re
 }
 
 void refuse_request(struct report *r, const struct snapshot *snap,
-		    const FuseConnEntry *c, const FuseRequestEntry *req)
+		    const struct snapshot_conn *sc, const FuseRequestEntry *req)
 {
+	const FuseConnEntry *c = sc->conn;
 	char client[64];
 
+	/* Where the connection stays, whoever is outside may go on waiting. */
+	if (sc->held && !(req->has_waiter && tree_find(&snap->tree, req->waiter)))
+		return;
 	if (req->state == FUSECR_REQ_FORGET || waits_unread(snap, req) ||
 	    (req->state == FUSECR_REQ_KEPT && tree_find(&snap->tree, req->waiter)))
 		return;
@@ -218,6 +240,41 @@ static void object_to_file(struct report *r, const FuseConnEntry *c, const FuseF
 	report_add(r, "%s: %s %s", conn_label(c), what, why);
 }
 
+/* Whoever waits for a daemon that stands still must not be who makes it stand still. */
+static void refuse_held_file(struct report *r, const struct snapshot *snap,
+			     const struct snapshot_conn *sc, const FuseFileEntry *f)
+{
+	bool makes_it = f->pid == (uint32_t)snap->o.criu || f->pid == (uint32_t)snap->o.surrogate[0] ||
+			f->pid == (uint32_t)snap->o.surrogate[1];
+
+	if (tree_find(&snap->tree, f->pid))
+		object_to_file(r, sc->conn, f, "is in the tree: the connection cannot be held");
+	else if (makes_it)
+		object_to_file(r, sc->conn, f, "is of the checkpoint itself: the connection cannot be held");
+}
+
+/* Whether the connection outlives the tree if only it is let. */
+static bool may_be_held(const struct snapshot *snap, const struct snapshot_conn *sc)
+{
+	return snap->o.scope == SNAPSHOT_SERVED && !snap->o.hold && !sc->user &&
+	       !(snap->own_mnt_ns && sc->mounts.count);
+}
+
+static void object_to_outsider(struct report *r, const struct snapshot *snap,
+			       const struct snapshot_conn *sc, const FuseFileEntry *f)
+{
+	char why[192], task[64];
+
+	task_label(task, sizeof(task), sc->user);
+	if (may_be_held(snap, sc))
+		snprintf(why, sizeof(why), "is outside the tree but uses the mount; \"fusecr checkpoint --hold\", or FUSECR_HOLD=1, lets it wait");
+	else if (sc->user && snap->o.hold)
+		snprintf(why, sizeof(why), "is outside the tree but uses the mount, and so does process %s of the tree: the connection cannot be held", task);
+	else
+		snprintf(why, sizeof(why), "is outside the tree but uses the mount");
+	object_to_file(r, sc->conn, f, why);
+}
+
 /* A module that is older than this program does not tell who has a daemon's locks. */
 static bool lacks_owner(const FuseConnEntry *c, const FuseFileEntry *f)
 {
@@ -278,8 +335,12 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 			object_to_file(r, c, f, "in its mappings: they could not be read now; try again");
 		return;
 	}
+	if (sc->held) {
+		refuse_held_file(r, snap, sc, f);
+		return;
+	}
 	if (!ours) {
-		object_to_file(r, c, f, "is outside the tree but uses the mount");
+		object_to_outsider(r, snap, sc, f);
 		return;
 	}
 	why = f->flags & FUSECR_FF_UNLINKED ? why_lost(sc, f) : NULL;
@@ -386,9 +447,10 @@ void refuse_mounts(struct report *r, const struct snapshot *snap, const struct s
 	struct dirent *de;
 	DIR *proc;
 
-	if (!sc->mounts.count)
-		report_add(r, "%s: not mounted in the mount namespace of the tree's root", conn_label(sc->conn));
-	else if (!snap->own_mnt_ns && ((FuseMountEntry *)sc->mounts.items[0])->root.len != 1)
+	if (!sc->mounts.count && !sc->held)
+		report_add(r, "%s: not mounted in the mount namespace of the tree's root%s", conn_label(sc->conn),
+			   may_be_held(snap, sc) ? "; \"fusecr checkpoint --hold\", or FUSECR_HOLD=1, leaves it where it is" : "");
+	else if (!snap->own_mnt_ns && !sc->held && ((FuseMountEntry *)sc->mounts.items[0])->root.len != 1)
 		report_add(r, "%s: a part of it is mounted, but not its root", conn_label(sc->conn));
 	proc = opendir("/proc");
 	while (proc && (de = readdir(proc))) {
@@ -396,7 +458,7 @@ void refuse_mounts(struct report *r, const struct snapshot *snap, const struct s
 
 		e.pid = atoi(de->d_name);
 		ns = e.pid > 0 ? proc_ns(e.pid, "mnt") : 0;
-		if (!ns || ns == tree_ns)
+		if (!ns || ns == tree_ns || (sc->held && !tree_find(&snap->tree, e.pid)))
 			continue;
 		for (i = 0; i < count && seen[i] != ns; i++)
 			;

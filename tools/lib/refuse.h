@@ -10,10 +10,10 @@
 
 /* A task of a tree that has connections. */
 void refuse_task(struct report *r, const struct snapshot *snap, const struct task *task);
-void refuse_conn(struct report *r, const struct snapshot *snap, const FuseConnEntry *conn);
+void refuse_conn(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc);
 void refuse_dev(struct report *r, const struct snapshot *snap, const FuseDevEntry *dev);
 void refuse_request(struct report *r, const struct snapshot *snap,
-		    const FuseConnEntry *conn, const FuseRequestEntry *req);
+		    const struct snapshot_conn *sc, const FuseRequestEntry *req);
 void refuse_inode(struct report *r, const FuseConnEntry *conn, const FuseInodeEntry *inode);
 /* After all inodes of the connection. */
 void refuse_file(struct report *r, const struct snapshot *snap,

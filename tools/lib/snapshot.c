@@ -86,13 +86,20 @@ void snapshot_free(struct snapshot *snap)
 	free(snap);
 }
 
-static struct snapshot_conn *conn_get(struct snapshot *snap, uint64_t id)
+static struct snapshot_conn *conn_find(const struct snapshot *snap, uint64_t id)
 {
-	struct snapshot_conn *conns;
-
 	for (size_t i = 0; i < snap->count; i++)
 		if (snap->conns[i].conn->id == id)
 			return &snap->conns[i];
+	return NULL;
+}
+
+static struct snapshot_conn *conn_get(struct snapshot *snap, uint64_t id)
+{
+	struct snapshot_conn *conns = conn_find(snap, id);
+
+	if (conns)
+		return conns;
 	conns = reallocarray(snap->conns, snap->count + 1, sizeof(*conns));
 	if (!conns)
 		return NULL;
@@ -130,12 +137,18 @@ static int find_dev(const FuseDevEntry *dev, void *arg)
 static int find_file(const FuseFileEntry *file, void *arg)
 {
 	struct find *f = arg;
+	struct snapshot_conn *sc;
 
 	if (!tree_find(&f->snap->tree, file->pid))
 		return 0;
 	if (!strcmp(file->fstype, "virtiofs"))
 		refuse_virtiofs(f->r, file);
-	if (!file->conn_id || f->snap->o.scope != SNAPSHOT_USED)
+	if (!file->conn_id)
+		return 0;
+	sc = conn_find(f->snap, file->conn_id);
+	if (sc)
+		sc->user = file->pid;
+	if (sc || f->snap->o.scope != SNAPSHOT_USED)
 		return 0;
 	return conn_get(f->snap, file->conn_id) ? 0 : -ENOMEM;
 }
@@ -222,6 +235,9 @@ static int read_conn(struct snapshot *snap, struct snapshot_conn *sc, struct rep
 	sc->conn->tree_pid_ns = sc->conn->pid_ns == snap->tree.tasks[0].pid_ns;
 	sc->conn->has_known_flags = 1;
 	sc->conn->known_flags = snap->known_flags;
+	sc->held = snap->o.hold && !sc->user;
+	sc->conn->has_held = sc->held;
+	sc->conn->held = sc->held;
 	err = nl_devs(snap->nl, id, 0, add_dev, &f);
 	if (err)
 		return err;
@@ -244,11 +260,13 @@ static int find_conns(struct snapshot *snap, struct report *r)
 		return err;
 	snap->known_flags = info.known_flags;
 	for (size_t i = 0; i < snap->tree.count; i++) {
-		pid_t pid = snap->tree.tasks[i].pid;
-
-		err = nl_devs(snap->nl, 0, pid, find_dev, &f);
-		if (!err)
-			err = nl_files(snap->nl, 0, pid, find_file, &f);
+		err = nl_devs(snap->nl, 0, snap->tree.tasks[i].pid, find_dev, &f);
+		if (err && err != -ESRCH)
+			return err;
+	}
+	/* Whose the files are is known now. */
+	for (size_t i = 0; i < snap->tree.count; i++) {
+		err = nl_files(snap->nl, 0, snap->tree.tasks[i].pid, find_file, &f);
 		if (err && err != -ESRCH)
 			return err;
 	}
@@ -325,9 +343,9 @@ static int collect_request(const FuseRequestEntry *req, void *arg)
 	struct collect *c = arg;
 
 	if (!c->snap->o.restless)
-		refuse_request(c->r, c->snap, c->sc->conn, req);
+		refuse_request(c->r, c->snap, c->sc, req);
 	/* Of who is outside, CRIU above all: what the tree has pending is refused. */
-	if (c->snap->o.tracer && req->state == FUSECR_REQ_PENDING)
+	if (c->sc->held || (c->snap->o.tracer && req->state == FUSECR_REQ_PENDING))
 		return 0;
 	return collect_write(c, &req->base);
 }
@@ -387,11 +405,11 @@ static int collect_file(const FuseFileEntry *file, void *arg)
 	FuseFileEntry copy = *file;
 	int err = 0;
 
-	if (stands_in(c->snap, file->pid))
+	if (!c->sc->held && stands_in(c->snap, file->pid))
 		return 0;
 	if (!c->snap->o.restless)
 		refuse_file(c->r, c->snap, c->sc, file);
-	if (!task)
+	if (!task || c->sc->held)
 		return 0;
 	copy.has_vpid = 1;
 	copy.vpid = task->vpid;
@@ -418,7 +436,8 @@ static int collect_kind(struct collect *c, int dirfd, enum image_kind kind)
 		err = nl_requests(c->snap->nl, id, collect_request, c);
 		break;
 	case IMAGE_INODE:
-		err = nl_inodes(c->snap->nl, id, collect_inode, c);
+		if (!c->sc->held)
+			err = nl_inodes(c->snap->nl, id, collect_inode, c);
 		break;
 	case IMAGE_FILE:
 		err = nl_files(c->snap->nl, id, 0, collect_file, c);
@@ -448,13 +467,13 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 
 	sc->nr_opens = 0;
 	free_deleted(sc);
-	refuse_conn(r, snap, sc->conn);
+	refuse_conn(r, snap, sc);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		err = collect_kind(&c, dirfd, kinds[i]);
 		if (err)
 			return err;
 	}
-	if (!snap->o.restless) {
+	if (!snap->o.restless && !sc->held) {
 		refuse_opens(r, sc);
 		refuse_locks(r, snap, sc);
 	}
@@ -490,6 +509,7 @@ static int write_devs(struct snapshot_conn *sc, int dirfd)
 int snapshot_finish(struct snapshot *snap, int dirfd)
 {
 	FusecrInventoryEntry inv = FUSECR_INVENTORY_ENTRY__INIT;
+	char boot_id[PROC_BOOT_ID_SIZE];
 	FusecrCountEntry **counts cleanup(free_auto) = NULL;
 	struct utsname uts;
 	struct image *img;
@@ -516,6 +536,13 @@ int snapshot_finish(struct snapshot *snap, int dirfd)
 	inv.own_mnt_ns = snap->own_mnt_ns;
 	inv.own_pid_ns = snap->own_pid_ns;
 	inv.frozen = snap->o.tracer != 0;
+	if (snap->holder.pid) {
+		proc_boot_id(boot_id);
+		inv.has_holder_pid = inv.has_holder_start = 1;
+		inv.holder_pid = snap->holder.pid;
+		inv.holder_start = snap->holder.start;
+		inv.holder_boot_id = boot_id;
+	}
 	err = image_create(&img, dirfd, IMAGE_INVENTORY, 0);
 	if (err)
 		return err;	/* NOLINT(clang-analyzer-unix.Malloc): counts is guarded */

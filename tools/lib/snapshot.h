@@ -44,6 +44,8 @@ struct snapshot_conn {
 	size_t nr_opens;
 	struct snapshot_name *deleted;
 	size_t nr_deleted;
+	uint32_t user;			/* a process of the tree that uses it, or 0 */
+	bool held;			/* for clients outside: it stays, and is not saved */
 };
 
 enum snapshot_scope {
@@ -58,6 +60,14 @@ struct snapshot_options {
 	pid_t tracer;			/* who holds the tree still, 0: it runs */
 	bool restless;			/* clients come and go: what they do is no objection yet */
 	pid_t surrogate[2];		/* whose own devices are not the daemon's, or 0 */
+	bool hold;			/* connections that the tree does not use are held */
+	pid_t criu;			/* who makes the checkpoint, 0: nobody */
+};
+
+/* Who has the devices of what is held, for the inventory. */
+struct snapshot_holder {
+	pid_t pid;			/* 0: nothing is held */
+	uint64_t start;			/* proc_start() */
 };
 
 struct snapshot {
@@ -67,6 +77,7 @@ struct snapshot {
 	struct snapshot_conn *conns;
 	size_t count;
 	uint64_t known_flags;
+	struct snapshot_holder holder;
 	bool own_mnt_ns, own_pid_ns;	/* the tree's differ from the caller's */
 };
 

@@ -53,7 +53,7 @@ static int hold_users(const struct dump *d, const struct exempt *exempt)
 
 	for (size_t i = 0; i < d->count; i++) {
 		const struct served *sv = &d->served[i];
-		int n = gate_hold_users(d->nl, sv->handle, sv->conn_id, exempt);
+		int n = sv->held ? 0 : gate_hold_users(d->nl, sv->handle, sv->conn_id, exempt);
 
 		if (n < 0)
 			return cannot_rest(d, sv, n);
@@ -78,6 +78,8 @@ static bool drained(const struct dump *d, int ms)
 	for (size_t i = 0; i < d->count; i++) {
 		struct pollfd pfd = { .fd = d->served[i].handle, .events = POLLIN };
 
+		if (d->served[i].held)
+			continue;
 		left = end - now_ms();
 		if (poll(&pfd, 1, left > 0 ? left : 0) != 1)
 			return false;
@@ -90,7 +92,7 @@ static int take_all(struct dump *d)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		const struct served *sv = &d->served[i];
-		int n = handle_take(sv->handle);
+		int n = sv->held ? 0 : handle_take(sv->handle);
 
 		if (n < 0) {
 			report_add(&d->s->report, "connection %u:%u: what its daemon keeps could not be taken over: %s",
@@ -113,7 +115,7 @@ static void object(struct dump *d)
 	for (size_t i = 0; i < d->count; i++) {
 		const struct served *sv = &d->served[i];
 
-		if (handle_gate_status(sv->handle, &status))
+		if (sv->held || handle_gate_status(sv->handle, &status))
 			continue;
 		surrogate_log("connection %u:%u: %u held, %u coming, %u asleep, %u requests, %u in the background",
 			      major(sv->dev), minor(sv->dev), status.held, status.coming,
@@ -133,7 +135,7 @@ static int sync_all(struct dump *d, int64_t end)
 	for (size_t i = 0; i < d->count; i++) {
 		const struct served *sv = &d->served[i];
 		int64_t left = end - now_ms();
-		int err = handle_sync(sv->handle, left > 1000 ? left / 1000 : 1);
+		int err = sv->held ? 0 : handle_sync(sv->handle, left > 1000 ? left / 1000 : 1);
 
 		if (err == -ETIMEDOUT)
 			return 0;
@@ -151,7 +153,7 @@ static int close_all(struct dump *d, const struct exempt *exempt)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		const struct served *sv = &d->served[i];
-		int err = handle_gate_close(sv->handle, GATE_S, exempt->pid, exempt->count);
+		int err = sv->held ? 0 : handle_gate_close(sv->handle, GATE_S, exempt->pid, exempt->count);
 
 		if (err)
 			return cannot_rest(d, sv, err);

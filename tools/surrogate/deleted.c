@@ -43,7 +43,8 @@ int deleted_prepare(const struct dump *d)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < d->count; i++)
-		err = nl_inodes(d->nl, d->served[i].conn_id, expire, &d->served[i]);
+		if (!d->served[i].held)
+			err = nl_inodes(d->nl, d->served[i].conn_id, expire, &d->served[i]);
 	return err;
 }
 

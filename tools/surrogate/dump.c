@@ -21,6 +21,7 @@
 #include "dump.h"
 #include "guard.h"
 #include "handle.h"
+#include "held.h"
 #include "image.h"
 #include "proc.h"
 #include "refuse.h"
@@ -28,6 +29,8 @@
 
 /* How long CRIU's own closes may take to arrive. */
 #define CLOSE_TIMEOUT_MS 2000
+/* How often to see that CRIU asks for nothing of what is held. */
+#define HELD_LOOK_MS	10
 /* From sending a request to sleeping on it is a few instructions. */
 #define WAITER_TRIES	100
 
@@ -55,6 +58,7 @@ static int prepare_look(struct dump *d)
 {
 	struct snapshot_options o = {
 		.root = d->s->root, .scope = SNAPSHOT_SERVED, .restless = true,
+		.hold = d->hold, .criu = d->s->criu,
 	};
 
 	return look(d, &o, -1, &d->s->report);
@@ -84,15 +88,19 @@ static int find_asker(const FuseRequestEntry *req, void *arg)
  * A request that CRIU itself makes: it makes none before the whole tree stands.
  * The tasks' own states do not tell, because CRIU runs code of its own in them.
  */
-static bool criu_asks(const struct dump *d)
+static bool criu_asks(const struct dump *d, struct served *sv)
 {
-	for (size_t i = 0; i < d->count; i++) {
-		struct search a = { .sv = &d->served[i] };
+	struct search a = { .sv = sv };
 
-		nl_requests(d->nl, d->served[i].conn_id, find_asker, &a);
-		if (a.is_criu)
+	nl_requests(d->nl, sv->conn_id, find_asker, &a);
+	return a.is_criu;
+}
+
+static bool criu_asks_any(const struct dump *d)
+{
+	for (size_t i = 0; i < d->count; i++)
+		if (criu_asks(d, &d->served[i]))
 			return true;
-	}
 	return false;
 }
 
@@ -150,11 +158,13 @@ static int take_conn(struct dump *d, struct served *sv, const struct snapshot_co
 	asker_init(&sv->asker, d->s->criu, false);
 	sv->same_pid_ns = sc->conn->pid_ns == proc_own_ns("pid");
 	sv->allow_other = sc->conn->allow_other;
+	sv->held = sc->held;
 	err = engine_init(&sv->engine, ENGINE_DUMP, sc->conn->max_write,
 			  &d->p->conn[sv - d->served].handles);
 	if (err)
 		return err;
 	sv->engine.ours = from_criu;
+	sv->engine.forget = sv->held ? held_forget : NULL;
 	sv->engine.arg = sv;
 	return clone_device(sv, sc);
 }
@@ -189,7 +199,7 @@ static int own_conn(struct dump *d, struct served *sv)
 	sv->handle = handle_open(sv->conn_id);
 	if (sv->handle < 0)
 		return sv->handle;
-	return sv->allow_other ? 0 : handle_admit(sv->handle, true);
+	return sv->allow_other || sv->held ? 0 : handle_admit(sv->handle, true);
 }
 
 static void disown_conn(struct served *sv)
@@ -216,7 +226,7 @@ static int take_over_conn(struct dump *d, size_t i)
 	struct served *sv = &d->served[i];
 	int err = own_conn(d, sv);
 
-	if (!err && d->p->frozen && !d->p->conn[i].settled) {
+	if (!err && d->p->frozen && !d->p->conn[i].settled && !sv->held) {
 		err = model_load(&sv->model, d->s->dirfd, sv->id, NULL);
 		sv->engine.model = sv->model;
 	}
@@ -272,12 +282,12 @@ static void tell_mounts(struct dump *d)
 	}
 }
 
-static bool is_seen(const struct snapshot *snap, uint64_t conn_id)
+static const struct snapshot_conn *seen(const struct snapshot *snap, uint64_t conn_id)
 {
 	for (size_t i = 0; i < snap->count; i++)
 		if (snap->conns[i].conn->id == conn_id)
-			return true;
-	return false;
+			return &snap->conns[i];
+	return NULL;
 }
 
 /* All that are served were seen again, and no others; or says what is different. */
@@ -287,8 +297,12 @@ static void expect_same_conns(const struct dump *d, struct report *r)
 
 	for (size_t i = 0; i < d->count; i++) {
 		const struct served *sv = &d->served[i];
+		const struct snapshot_conn *sc = seen(d->snap, sv->conn_id);
 
-		if (is_seen(d->snap, sv->conn_id))
+		if (sc && sc->held != sv->held)
+			report_add(r, "connection %u:%u: meanwhile a process of the tree has %s to use it; try again",
+				   major(sv->dev), minor(sv->dev), sv->held ? "begun" : "ceased");
+		if (sc)
 			continue;
 		gone++;
 		report_add(r, "connection %u:%u: meanwhile its daemon has ended, or it was unmounted",
@@ -307,6 +321,7 @@ static void freeze(struct dump *d)
 	struct snapshot_options o = {
 		.root = d->s->root, .scope = SNAPSHOT_SERVED,
 		.tracer = d->s->criu, .surrogate = { getpid(), d->guard },
+		.hold = d->hold, .criu = d->s->criu,
 	};
 	struct report *r = &d->s->report;
 	int err = look(d, &o, d->s->dirfd, r);
@@ -314,12 +329,15 @@ static void freeze(struct dump *d)
 	if (!err)
 		expect_same_conns(d, r);
 	for (size_t i = 0; !err && i < d->count; i++) {
+		if (d->served[i].held)
+			continue;
 		err = model_load(&d->served[i].model, d->s->dirfd, d->served[i].id, NULL);
 		d->served[i].engine.model = d->served[i].model;
 	}
 	if (err)
 		report_add(r, "the state of the FUSE connections could not be saved: %s",
 			   *image_error() ? image_error() : strerror(-err));
+	held_start(d, r);
 	d->p->frozen = true;
 	surrogate_log("the tree stands still, %zu connections saved, %zu objections", d->count, r->count);
 }
@@ -390,11 +408,28 @@ static void on_device(struct dump *d, uint32_t criu_id, int fd)
 		surrogate_done(d->s);
 }
 
+/*
+ * What the clients ask for stays where it is.  CRIU was not to ask for anything:
+ * it looks at a file of the tree whose path leads over the mount.  It must have an
+ * answer, but nobody has the right one.
+ */
+static void serve_held(struct dump *d, struct served *sv)
+{
+	if (!criu_asks(d, sv))
+		return;
+	report_add(&d->s->report, "connection %u:%u: it cannot be held: a path in the tree leads over its mount",
+		   major(sv->dev), minor(sv->dev));
+	while (engine_serve(&sv->engine, sv->devfd) > 0)
+		;
+}
+
 static int serve_ready(struct dump *d, const struct pollfd *pfd)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		struct served *sv = &d->served[i];
 
+		if (sv->held)
+			serve_held(d, sv);
 		if (!pfd[i].revents)
 			continue;
 		while (engine_serve(&sv->engine, sv->devfd) > 0)
@@ -406,7 +441,9 @@ static int serve_ready(struct dump *d, const struct pollfd *pfd)
 static void poll_set(struct dump *d, struct pollfd *pfd)
 {
 	for (size_t i = 0; i < d->count; i++)
-		pfd[i] = (struct pollfd){ .fd = d->served[i].devfd, .events = POLLIN };
+		pfd[i] = (struct pollfd){
+			.fd = d->served[i].held ? -1 : d->served[i].devfd, .events = POLLIN,
+		};
 }
 
 /* Until every file that CRIU opened on the mounts is closed, or for a while. */
@@ -451,6 +488,8 @@ static void step_aside(struct dump *d)
 			err = handle_requeue(sv->handle, sv->devfd, 0);
 			surrogate_log("%zu requests left for the daemon, %d put back", sv->engine.held, err);
 		}
+		if (sv->forgets)
+			surrogate_log("%zu nodes are forgotten again", sv->forgets);
 		disown_conn(sv);
 	}
 	text = report_text(&r);
@@ -466,7 +505,8 @@ static void on_end(struct dump *d, struct pollfd *pfd, int result)
 	if (d->p->frozen)
 		await_closes(d, pfd);
 	step_aside(d);
-	if (result || !d->p->complete)
+	d->p->valid = !result && d->p->complete;
+	if (!d->p->valid)
 		image_remove_all(d->s->dirfd);
 }
 
@@ -475,7 +515,11 @@ static void end(struct dump *d, struct pollfd *pfd)
 	if (!d->p->ended)
 		on_end(d, pfd, d->p->value);
 	d->p->ended = true;
-	surrogate_done(d->s);
+	/* CRIU may have failed because of it before it asked. */
+	if (d->p->value && d->s->report.count && !d->s->told)
+		surrogate_fail(d->s, "-");
+	else
+		surrogate_done(d->s);
 }
 
 /* Whatever the plugin asks; true at the end. */
@@ -516,7 +560,7 @@ static void stand_in(struct dump *d)
 	while (!over) {
 		poll_set(d, pfd);
 		pfd[d->count] = (struct pollfd){ .fd = d->s->control, .events = POLLIN };
-		n = poll(pfd, d->count + 1, -1);
+		n = poll(pfd, d->count + 1, d->cord[0] < 0 ? -1 : HELD_LOOK_MS);
 		if (n < 0 && errno != EINTR)
 			break;
 		if (pfd[d->count].revents) {
@@ -526,7 +570,7 @@ static void stand_in(struct dump *d)
 			continue;
 		}
 		/* A request while the daemon can still answer it is the daemon's. */
-		if (!d->p->frozen && criu_asks(d))
+		if (!d->p->frozen && criu_asks_any(d))
 			freeze(d);
 		if (d->p->frozen)
 			serve_ready(d, pfd);
@@ -572,7 +616,7 @@ static int look_again(struct dump *d)
 {
 	struct snapshot_options o = {
 		.root = d->s->root, .scope = SNAPSHOT_SERVED,
-		.surrogate = { getpid(), d->guard },
+		.surrogate = { getpid(), d->guard }, .hold = d->hold, .criu = d->s->criu,
 	};
 	struct report *r = &d->s->report;
 	int err = look(d, &o, -1, r);
@@ -606,7 +650,8 @@ static int begin(struct dump *d)
 
 int surrogate_dump(struct surrogate *s)
 {
-	struct dump d = { .s = s };
+	const char *hold = getenv("FUSECR_HOLD");
+	struct dump d = { .s = s, .cord = { -1, -1 }, .hold = hold && !strcmp(hold, "1") };
 	int err = nl_open(&d.nl), killed;
 
 	if (err == -ENOENT)
@@ -614,7 +659,7 @@ int surrogate_dump(struct surrogate *s)
 	if (!err)
 		err = prepare_look(&d);
 	if (!err && !s->report.count && d.snap->count)
-		err = take_all(&d);
+		err = take_all(&d) ?: held_prepare(&d);
 	if (err || s->report.count) {
 		surrogate_fail(s, "the FUSE connections of the tree could not be read: %s", strerror(-err));
 		dump_free(&d);

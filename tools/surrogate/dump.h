@@ -17,6 +17,8 @@ struct served {
 	uint32_t dev;
 	bool same_pid_ns;	/* pids in its requests are numbers that we know */
 	bool allow_other;	/* else even root has to be let in */
+	bool held;		/* it outlives the tree, and is not for us to serve */
+	size_t forgets;		/* read by us all the same */
 	struct asker asker;
 	struct nl *nl;
 	int devfd;		/* our own device instance, a clone */
@@ -33,6 +35,8 @@ struct dump {
 	size_t count;
 	struct progress *p;
 	pid_t guard;
+	bool hold;		/* is asked for */
+	int cord[2];		/* to the holder, while something is held */
 };
 
 /* After CRIU is done: leaves when the tree runs again, else buries it. */

@@ -241,6 +241,29 @@ static enum verdict do_no_reply(struct engine *e, const struct request *q, struc
 	return NO_REPLY;
 }
 
+static enum verdict do_forget(struct engine *e, const struct request *q, struct reply *r)
+{
+	const struct fuse_forget_in *in = q->arg;
+
+	(void)r;
+	if (e->forget && q->len >= sizeof(*in))
+		e->forget(q->h->nodeid, in->nlookup, e->arg);
+	return NO_REPLY;
+}
+
+static enum verdict do_batch_forget(struct engine *e, const struct request *q, struct reply *r)
+{
+	const struct fuse_batch_forget_in *in = q->arg;
+	const struct fuse_forget_one *one = (const struct fuse_forget_one *)(in + 1);
+
+	(void)r;
+	if (!e->forget || q->len < sizeof(*in))
+		return NO_REPLY;
+	for (size_t i = 0; i < in->count && i < (q->len - sizeof(*in)) / sizeof(*one); i++)
+		e->forget(one[i].nodeid, one[i].nlookup, e->arg);
+	return NO_REPLY;
+}
+
 /* fuse_init_out.request_timeout, since Linux 6.15; unused before. */
 static void init_out_request_timeout(struct fuse_init_out *o, uint32_t seconds)
 {
@@ -378,8 +401,8 @@ struct op {
 
 static const struct op ops[] = {
 	{ FUSE_LOOKUP,		do_lookup,	false },
-	{ FUSE_FORGET,		do_no_reply,	true },
-	{ FUSE_BATCH_FORGET,	do_no_reply,	true },
+	{ FUSE_FORGET,		do_forget,	true },
+	{ FUSE_BATCH_FORGET,	do_batch_forget, true },
 	{ FUSE_INTERRUPT,	do_no_reply,	true },
 	{ FUSE_GETATTR,		do_getattr,	false },
 	{ OP_STATX,		do_statx,	false },

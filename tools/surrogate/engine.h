@@ -33,6 +33,8 @@ struct engine {
 	enum engine_phase phase;
 	/* Whether a request that somebody waits for comes from the checkpointing side. */
 	bool (*ours)(uint32_t pid, uint64_t unique, void *arg);
+	/* NULL, or who passes on what the daemon is to forget. */
+	void (*forget)(uint64_t nodeid, uint64_t nlookup, void *arg);
 	void *arg;
 
 	uint64_t init_offered;	/* FUSE_INIT flags that the kernel offered */

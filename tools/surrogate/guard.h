@@ -23,6 +23,7 @@ struct progress {
 	bool frozen;	/* dump: the tree's state is saved, requests are answered */
 	bool complete;	/* dump: all images are written */
 	bool ended;	/* the connections are settled */
+	bool valid;	/* dump: the images stay */
 	struct progress_conn {
 		struct handles handles;
 		bool settled;

@@ -11,6 +11,27 @@
 #include "image.h"
 #include "model.h"
 
+#define CONNS_MAX	4096
+
+int model_inventory(FusecrInventoryEntry **inv, int dirfd, struct report *r)
+{
+	ProtobufCMessage *msg = NULL;
+	int err = image_read_one(dirfd, IMAGE_INVENTORY, 0, &msg);
+
+	*inv = (FusecrInventoryEntry *)msg;
+	if (err) {
+		report_add(r, "%s", image_error());
+		return err;
+	}
+	if ((*inv)->version != IMAGE_VERSION)
+		report_add(r, "the images have version %u, this fusecr reads %u", (*inv)->version, IMAGE_VERSION);
+	else if ((*inv)->conns > CONNS_MAX || (*inv)->n_count != (*inv)->conns)
+		report_add(r, "the inventory names %u connections", (*inv)->conns);
+	else if (!(*inv)->frozen)
+		report_add(r, "the images are of a running tree (fusecr dump), not of a checkpoint");
+	return r->count ? -EBADMSG : 0;
+}
+
 struct node {
 	uint64_t nodeid;
 	uint64_t nlookup;

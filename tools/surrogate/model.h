@@ -8,9 +8,16 @@
 #include <stdint.h>
 
 #include "fusecr.pb-c.h"
+#include "report.h"
 #include "snapshot.h"
 
 struct model;
+
+/*
+ * Of a whole checkpoint: the caller frees it, after a failure too.  0 or -errno, with
+ * the report saying why.
+ */
+int model_inventory(FusecrInventoryEntry **inv, int dirfd, struct report *r);
 
 /*
  * Reads the images of connection id in dirfd.  0 or -errno, image_error() tells

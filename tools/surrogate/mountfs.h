@@ -4,6 +4,7 @@
 #define FUSECR_MOUNTFS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "fusecr.pb-c.h"
 
@@ -23,6 +24,9 @@ int mountfs_attach(int mnt_fd, const char *path);
  * the mount: whoever serves it must not wait for this.
  */
 int mountfs_bind(int mnt_fd, const char *root, const char *path, const char *options);
+
+/* Of the mount's device, in bytes: INIT can only lower it. */
+void mountfs_readahead(uint32_t dev, uint32_t bytes);
 
 /* A private directory for staging.  0 or -errno; stage_remove takes "". */
 int stage_create(char stage[STAGE_SIZE]);

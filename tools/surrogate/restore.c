@@ -23,15 +23,15 @@
 #include "engine.h"
 #include "guard.h"
 #include "handle.h"
+#include "holder.h"
 #include "image.h"
 #include "mountfs.h"
-#include "names.h"
 #include "nl.h"
+#include "offered.h"
 #include "settle.h"
 #include "surrogate.h"
 #include "tree.h"
 
-#define CONNS_MAX	4096
 #define INIT_TIMEOUT_MS	10000
 /* How long closes that programs made before they were stopped may take. */
 #define CLOSE_TIMEOUT_MS 5000
@@ -56,6 +56,7 @@ struct rebuilt {
 	struct instance *instances;
 	size_t count;
 	bool placed;		/* in our own mount namespace */
+	bool held;		/* the old one, and it is mounted; none of it is ours to answer */
 };
 
 struct restore {
@@ -66,6 +67,7 @@ struct restore {
 	size_t count;
 	char stage[STAGE_SIZE];
 	struct progress *p;
+	struct holder holder;	/* of the devices of what is held */
 	bool lost;		/* who began this was killed: it cannot succeed */
 };
 
@@ -99,34 +101,48 @@ static int serve(struct rebuilt *rb, int timeout_ms)
 	return engine_serve(&rb->engine, rb->instances[0].fd);
 }
 
-static int open_instance(struct rebuilt *rb, const FuseDevEntry *dev)
+static bool has_instance(const struct rebuilt *rb, uint64_t cookie)
 {
-	struct instance *grown;
-	uint32_t first;
-	int fd;
-
 	for (size_t i = 0; i < rb->count; i++)
-		if (rb->instances[i].cookie == dev->cookie)
-			return 0;
-	/* File flags are shared with the daemon: only its own may be set. */
-	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | (dev->file_flags & O_NONBLOCK));
-	if (fd < 0)
-		return -errno;
-	grown = reallocarray(rb->instances, rb->count + 1, sizeof(*grown));
+		if (rb->instances[i].cookie == cookie)
+			return true;
+	return false;
+}
+
+static int add_instance(struct rebuilt *rb, uint64_t cookie, int fd)
+{
+	struct instance *grown = reallocarray(rb->instances, rb->count + 1, sizeof(*grown));
+
 	if (!grown) {
 		close(fd);
 		return -ENOMEM;
 	}
 	rb->instances = grown;
-	rb->instances[rb->count++] = (struct instance){ dev->cookie, fd };
-	first = rb->instances[0].fd;
-	if (rb->count > 1 && ioctl(fd, FUSE_DEV_IOC_CLONE, &first) < 0)
-		return -errno;
+	grown[rb->count++] = (struct instance){ cookie, fd };
 	/* gcc 12 does not see that rb, of which there is an array, has it. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 	return 0;
 #pragma GCC diagnostic pop
+}
+
+static int open_instance(struct rebuilt *rb, const FuseDevEntry *dev)
+{
+	uint32_t first;
+	int fd;
+
+	if (has_instance(rb, dev->cookie))
+		return 0;
+	/* File flags are shared with the daemon: only its own may be set. */
+	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | (dev->file_flags & O_NONBLOCK));
+	if (fd < 0)
+		return -errno;
+	if (add_instance(rb, dev->cookie, fd))
+		return -ENOMEM;
+	first = rb->instances[0].fd;
+	if (rb->count > 1 && ioctl(fd, FUSE_DEV_IOC_CLONE, &first) < 0)
+		return -errno;
+	return 0;
 }
 
 static int find_own(const FuseDevEntry *dev, void *arg)
@@ -140,65 +156,17 @@ static int find_own(const FuseDevEntry *dev, void *arg)
 	return 1;
 }
 
-static void missing_flags(struct report *r, const struct rebuilt *rb)
-{
-	uint64_t missing = model_conn(rb->model)->flags & ~rb->engine.init_offered;
-	char names[512];
-
-	if (missing)
-		report_add(r, "%s: this kernel does not offer FUSE_INIT flag %s, which the daemon relies on",
-			   label(rb), flag_names(names, sizeof(names), init_flag_names, missing));
-	if (model_conn(rb->model)->minor > rb->engine.init_minor)
-		report_add(r, "%s: this kernel speaks protocol minor %u, and the daemon relies on minor %u",
-			   label(rb), rb->engine.init_minor, model_conn(rb->model)->minor);
-}
-
-static void compare(struct report *r, const struct rebuilt *rb, const char *what,
-		    uint64_t want, uint64_t got)
-{
-	if (want != got)
-		report_add(r, "%s: %s was %#lx, and this kernel makes %#lx of it", label(rb), what,
-			   (unsigned long)want, (unsigned long)got);
-}
-
 struct check {
 	struct restore *re;
 	struct rebuilt *rb;
 };
 
-/* What the kernel made of the answer to INIT must be what it was, bit for bit. */
 static int check_init(const FuseConnEntry *got, void *arg)
 {
 	struct check *c = arg;
-	const FuseConnEntry *want = model_conn(c->rb->model);
-	struct report *r = &c->re->s->report;
-	uint64_t known = want->has_known_flags ? want->known_flags : ~0ULL;
 
-	compare(r, c->rb, "flags", want->flags, got->flags & known);
-	compare(r, c->rb, "minor", want->minor, got->minor);
-	compare(r, c->rb, "max_write", want->max_write, got->max_write);
-	compare(r, c->rb, "max_pages", want->max_pages, got->max_pages);
-	compare(r, c->rb, "max_read", want->max_read, got->max_read);
-	compare(r, c->rb, "time_gran", want->time_gran, got->time_gran);
-	compare(r, c->rb, "max_background", want->max_background, got->max_background);
-	compare(r, c->rb, "congestion_threshold", want->congestion_threshold, got->congestion_threshold);
-	compare(r, c->rb, "request_timeout", want->request_timeout, got->request_timeout);
-	compare(r, c->rb, "default_permissions", want->default_permissions, got->default_permissions);
+	offered_conn(&c->re->s->report, label(c->rb), model_conn(c->rb->model), got);
 	return 0;
-}
-
-/* Raised through /sys/class/bdi after mounting: INIT can only lower it. */
-static void set_readahead(const struct rebuilt *rb)
-{
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(rb->dev), minor(rb->dev));
-	f = fopen(path, "we");
-	if (!f)
-		return;
-	fprintf(f, "%u\n", model_conn(rb->model)->max_readahead / 1024);
-	fclose(f);
 }
 
 static int negotiate(struct restore *re, struct rebuilt *rb)
@@ -210,7 +178,8 @@ static int negotiate(struct restore *re, struct rebuilt *rb)
 		err = serve(rb, INIT_TIMEOUT_MS);
 	if (!rb->engine.init_done)
 		return err < 0 ? err : -ETIMEDOUT;
-	missing_flags(&re->s->report, rb);
+	offered_init(&re->s->report, label(rb), model_conn(rb->model), rb->engine.init_offered,
+		     rb->engine.init_minor);
 	if (re->s->report.count)
 		return -EOPNOTSUPP;
 	err = nl_devs(re->nl, 0, getpid(), find_own, rb);
@@ -227,7 +196,7 @@ static int own(struct rebuilt *rb)
 	rb->handle = handle_open(rb->conn_id);
 	if (rb->handle < 0)
 		return rb->handle;
-	return model_conn(rb->model)->allow_other ? 0 : handle_admit(rb->handle, true);
+	return rb->held || model_conn(rb->model)->allow_other ? 0 : handle_admit(rb->handle, true);
 }
 
 static void disown(struct rebuilt *rb)
@@ -235,6 +204,32 @@ static void disown(struct rebuilt *rb)
 	if (rb->handle >= 0)
 		close(rb->handle);
 	rb->handle = -1;
+}
+
+/* The connection is where it was: its daemon gets back the devices that it had. */
+static int take_back(struct restore *re, struct rebuilt *rb)
+{
+	const struct message_list *devs = model_devs(rb->model);
+	int err = re->inv->has_holder_pid ? 0 : -EBADMSG;
+
+	rb->held = true;
+	rb->conn_id = model_conn(rb->model)->id;
+	for (size_t i = 0; !err && i < devs->count; i++) {
+		uint64_t cookie = ((FuseDevEntry *)devs->items[i])->cookie;
+		int fd;
+
+		if (has_instance(rb, cookie))
+			continue;
+		fd = holder_fetch(&re->holder, re->nl, rb->conn_id, cookie);
+		err = fd < 0 ? fd : add_instance(rb, cookie, fd);
+	}
+	err = err ?: own(rb);
+	if (err == -ENODEV || err == -ENOENT)
+		report_add(&re->s->report, "%s: it was unmounted or aborted while process %d held it", label(rb),
+			   re->holder.pid);
+	else if (err == -EBUSY)
+		report_add(&re->s->report, "%s: another restore, or checkpoint, has it in hand", label(rb));
+	return err;
 }
 
 static int rebuild(struct restore *re, struct rebuilt *rb)
@@ -253,6 +248,8 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	c = model_conn(rb->model);
 	devs = model_devs(rb->model);
 	mounts = model_mounts(rb->model);
+	if (c->held && devs->count)
+		return take_back(re, rb);
 	if (!devs->count || !mounts->count || strcmp(c->fstype, "fuse") ||
 	    (!re->inv->own_mnt_ns && ((FuseMountEntry *)mounts->items[0])->root.len != 1))
 		return -EBADMSG;
@@ -275,7 +272,7 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 		err = open_instance(rb, (const FuseDevEntry *)devs->items[i]);
 	if (err)
 		return err;
-	set_readahead(rb);
+	mountfs_readahead(rb->dev, c->max_readahead);
 	return own(rb);
 }
 
@@ -334,6 +331,7 @@ static int walk_in(struct rebuilt *rb, const void *arg)
 		char *root cleanup(free_auto) = text_of(&m->root);
 		char *path cleanup(free_auto) = text_of(&m->mountpoint);
 
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): both are guarded */
 		err = root && path ? mountfs_bind(rb->mnt, root, path, m->options) : -ENOMEM;
 	}
 	return err;
@@ -390,7 +388,8 @@ static int rebuild_all(struct restore *re)
 	if (!err && re->inv->own_mnt_ns)
 		err = stage_create(re->stage);
 	for (size_t i = 0; !err && i < re->count; i++) {
-		err = place(re, &re->conns[i]);
+		if (!re->conns[i].held)
+			err = place(re, &re->conns[i]);
 		/* Whoever goes on from here must own it himself. */
 		disown(&re->conns[i]);
 	}
@@ -409,8 +408,11 @@ static void take_over(struct restore *re, int sig)
 		report_add(&re->s->report, "the surrogate was killed by signal %d; try again", sig);
 	for (size_t i = 0; re->lost && i < re->count; i++) {
 		struct rebuilt *rb = &re->conns[i];
-		int err = own(rb);
+		int err;
 
+		if (rb->held)
+			continue;
+		err = own(rb);
 		/* A child of the one that was killed may not be gone yet. */
 		for (int tries = 0; err == -EBUSY && tries < OWN_TRIES; tries++) {
 			poll(NULL, 0, 10);
@@ -562,10 +564,16 @@ static int on_resume(struct restore *re, pid_t root)
 {
 	struct tree tree = { 0 };
 	int err = re->lost ? -EIO : tree_read(&tree, root);
+	bool held = false;
 
-	for (size_t i = 0; !err && i < re->count; i++)
-		err = settle(re, &re->conns[i], &tree);
+	for (size_t i = 0; !err && i < re->count; i++) {
+		held = held || re->conns[i].held;
+		err = re->conns[i].held ? 0 : settle(re, &re->conns[i], &tree);
+	}
 	tree_free(&tree);
+	/* The daemon has the devices, and nothing can fail any more. */
+	if (!err && held)
+		holder_end(&re->holder);
 	re->p->ended = !err;
 	if (err)
 		surrogate_fail(re->s, "the FUSE connections could not be handed back: %s", strerror(-err));
@@ -620,7 +628,10 @@ static bool stand_in(struct restore *re)
 	}
 	while (pfd && !over) {
 		for (size_t i = 0; i < re->count; i++)
-			pfd[i] = (struct pollfd){ .fd = re->conns[i].instances[0].fd, .events = POLLIN };
+			pfd[i] = (struct pollfd){
+				.fd = re->conns[i].held ? -1 : re->conns[i].instances[0].fd,
+				.events = POLLIN,
+			};
 		pfd[re->count] = (struct pollfd){ .fd = re->s->control, .events = POLLIN };
 		pfd[re->count + 1] = (struct pollfd){ .fd = re->s->inherited, .events = POLLIN };
 		if (poll(pfd, re->count + 2, -1) < 0 && errno != EINTR)
@@ -646,37 +657,19 @@ static bool stand_in(struct restore *re)
 	return over;
 }
 
-static int read_inventory(struct restore *re)
-{
-	struct report *r = &re->s->report;
-	ProtobufCMessage *msg = NULL;
-	int err = image_read_one(re->s->dirfd, IMAGE_INVENTORY, 0, &msg);
-
-	re->inv = (FusecrInventoryEntry *)msg;
-	if (err) {
-		report_add(r, "%s", image_error());
-		return err;
-	}
-	if (re->inv->version != IMAGE_VERSION)
-		report_add(r, "the images have version %u, this fusecr reads %u", re->inv->version, IMAGE_VERSION);
-	else if (re->inv->conns > CONNS_MAX || re->inv->n_count != re->inv->conns)
-		report_add(r, "the inventory names %u connections", re->inv->conns);
-	else if (!re->inv->frozen)
-		report_add(r, "the images are of a running tree (fusecr dump), not of a checkpoint");
-	return r->count ? -EBADMSG : 0;
-}
-
 int surrogate_restore(struct surrogate *s)
 {
 	struct restore re = { .s = s };
 	bool over;
-	int killed, err = read_inventory(&re);
+	int killed, err = model_inventory(&re.inv, s->dirfd, &s->report);
 
 	if (!err) {
 		err = nl_open(&re.nl);
 		if (err == -ENOENT)
 			report_add(&s->report, "the images hold FUSE connections, but fusecr.ko is not loaded: run \"modprobe fusecr\"");
 	}
+	if (!err && re.inv->has_holder_pid)
+		err = holder_find(&re.holder, re.inv, &s->report);
 	err = err ?: rebuild_all(&re);
 	if (err) {
 		surrogate_fail(s, "the FUSE connections could not be rebuilt: %s", strerror(-err));

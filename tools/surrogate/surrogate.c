@@ -68,6 +68,7 @@ void surrogate_fail(struct surrogate *s, const char *fmt, ...)
 	}
 	free(text);
 	surrogate_log("failed: %s", m.text);
+	s->told = true;
 	tell(s, &m);
 }
 

@@ -21,6 +21,7 @@ struct surrogate {
 	pid_t root;	/* dump: root of the tree */
 	uint32_t serial;	/* of the question that is being answered */
 	struct report report;
+	bool told;	/* the plugin knows what is in it */
 };
 
 /* Both return the process's exit status. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "dump.h"
+#include "held.h"
 #include "mounts.h"
 #include "proc.h"
 
@@ -107,16 +108,21 @@ static bool serve_dying(struct served *sv)
 static void bury(struct dump *d)
 {
 	struct pollfd *pfd = calloc(d->count, sizeof(*pfd));
-	size_t left = pfd ? d->count : 0;
+	size_t left = d->count;
 	int quiet = 0;
 
 	surrogate_log("the tree is dead");
+	held_stay(d);
 	for (size_t i = 0; i < d->count; i++) {
-		d->served[i].engine.phase = ENGINE_DYING;
-		if (!d->snap->own_mnt_ns)
-			unmount_all(&d->served[i]);
+		struct served *sv = &d->served[i];
+
+		sv->engine.phase = ENGINE_DYING;
+		if (sv->held)
+			left -= held_leave(sv);
+		else if (!d->snap->own_mnt_ns)
+			unmount_all(sv);
 	}
-	while (left && quiet < BURY_MS) {
+	while (pfd && left && quiet < BURY_MS) {
 		for (size_t i = 0; i < d->count; i++) {
 			if (d->served[i].devfd >= 0 && !serve_dying(&d->served[i]))
 				left--;
