@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Files that are open under a name that is no more. */
+/* What is in use under a name that is no more. */
 
 #include <linux/dcache.h>
 #include <linux/err.h>
-#include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/path.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "compat.h"
 #include "conn.h"
 #include "unlink.h"
 #include "use.h"
@@ -22,9 +23,12 @@ static char *true_name(const struct dentry *dentry)
 	unsigned int len = dentry->d_name.len;
 	const char *name = dentry->d_name.name;
 
-	if (len <= SUFFIX_LEN ||
+	if (len < SUFFIX_LEN ||
 	    memcmp(name + len - SUFFIX_LEN, SUFFIX, SUFFIX_LEN))
 		return NULL;
+	/* What never had one is called so (vfs_tmpfile(), fs/namei.c). */
+	if (len == SUFFIX_LEN)
+		name = "/", len++;
 	return kmemdup_nul(name, len - SUFFIX_LEN, GFP_KERNEL) ?:
 	       ERR_PTR(-ENOMEM);
 }
@@ -37,11 +41,12 @@ static int unlink_dentry(struct dentry *parent, struct dentry *dentry)
 
 	if (dentry->d_parent != parent)
 		return -ESTALE;
+	/* It has been done, and the suffix may be its own. */
+	if (d_unhashed(dentry))
+		return 0;
 	name = true_name(dentry);
-	if (IS_ERR(name))
-		return PTR_ERR(name);
-	if (!name)
-		return d_unhashed(dentry) ? 0 : -EINVAL;
+	if (IS_ERR_OR_NULL(name))
+		return name ? PTR_ERR(name) : -EINVAL;
 	target = d_alloc_name(parent, name);
 	kfree(name);
 	if (!target)
@@ -53,25 +58,61 @@ static int unlink_dentry(struct dentry *parent, struct dentry *dentry)
 	return 0;
 }
 
+/* As rmdir(2) and open(2) leave it. */
+static int mark(struct dentry *dentry, u32 flags)
+{
+	struct inode *inode = d_inode(dentry);
+
+	if (flags & FUSECR_INODE_DEAD && !IS_DEADDIR(inode)) {
+		if (!inode_trylock(inode))
+			return -EBUSY;
+		inode->i_flags |= S_DEAD;
+		dont_mount(dentry);
+		inode_unlock(inode);
+	}
+	if (flags & FUSECR_INODE_LINKABLE) {
+		spin_lock(&inode->i_lock);
+		compat_inode_set_linkable(inode);
+		spin_unlock(&inode->i_lock);
+	}
+	return 0;
+}
+
+static int check(const struct fusecr_unlink *in, const struct dentry *dentry)
+{
+	u32 known = d_is_dir(dentry) ? FUSECR_INODE_DEAD :
+				       FUSECR_INODE_LINKABLE;
+
+	return in->flags & ~known || in->reserved || IS_ROOT(dentry) ? -EINVAL :
+								       0;
+}
+
 int fusecr_unlink(const struct fusecr_conn *conn,
 		  const struct fusecr_unlink *in)
 {
 	const struct fusecr_use use = { in->pid, in->use, in->number };
-	struct file *file = fusecr_use_find(conn, &use, in->nodeid);
 	struct dentry *parent;
 	struct inode *dir;
-	int err = -EBUSY;
+	struct path path;
+	int err;
 
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	parent = dget_parent(file->f_path.dentry);
+	err = fusecr_use_path(conn, &use, in->nodeid, &path);
+	if (err)
+		return err;
+	err = check(in, path.dentry);
+	if (err)
+		goto out;
+	parent = dget_parent(path.dentry);
 	dir = d_inode(parent);
+	err = -EBUSY;
 	/* Who has it may wait for the daemon. */
 	if (inode_trylock(dir)) {
-		err = unlink_dentry(parent, file->f_path.dentry);
+		err = unlink_dentry(parent, path.dentry) ?:
+		      mark(path.dentry, in->flags);
 		inode_unlock(dir);
 	}
 	dput(parent);
-	fput(file);
+out:
+	path_put(&path);
 	return err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Files that are open under a name that is no more. */
+/* What is in use under a name that is no more. */
 #ifndef FUSECR_UNLINK_H
 #define FUSECR_UNLINK_H
 
@@ -8,7 +8,8 @@
 struct fusecr_conn;
 
 /*
- * Takes the name away from an open file, as unlink(2) does, without the daemon.
+ * Takes the name away from what is in use, as unlink(2) and rmdir(2) do, without
+ * the daemon.
  * May sleep.  Errors as in include/uapi/linux/fusecr.h, and -ENOMEM.
  */
 int fusecr_unlink(const struct fusecr_conn *conn,

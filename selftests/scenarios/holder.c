@@ -83,11 +83,33 @@ static int hold_deleted_twice(const char *path)
 	return hold_deleted(path) ?: hold_deleted(path);
 }
 
-static int hold_deleted_directory(const char *path)
+static int hold_deleted_below(const char *path)
 {
-	int fd = mkdir(path, 0755) ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char file[4096];
 
-	return fd < 0 ? fd : rmdir(path);
+	snprintf(file, sizeof(file), "%s/file", path);
+	return mkdir(path, 0755) || hold_deleted(file) ? -1 : rmdir(path);
+}
+
+/* Nor has either of these a name of its own. */
+static int hold_nameless_twice(const char *path)
+{
+	return open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) < 0 ? -1 :
+	       open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+static int hold_path(const char *path)
+{
+	return open(path, O_PATH | O_CLOEXEC);
+}
+
+/* A directory, in part. */
+static int hold_listed(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char some[80];
+
+	return syscall(SYS_getdents64, fd, some, sizeof(some)) > 0 ? 0 : -1;
 }
 
 /* The mapping needs another open file when it is restored. */
@@ -137,7 +159,10 @@ static const struct {
 	{ "sent", hold_sent },
 	{ "locked-map", hold_locked_map },
 	{ "deleted-twice", hold_deleted_twice },
-	{ "deleted-directory", hold_deleted_directory },
+	{ "deleted-below", hold_deleted_below },
+	{ "nameless-twice", hold_nameless_twice },
+	{ "path", hold_path },
+	{ "listed", hold_listed },
 	{ "watch", hold_watch },
 	{ "dirty", hold_dirty },
 	{ "device", hold_device },

@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "image.h"
+#include "limit.h"
 #include "mounts.h"
 #include "proc.h"
 #include "refuse.h"
@@ -54,6 +55,20 @@ void message_list_free(struct message_list *list)
 	free(list->items);
 	list->items = NULL;
 	list->count = 0;
+}
+
+const char *snapshot_last_name(const FuseFileEntry *file, size_t *len)
+{
+	const char *path = (const char *)file->path.data, *slash;
+
+	slash = file->path.len ? memrchr(path, '/', file->path.len) : NULL;
+	if (!slash)
+		return NULL;
+	*len = path + file->path.len - slash - 1;
+	if (*len || slash == path || slash[-1] != '/')
+		return slash + 1;
+	*len = 1;
+	return slash;
 }
 
 static void free_deleted(struct snapshot_conn *sc)
@@ -222,6 +237,7 @@ static int read_conn(struct snapshot *snap, struct snapshot_conn *sc, struct rep
 	sc->conn->tree_pid_ns = sc->conn->pid_ns == snap->tree.tasks[0].pid_ns;
 	sc->conn->has_known_flags = 1;
 	sc->conn->known_flags = snap->known_flags;
+	limit_read(sc->conn);
 	err = nl_devs(snap->nl, id, 0, add_dev, &f);
 	if (err)
 		return err;

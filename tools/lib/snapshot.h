@@ -34,6 +34,12 @@ struct snapshot_name {
 	size_t len;
 };
 
+/*
+ * The last name in the path of a file, in it; NULL without a path.  What never had
+ * a name is called "/" (vfs_tmpfile(), fs/namei.c).
+ */
+const char *snapshot_last_name(const FuseFileEntry *file, size_t *len);
+
 struct snapshot_conn {
 	FusecrCountEntry written;	/* entries, in the images */
 	uint32_t id;			/* in the images' names, from 1 */

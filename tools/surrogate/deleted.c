@@ -47,11 +47,6 @@ int deleted_prepare(const struct dump *d)
 	return err;
 }
 
-static bool is_deleted(const FuseFileEntry *f)
-{
-	return f->has_fh && (f->flags & FUSECR_FF_UNLINKED);
-}
-
 void deleted_forget(const struct served *sv)
 {
 	const struct message_list *files = sv->model ? model_files(sv->model) : NULL;
@@ -62,7 +57,7 @@ void deleted_forget(const struct served *sv)
 		char path[PATH_ROOM];
 		const char *name;
 
-		if (!is_deleted(f) || f->path.len + sizeof(MODEL_DELETED) > sizeof(path))
+		if (!(f->flags & FUSECR_FF_UNLINKED) || f->path.len + sizeof(MODEL_DELETED) > sizeof(path))
 			continue;
 		out.parent = model_deleted_parent(sv->model, f);
 		snprintf(path, sizeof(path), "%.*s%s", (int)f->path.len,

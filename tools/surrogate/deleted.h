@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Files that are open but deleted.  The kernel tells their paths with
- * MODEL_DELETED behind them, and CRIU would read such a file to make it anew.  So
- * while CRIU looks, it finds each under that path, with a link left (engine.c).
+ * What is in use but deleted.  The kernel tells its path with MODEL_DELETED behind
+ * it, and CRIU would read such a file to make it anew.  So while CRIU looks, it
+ * finds each under that path, with a link left (engine.c).
  */
 #ifndef FUSECR_DELETED_H
 #define FUSECR_DELETED_H

@@ -438,6 +438,8 @@ static void step_aside(struct dump *d)
 
 		if (d->p->conn[i].settled)
 			continue;
+		if (sv->model && settle_deleted(sv->handle, sv->model, &d->snap->tree, &r))
+			surrogate_log("a deleted directory has another name now");
 		deleted_forget(sv);
 		if (sv->model)
 			err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, false, &r);

@@ -305,14 +305,10 @@ const FuseInodeEntry *model_lookup_deleted(const struct model *m, uint64_t paren
 uint64_t model_deleted_parent(const struct model *m, const FuseFileEntry *file)
 {
 	const FuseInodeEntry *i = model_inode(m, file->nodeid);
-	const char *path = (const char *)file->path.data, *name;
 	size_t len;
+	const char *name = snapshot_last_name(file, &len);
 
-	name = file->path.len ? memrchr(path, '/', file->path.len) : NULL;
-	if (!name++)
-		return 0;
-	len = path + file->path.len - name;
-	for (size_t k = 0; i && k < i->n_name; k++) {
+	for (size_t k = 0; name && i && k < i->n_name; k++) {
 		const FuseNameEntry *e = i->name[k];
 
 		if (e->has_unhashed && e->unhashed && e->name.len == len &&

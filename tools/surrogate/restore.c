@@ -10,7 +10,6 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +23,7 @@
 #include "guard.h"
 #include "handle.h"
 #include "image.h"
+#include "limit.h"
 #include "mountfs.h"
 #include "names.h"
 #include "nl.h"
@@ -187,20 +187,6 @@ static int check_init(const FuseConnEntry *got, void *arg)
 	return 0;
 }
 
-/* Raised through /sys/class/bdi after mounting: INIT can only lower it. */
-static void set_readahead(const struct rebuilt *rb)
-{
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(rb->dev), minor(rb->dev));
-	f = fopen(path, "we");
-	if (!f)
-		return;
-	fprintf(f, "%u\n", model_conn(rb->model)->max_readahead / 1024);
-	fclose(f);
-}
-
 static int negotiate(struct restore *re, struct rebuilt *rb)
 {
 	struct check c = { re, rb };
@@ -216,6 +202,7 @@ static int negotiate(struct restore *re, struct rebuilt *rb)
 	err = nl_devs(re->nl, 0, getpid(), find_own, rb);
 	if (err <= 0)
 		return err ?: -ENODEV;
+	limit_set(model_conn(rb->model), rb->dev, &re->s->report);
 	err = nl_conn(re->nl, rb->conn_id, check_init, &c);
 	if (!err && re->s->report.count)
 		err = -EOPNOTSUPP;
@@ -275,7 +262,6 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 		err = open_instance(rb, (const FuseDevEntry *)devs->items[i]);
 	if (err)
 		return err;
-	set_readahead(rb);
 	return own(rb);
 }
 
