@@ -4,57 +4,100 @@
 #include <linux/dcache.h>
 #include <linux/err.h>
 #include <linux/fs.h>
+#include <linux/limits.h>
 #include <linux/path.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "compat.h"
 #include "conn.h"
+#include "undo.h"
 #include "unlink.h"
 #include "use.h"
 
-/* What d_path() writes behind such a name (fs/d_path.c). */
-#define SUFFIX		" (deleted)"
-#define SUFFIX_LEN	(sizeof(SUFFIX) - 1)
-
-/* The name without the suffix, to be freed; NULL when it has none. */
-static char *true_name(const struct dentry *dentry)
-{
-	unsigned int len = dentry->d_name.len;
-	const char *name = dentry->d_name.name;
-
-	if (len < SUFFIX_LEN ||
-	    memcmp(name + len - SUFFIX_LEN, SUFFIX, SUFFIX_LEN))
-		return NULL;
-	/* What never had one is called so (vfs_tmpfile(), fs/namei.c). */
-	if (len == SUFFIX_LEN)
-		name = "/", len++;
-	return kmemdup_nul(name, len - SUFFIX_LEN, GFP_KERNEL) ?:
-	       ERR_PTR(-ENOMEM);
-}
+struct undo_unlink {
+	struct fusecr_undo undo;
+	struct dentry *dentry;
+	char *name;
+};
 
 /* Caller holds the parent's lock, so that the name stays. */
-static int unlink_dentry(struct dentry *parent, struct dentry *dentry)
+static int set_name(struct dentry *dentry, const char *name)
 {
-	struct dentry *target;
-	char *name;
+	struct dentry *target = d_alloc_name(dentry->d_parent, name);
 
-	if (dentry->d_parent != parent)
-		return -ESTALE;
-	/* It has been done, and the suffix may be its own. */
-	if (d_unhashed(dentry))
-		return 0;
-	name = true_name(dentry);
-	if (IS_ERR_OR_NULL(name))
-		return name ? PTR_ERR(name) : -EINVAL;
-	target = d_alloc_name(parent, name);
-	kfree(name);
 	if (!target)
 		return -ENOMEM;
 	/* For a moment there are two of that name, if there is another. */
 	d_move(dentry, target);
 	d_drop(dentry);
 	dput(target);
+	return 0;
+}
+
+/* The parent, locked and counted.  Who has its lock may wait for the daemon. */
+static struct dentry *lock_parent(struct dentry *dentry)
+{
+	struct dentry *parent = dget_parent(dentry);
+
+	if (inode_trylock(d_inode(parent))) {
+		if (dentry->d_parent == parent)
+			return parent;
+		inode_unlock(d_inode(parent));
+	}
+	dput(parent);
+	return ERR_PTR(-EBUSY);
+}
+
+static void unlock_parent(struct dentry *parent)
+{
+	inode_unlock(d_inode(parent));
+	dput(parent);
+}
+
+static void unlink_back(struct fusecr_undo *undo)
+{
+	struct undo_unlink *u = fusecr_undo_of(undo, struct undo_unlink);
+	struct dentry *parent = lock_parent(u->dentry);
+
+	if (IS_ERR(parent))
+		return;
+	/* It may have been linked anew. */
+	if (d_unhashed(u->dentry))
+		set_name(u->dentry, u->name);
+	unlock_parent(parent);
+}
+
+static void unlink_drop(struct fusecr_undo *undo)
+{
+	struct undo_unlink *u = fusecr_undo_of(undo, struct undo_unlink);
+
+	dput(u->dentry);
+	kfree(u->name);
+}
+
+/* Caller holds the parent's lock. */
+static int rename_deleted(struct dentry *dentry, const char *name,
+			  struct list_head *list)
+{
+	struct undo_unlink *u;
+	int err = -ENOMEM;
+
+	if (!strcmp(dentry->d_name.name, name))
+		return 0;
+	u = fusecr_undo_new(struct undo_unlink, unlink_back, unlink_drop);
+	if (!u)
+		return -ENOMEM;
+	u->name = kstrdup(dentry->d_name.name, GFP_KERNEL_ACCOUNT);
+	if (u->name)
+		err = set_name(dentry, name);
+	if (err) {
+		kfree(u->name);
+		kfree(u);
+		return err;
+	}
+	u->dentry = dget(dentry);
+	list_add(&u->undo.entry, list);
 	return 0;
 }
 
@@ -78,41 +121,64 @@ static int mark(struct dentry *dentry, u32 flags)
 	return 0;
 }
 
-static int check(const struct fusecr_unlink *in, const struct dentry *dentry)
+static int unlink_dentry(struct dentry *dentry, const char *name, u32 flags,
+			 struct list_head *list)
+{
+	struct dentry *parent = lock_parent(dentry);
+	int err;
+
+	if (IS_ERR(parent))
+		return PTR_ERR(parent);
+	if (d_unhashed(dentry))
+		err = rename_deleted(dentry, name, list);
+	else
+		err = set_name(dentry, name);
+	err = err ?: mark(dentry, flags);
+	unlock_parent(parent);
+	return err;
+}
+
+static char *get_name(const struct fusecr_unlink *in)
+{
+	char *name;
+
+	if (!in->name_len || in->name_len >= PATH_MAX)
+		return ERR_PTR(-EINVAL);
+	name = memdup_user_nul(u64_to_user_ptr(in->name), in->name_len);
+	if (IS_ERR(name))
+		return name;
+	if (strlen(name) == in->name_len &&
+	    (!strchr(name, '/') || !strcmp(name, "/")))
+		return name;
+	kfree(name);
+	return ERR_PTR(-EINVAL);
+}
+
+static bool is_valid(const struct fusecr_unlink *in, const struct dentry *dentry)
 {
 	u32 known = d_is_dir(dentry) ? FUSECR_INODE_DEAD :
 				       FUSECR_INODE_LINKABLE;
 
-	return in->flags & ~known || in->reserved || IS_ROOT(dentry) ? -EINVAL :
-								       0;
+	return !(in->flags & ~known) && !IS_ROOT(dentry);
 }
 
 int fusecr_unlink(const struct fusecr_conn *conn,
-		  const struct fusecr_unlink *in)
+		  const struct fusecr_unlink *in, struct list_head *list)
 {
 	const struct fusecr_use use = { in->pid, in->use, in->number };
-	struct dentry *parent;
-	struct inode *dir;
+	char *name = get_name(in);
 	struct path path;
 	int err;
 
+	if (IS_ERR(name))
+		return PTR_ERR(name);
 	err = fusecr_use_path(conn, &use, in->nodeid, &path);
 	if (err)
-		return err;
-	err = check(in, path.dentry);
-	if (err)
 		goto out;
-	parent = dget_parent(path.dentry);
-	dir = d_inode(parent);
-	err = -EBUSY;
-	/* Who has it may wait for the daemon. */
-	if (inode_trylock(dir)) {
-		err = unlink_dentry(parent, path.dentry) ?:
-		      mark(path.dentry, in->flags);
-		inode_unlock(dir);
-	}
-	dput(parent);
-out:
+	err = is_valid(in, path.dentry) ?
+	      unlink_dentry(path.dentry, name, in->flags, list) : -EINVAL;
 	path_put(&path);
+out:
+	kfree(name);
 	return err;
 }

@@ -6,13 +6,14 @@
 #include <linux/fusecr.h>
 
 struct fusecr_conn;
+struct list_head;
 
 /*
  * Takes the name away from what is in use, as unlink(2) and rmdir(2) do, without
- * the daemon.
- * May sleep.  Errors as in include/uapi/linux/fusecr.h, and -ENOMEM.
+ * the daemon; or gives what has none any more another, to be undone.  May sleep.
+ * Errors as in include/uapi/linux/fusecr.h, -EFAULT and -ENOMEM.
  */
 int fusecr_unlink(const struct fusecr_conn *conn,
-		  const struct fusecr_unlink *in);
+		  const struct fusecr_unlink *in, struct list_head *list);
 
 #endif /* FUSECR_UNLINK_H */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What is in use under a name that is no more. */
+#include <limits.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -57,6 +58,7 @@ FIXTURE_SETUP(unlink)
 		.use = FUSECR_FILE_FD,
 		.number = self->fd,
 		.nodeid = get(&self->nl, self->id, self->fd, FUSECR_FILE_NODEID),
+		.name = (uintptr_t)"gone",
 	};
 }
 
@@ -71,6 +73,8 @@ FIXTURE_TEARDOWN(unlink)
 
 static int th_unlink(int handle, struct fusecr_unlink which)
 {
+	if (!which.name_len && which.name)
+		which.name_len = strlen((const char *)which.name);
 	return th_call(handle, FUSECR_IOC_UNLINK, &which);
 }
 
@@ -133,32 +137,40 @@ TEST_F(unlink, another_has_the_name)
 	close(other);
 }
 
-/* It has been deleted, and its own name ends so. */
-TEST_F(unlink, keeps_its_own_suffix)
+/* It has been deleted before: another name is for as long as the handle, or for good. */
+TEST_F(unlink, another_name)
 {
 	ASSERT_EQ(0, unlink(test_path(self->fs, "gone" SUFFIX)));
 	EXPECT_STREQ("/gone" SUFFIX SUFFIX, name_of(self->fd));
 	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_STREQ("/gone" SUFFIX, name_of(self->fd));
+	self->which.name = (uintptr_t)"more";
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_STREQ("/more" SUFFIX, name_of(self->fd));
+	close(self->handle);
 	EXPECT_STREQ("/gone" SUFFIX SUFFIX, name_of(self->fd));
+	self->handle = th_attach(self->id);
+	ASSERT_LE(0, self->handle);
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	ASSERT_EQ(0, th_commit(self->handle));
+	close(self->handle);
+	self->handle = -1;
+	EXPECT_STREQ("/more" SUFFIX, name_of(self->fd));
 }
 
 /* What never had a name, and may get one. */
 TEST_F(unlink, nameless)
 {
-	int fd = open(test_path(self->fs, SUFFIX), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	uint32_t flags = 0;
 
-	ASSERT_LE(0, fd);
-	self->which.number = fd;
-	self->which.nodeid = get(&self->nl, self->id, fd, FUSECR_FILE_NODEID);
+	self->which.name = (uintptr_t)"/";
 	self->which.flags = FUSECR_INODE_LINKABLE;
 	ASSERT_EQ(0, th_unlink(self->handle, self->which));
-	EXPECT_STREQ("/" SUFFIX, name_of(fd));
-	EXPECT_TRUE(get(&self->nl, self->id, fd, FUSECR_FILE_FLAGS) & FUSECR_FF_UNLINKED);
+	EXPECT_STREQ("/" SUFFIX, name_of(self->fd));
+	EXPECT_TRUE(get(&self->nl, self->id, self->fd, FUSECR_FILE_FLAGS) & FUSECR_FF_UNLINKED);
 	flags = inode_flags(&self->nl, self->id, self->which.nodeid);
 	EXPECT_TRUE(flags & FUSECR_INODE_LINKABLE);
 	EXPECT_FALSE(flags & FUSECR_INODE_DEAD);
-	close(fd);
 }
 
 /* By what a task has of it: a descriptor, O_PATH or not, and its directories. */
@@ -173,6 +185,7 @@ TEST_F(unlink, directory)
 	path = open(test_path(self->fs, "dir" SUFFIX), O_PATH | O_CLOEXEC);
 	ASSERT_LE(0, path);
 	ASSERT_EQ(0, fchdir(dir));
+	self->which.name = (uintptr_t)"dir";
 	self->which.use = FUSECR_FILE_CWD;
 	self->which.nodeid = get(&self->nl, self->id, dir, FUSECR_FILE_NODEID);
 	self->which.flags = FUSECR_INODE_LINKABLE;
@@ -221,8 +234,6 @@ TEST_F(unlink, refusals)
 	EXPECT_EQ(-ESTALE, th_unlink(self->handle, bad));
 	bad.number = other;
 	bad.nodeid = rawfs_nodeid(rawfs_index(self->fs, "f5"));
-	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
-	EXPECT_STREQ("/f5", name_of(other));
 	close(other);
 	EXPECT_EQ(-EBADF, th_unlink(self->handle, bad));
 	bad = self->which;
@@ -233,9 +244,19 @@ TEST_F(unlink, refusals)
 	bad = self->which;
 	bad.flags = FUSECR_INODE_DEAD;
 	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
-	bad.flags = 0;
-	bad.reserved = 1;
+	bad = self->which;
+	bad.name = (uintptr_t)"a/b";
 	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad.name_len = 4;
+	bad.name = (uintptr_t)"a\0b";
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad.name_len = PATH_MAX;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad.name_len = 0;
+	bad.name = 0;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad.name_len = 1;
+	EXPECT_EQ(-EFAULT, th_unlink(self->handle, bad));
 	bad = self->which;
 	bad.pid = -1;
 	EXPECT_EQ(-ESRCH, th_unlink(self->handle, bad));

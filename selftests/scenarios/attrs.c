@@ -79,9 +79,12 @@ static int try_as(uid_t uid)
 	int status;
 
 	if (!pid) {
+		int found;
+
 		if (setgid(uid) || setuid(uid))
 			_exit(255);
-		_exit(open("file", O_RDONLY) < 0 ? errno : 0);
+		found = open("file", O_RDONLY);
+		_exit(found < 0 ? errno : 0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1;

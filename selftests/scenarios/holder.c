@@ -77,25 +77,12 @@ static int hold_deleted(const char *path)
 	return fd < 0 ? fd : unlink(path);
 }
 
-/* The kernel tells the same path of both. */
-static int hold_deleted_twice(const char *path)
-{
-	return hold_deleted(path) ?: hold_deleted(path);
-}
-
 static int hold_deleted_below(const char *path)
 {
 	char file[4096];
 
 	snprintf(file, sizeof(file), "%s/file", path);
 	return mkdir(path, 0755) || hold_deleted(file) ? -1 : rmdir(path);
-}
-
-/* Nor has either of these a name of its own. */
-static int hold_nameless_twice(const char *path)
-{
-	return open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) < 0 ? -1 :
-	       open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 }
 
 static int hold_path(const char *path)
@@ -158,9 +145,7 @@ static const struct {
 	{ "lock", hold_lock },
 	{ "sent", hold_sent },
 	{ "locked-map", hold_locked_map },
-	{ "deleted-twice", hold_deleted_twice },
 	{ "deleted-below", hold_deleted_below },
-	{ "nameless-twice", hold_nameless_twice },
 	{ "path", hold_path },
 	{ "listed", hold_listed },
 	{ "watch", hold_watch },

@@ -173,7 +173,7 @@ static int check_mode(struct mode *m)
 	if (m->pos >= SIZE - 4 * PIECE && !(m->flags & O_APPEND))
 		return bad("%s: asked too often", m->name);
 	/* What it reads afterwards is its own. */
-	if (m->flags & O_APPEND ? append_piece(m) :
+	if ((m->flags & O_APPEND) ? append_piece(m) :
 	    (reads(m) && read_piece(m)) || (writes(m) && write_piece(m)))
 		return -1;
 	return fsync(m->fd) ? bad("%s: fsync: %s", m->name, strerror(errno)) : 0;

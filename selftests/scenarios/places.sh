@@ -23,18 +23,21 @@ places() {
 	[ "$DAEMON" != rawd ] || expect_rawd_clean
 }
 
-# CRIU has seen all of it when the checkpoint fails, and nobody notices.
+# The checkpoint fails when CRIU has seen nothing yet, and all; nobody notices.
 places_rollback() {
+	local stage
 	place_new host
 	tree_start
 	daemon_start rawd
 	program_start d "dweller d $MNT $IN/d cwd-gone root-gone dir-gone path-gone tmpfile"
-	at post-dump "exit 1"
-	tool_dump $T/img && fail "the checkpoint succeeded"
-	reached post-dump
-	expect_unharmed d
-	CRIU=()
-	rm -r $T/img
+	for stage in pre-dump post-dump; do
+		at $stage "exit 1"
+		tool_dump $T/img && fail "the checkpoint succeeded"
+		reached $stage
+		expect_unharmed d
+		CRIU=()
+		rm -r $T/img
+	done
 	cycle 1 d
 	clients_quit d
 	expect_rawd_clean

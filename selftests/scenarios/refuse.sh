@@ -46,8 +46,6 @@ holding() {
 
 scenario refuse-lock-sent holding 'FLOCK.*through no descriptor' sent f0
 scenario refuse-lock-mapped holding 'POSIX.*has mapped' locked-map f1
-scenario refuse-deleted-twice holding 'gone) is deleted, and so is another file of that name' deleted-twice gone
-scenario refuse-nameless-twice holding '/dir0//) is deleted, and so is another' nameless-twice dir0
 scenario refuse-deleted-below holding 'file) is in a deleted directory' deleted-below gone
 scenario refuse-watch holding 'f1.*is watched' watch f1
 scenario refuse-fifo holding 'FIFO' open fifo

@@ -227,7 +227,8 @@ static bool lacks_owner(const FuseConnEntry *c, const FuseFileEntry *f)
 	       ((f->flags & FUSECR_FF_FLOCK) && !f->has_owner_open);
 }
 
-static const struct snapshot_name *find_deleted(const struct snapshot_conn *sc, const FuseFileEntry *f)
+/* CRIU knows a file by its path, and so does who answers CRIU. */
+static bool is_nameless(const struct snapshot_conn *sc, const FuseFileEntry *f)
 {
 	size_t len;
 	const char *name = snapshot_last_name(f, &len);
@@ -236,26 +237,9 @@ static const struct snapshot_name *find_deleted(const struct snapshot_conn *sc, 
 		const struct snapshot_name *n = &sc->deleted[i];
 
 		if (n->nodeid == f->nodeid && n->len == len && !memcmp(n->name, name, len))
-			return n;
+			return false;
 	}
-	return NULL;
-}
-
-/* CRIU knows a file by its path, and so does who answers CRIU. */
-static const char *why_lost(const struct snapshot_conn *sc, const FuseFileEntry *f)
-{
-	const struct snapshot_name *n = find_deleted(sc, f);
-
-	if (!n)
-		return "is deleted";
-	for (size_t i = 0; i < sc->nr_deleted; i++) {
-		const struct snapshot_name *o = &sc->deleted[i];
-
-		if (o->nodeid != n->nodeid && o->parent == n->parent && o->len == n->len &&
-		    !memcmp(o->name, n->name, n->len))
-			return "is deleted, and so is another file of that name that is in use";
-	}
-	return NULL;
+	return true;
 }
 
 /* Also with O_PATH: CRIU looks into what it takes for open (criu/pipes.c). */
@@ -268,7 +252,6 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		 const struct snapshot_conn *sc, const FuseFileEntry *f)
 {
 	const FuseConnEntry *c = sc->conn;
-	const char *why;
 	bool fd = f->use == FUSECR_FILE_FD, ours = tree_find(&snap->tree, f->pid);
 
 	if (f->use == FUSECR_FILE_INCOMPLETE) {
@@ -280,11 +263,10 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		object_to_file(r, c, f, "is outside the tree but uses the mount");
 		return;
 	}
-	why = f->flags & FUSECR_FF_UNLINKED ? why_lost(sc, f) : NULL;
 	if (f->flags & FUSECR_FF_BELOW_UNLINKED)
 		object_to_file(r, c, f, "is in a deleted directory");
-	else if (why)
-		object_to_file(r, c, f, why);
+	else if ((f->flags & FUSECR_FF_UNLINKED) && is_nameless(sc, f))
+		object_to_file(r, c, f, "is deleted, and its name is not known");
 	/* CRIU opens a file once for all that lie side by side (criu/files-reg.c). */
 	if (f->flags & FUSECR_FF_JOINS)
 		object_to_file(r, c, f, "is mapped side by side through two opens: restored it would be one");

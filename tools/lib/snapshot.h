@@ -40,6 +40,24 @@ struct snapshot_name {
  */
 const char *snapshot_last_name(const FuseFileEntry *file, size_t *len);
 
+/*
+ * What is deleted and has another name while CRIU looks: in the images it has its own.
+ */
+struct snapshot_rename {
+	uint64_t conn_id, nodeid;
+	char now[24];
+	char *old;
+};
+
+struct snapshot_renames {
+	struct snapshot_rename *list;
+	size_t count;
+};
+
+/* NULL when none of these is this file, by the name that it has now. */
+const struct snapshot_rename *snapshot_renamed(const struct snapshot_renames *renames,
+					       const FuseFileEntry *file);
+
 struct snapshot_conn {
 	FusecrCountEntry written;	/* entries, in the images */
 	uint32_t id;			/* in the images' names, from 1 */
@@ -64,6 +82,7 @@ struct snapshot_options {
 	pid_t tracer;			/* who holds the tree still, 0: it runs */
 	bool restless;			/* clients come and go: what they do is no objection yet */
 	pid_t surrogate[2];		/* whose own devices are not the daemon's, or 0 */
+	const struct snapshot_renames *renames; /* or NULL */
 };
 
 struct snapshot {

@@ -91,11 +91,8 @@ static const FuseInodeEntry *look_up(const struct engine *e, const struct reques
 	const FuseInodeEntry *i = model_lookup(e->model, q->h->nodeid, q->arg, len);
 	const size_t suffix = strlen(MODEL_DELETED);
 
-	if (i || len < suffix || memcmp((const char *)q->arg + len - suffix, MODEL_DELETED, suffix))
+	if (i || len <= suffix || memcmp((const char *)q->arg + len - suffix, MODEL_DELETED, suffix))
 		return i;
-	/* The slash that stands for a name is gone with the others. */
-	if (len == suffix)
-		return model_lookup_deleted(e->model, q->h->nodeid, "/", 1);
 	return model_lookup_deleted(e->model, q->h->nodeid, q->arg, len - suffix);
 }
 

@@ -398,32 +398,44 @@ static uint32_t inode_flags(const struct model *m, uint64_t nodeid)
 	return i ? i->flags & (S_ISDIR(i->mode) ? FUSECR_INODE_DEAD : FUSECR_INODE_LINKABLE) : 0;
 }
 
+static int unlink_file(int handle, const struct model *m, const FuseFileEntry *f, pid_t pid)
+{
+	size_t len = 0;
+	const char *name = snapshot_last_name(f, &len);
+	struct fusecr_unlink which = {
+		.pid = pid,
+		.use = f->use,
+		.number = f->number,
+		.nodeid = f->nodeid,
+		.name = (uintptr_t)name,
+		.name_len = len,
+		.flags = inode_flags(m, f->nodeid),
+	};
+
+	return handle_unlink(handle, &which);
+}
+
 int settle_deleted(int handle, const struct model *m, const struct tree *tree, struct report *r)
 {
 	const struct message_list *files = model_files(m);
+	int err = 0;
 
-	for (size_t i = 0; i < files->count; i++) {
+	for (size_t i = 0; !err && i < files->count; i++) {
 		const FuseFileEntry *f = (const FuseFileEntry *)files->items[i];
-		struct fusecr_unlink which = {
-			.use = f->use, .number = f->number, .nodeid = f->nodeid,
-		};
-		int err;
+		pid_t pid;
 
 		if (!(f->flags & FUSECR_FF_UNLINKED))
 			continue;
-		which.flags = inode_flags(m, f->nodeid);
-		which.pid = restored_pid(tree, f, r);
-		if (!which.pid)
+		pid = restored_pid(tree, f, r);
+		if (!pid)
 			return -ESRCH;
-		err = handle_unlink(handle, &which);
-		if (err) {
-			report_add(r, "process %d %s %lu: %.*s was not deleted again: %s", which.pid,
+		err = unlink_file(handle, m, f, pid);
+		if (err)
+			report_add(r, "process %d %s %lu: %.*s was not deleted again: %s", pid,
 				   file_use_name(f->use), (unsigned long)f->number, (int)f->path.len,
 				   (const char *)f->path.data, strerror(-err));
-			return err;
-		}
 	}
-	return 0;
+	return err;
 }
 
 int settle_conn(int handle, const struct model *m, pid_t pid, struct report *r)

@@ -45,8 +45,9 @@ int settle_pages(int handle, const struct engine *e, struct report *r);
 int settle_files(int handle, const struct model *m, const struct tree *tree, struct report *r);
 
 /*
- * What was deleted while it was in use is deleted again, after a restore; and in a
- * dump, where directories got a name when CRIU looked them up (d_splice_alias()).
+ * What was deleted while it was in use is deleted again under its old name, after a
+ * restore; and in a dump, where directories came back when CRIU looked them up
+ * (d_splice_alias()), and others had names that CRIU can tell apart (deleted.h).
  */
 int settle_deleted(int handle, const struct model *m, const struct tree *tree, struct report *r);
 

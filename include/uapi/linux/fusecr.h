@@ -541,19 +541,20 @@ struct fusecr_own_page {
 };
 
 /*
- * A file or directory that was opened under its old name with " (deleted)" behind
- * it, as d_path() tells of it, gets the old name back and is deleted under it.  That
- * stays, with or without COMMIT.
+ * What is in use gets this name, in the directory that it is in, and is deleted under
+ * it: d_path() tells it with " (deleted)" behind it.  What was deleted before has its
+ * old name again when the handle is closed without COMMIT; else it stays.
  */
 struct fusecr_unlink {
 	__s32 pid;		/* as in struct fusecr_set_file */
 	__u32 use;		/* enum fusecr_file_use; EINVAL for _INCOMPLETE */
 	__u64 number;
-	__u64 nodeid;		/* ESTALE; EINVAL when its name is another; EBUSY */
+	__u64 nodeid;		/* ESTALE; EINVAL for the root of the mount; EBUSY */
+	__u64 name;		/* address; "/": what never had one is called so */
+	__u32 name_len;		/* without a NUL; EINVAL for 0 and beyond 4095 */
 	__u32 flags;		/* FUSECR_INODE_DEAD of a directory, FUSECR_INODE_LINKABLE
 				 * of a file; EINVAL for other bits
 				 */
-	__u32 reserved;		/* 0 */
 };
 
 struct fusecr_drop_pages {
