@@ -24,7 +24,11 @@
 #define SET_FILE_ALL	(FUSECR_SET_FH | FUSECR_SET_KH |		\
 			 FUSECR_SET_OPEN_FLAGS | FUSECR_SET_READDIR_POS | \
 			 FUSECR_SET_FILE_FLAGS | FUSECR_SET_POS |	\
-			 FUSECR_SET_FLOCK)
+			 FUSECR_SET_FLOCK | FUSECR_SET_SEEK)
+#define SEEK_ALL	(FUSECR_FF_NONSEEKABLE | FUSECR_FF_STREAM)
+/* What nonseekable_open() and stream_open() change (fs/open.c). */
+#define SEEK_MODE	(FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE |	\
+			 FMODE_ATOMIC_POS | FMODE_STREAM)
 /* The kernel keeps state of its own for these. */
 #define FILE_FLAGS_FIXED	(O_PATH | FASYNC)
 #define SET_OWNER_ALL	(FUSECR_SET_OWNER_TABLE | FUSECR_SET_OWNER_OPEN)
@@ -70,6 +74,7 @@ struct undo_file {
 	u32 mask;
 	u32 open_flags;
 	u32 file_flags;
+	fmode_t seek_mode;
 	u64 fh;
 	u64 kh;
 	loff_t pos;
@@ -321,6 +326,27 @@ static void pos_set(struct file *file, loff_t pos)
 	WRITE_ONCE(file->f_pos, pos);
 }
 
+/*
+ * Fuse does this in open.  Who is in the middle of a read() or the like with this
+ * file has looked already, and goes on as he began.
+ */
+static void seek_set(struct file *file, u32 flags)
+{
+	spin_lock(&file->f_lock);
+	if (flags & FUSECR_FF_STREAM)
+		stream_open(file_inode(file), file);
+	else if (flags & FUSECR_FF_NONSEEKABLE)
+		nonseekable_open(file_inode(file), file);
+	spin_unlock(&file->f_lock);
+}
+
+static void seek_back(struct file *file, fmode_t mode)
+{
+	spin_lock(&file->f_lock);
+	file->f_mode = (file->f_mode & ~SEEK_MODE) | mode;
+	spin_unlock(&file->f_lock);
+}
+
 static void file_back(struct fusecr_undo *undo)
 {
 	struct undo_file *u = fusecr_undo_of(undo, struct undo_file);
@@ -338,6 +364,8 @@ static void file_back(struct fusecr_undo *undo)
 		pos_set(u->file, u->pos);
 	if (u->mask & FUSECR_SET_FLOCK)
 		fl_bit_set(ff, FL_FILE_FLOCK, u->flock);
+	if (u->mask & FUSECR_SET_SEEK)
+		seek_back(u->file, u->seek_mode);
 	/* Polled in the meantime: the daemon has been told the new one. */
 	if (u->mask & FUSECR_SET_KH)
 		kh_set(u->fc, ff, u->kh);
@@ -363,6 +391,8 @@ static int set_file_check(const struct fusecr_set_file *in,
 	    (in->readdir_pos < 0 || !S_ISDIR(file_inode(file)->i_mode)))
 		return -EINVAL;
 	if (in->mask & FUSECR_SET_POS && in->pos < 0)
+		return -EINVAL;
+	if (in->mask & FUSECR_SET_SEEK && in->flags & ~SEEK_ALL)
 		return -EINVAL;
 	if (in->mask & FUSECR_SET_FILE_FLAGS &&
 	    (in->file_flags ^ file->f_flags) & FILE_FLAGS_FIXED)
@@ -392,6 +422,7 @@ static int file_apply(struct fuse_conn *fc, struct file *file,
 	u->kh = *fl_file_kh(ff);
 	u->open_flags = *fl_file_open_flags(ff);
 	u->file_flags = file->f_flags;
+	u->seek_mode = file->f_mode & SEEK_MODE;
 	u->pos = READ_ONCE(file->f_pos);
 	u->flock = fl_bit(ff, FL_FILE_FLOCK);
 	readdir_get(ff, &u->readdir);
@@ -414,6 +445,8 @@ static int file_apply(struct fuse_conn *fc, struct file *file,
 		pos_set(file, in->pos);
 	if (in->mask & FUSECR_SET_FLOCK)
 		fl_bit_set(ff, FL_FILE_FLOCK, true);
+	if (in->mask & FUSECR_SET_SEEK)
+		seek_set(file, in->flags);
 	return 0;
 }
 

@@ -122,6 +122,25 @@ static inline bool compat_inode_is_new(struct inode *inode)
 #endif
 }
 
+static inline void compat_inode_set_linkable(struct inode *inode)
+{
+	lockdep_assert_held(&inode->i_lock);
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+	inode_state_set(inode, I_LINKABLE);
+#else
+	inode->i_state |= I_LINKABLE;
+#endif
+}
+
+static inline bool compat_inode_is_linkable(struct inode *inode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+	return inode_state_read_once(inode) & I_LINKABLE;
+#else
+	return READ_ONCE(inode->i_state) & I_LINKABLE;
+#endif
+}
+
 /* The union that the member is in has no name any more since 7.1. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 1, 0)
 #define compat_d_alias d_alias

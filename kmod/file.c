@@ -4,7 +4,9 @@
 #include <linux/dcache.h>
 #include <linux/fusecr.h>
 #include <linux/kdev_t.h>
+#include <linux/mount.h>
 #include <linux/rbtree.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/task.h>
 
 #include "compat.h"
@@ -42,6 +44,21 @@ struct use {
 	u32 flags;			/* FUSECR_FF_* of the use */
 };
 
+/* A child keeps its parent, and that is freed after a grace period. */
+static bool below_unlinked(const struct path *path)
+{
+	const struct dentry *top = path->mnt->mnt_root, *dentry;
+	bool below = false;
+
+	rcu_read_lock();
+	for (dentry = path->dentry; dentry != top && !IS_ROOT(dentry) && !below;) {
+		dentry = READ_ONCE(dentry->d_parent);
+		below = d_unlinked(dentry);
+	}
+	rcu_read_unlock();
+	return below;
+}
+
 static u32 flags_of(const struct use *use, const struct fuse_file *ff)
 {
 	const struct file *file = use->file;
@@ -49,6 +66,8 @@ static u32 flags_of(const struct use *use, const struct fuse_file *ff)
 
 	if (d_unlinked(use->path->dentry))
 		flags |= FUSECR_FF_UNLINKED;
+	if (below_unlinked(use->path))
+		flags |= FUSECR_FF_BELOW_UNLINKED;
 	if (file && file->f_mode & FMODE_PATH)
 		flags |= FUSECR_FF_PATH;
 	if (ff) {
@@ -60,6 +79,10 @@ static u32 flags_of(const struct use *use, const struct fuse_file *ff)
 			flags |= FUSECR_FF_WRITE_ENTRY;
 		if (fl_has(FL_FILE_PASSTHROUGH) && *fl_file_passthrough(ff))
 			flags |= FUSECR_FF_PASSTHROUGH;
+		if (!(file->f_mode & FMODE_LSEEK))
+			flags |= FUSECR_FF_NONSEEKABLE;
+		if (file->f_mode & FMODE_STREAM)
+			flags |= FUSECR_FF_STREAM;
 	} else if (file && file_inode(file) != d_inode(use->path->dentry)) {
 		/* The mapping of a passthrough file is of what is behind it. */
 		flags |= FUSECR_FF_PASSTHROUGH;

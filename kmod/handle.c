@@ -134,7 +134,7 @@ static int set_owner(struct handle *handle, void *arg)
 
 static int unlink(struct handle *handle, void *arg)
 {
-	return fusecr_unlink(handle->conn, arg);
+	return fusecr_unlink(handle->conn, arg, &handle->undo);
 }
 
 static int forget(struct handle *handle, void *arg)

@@ -254,6 +254,10 @@ static u32 flags_of(struct inode *inode)
 		flags |= FUSECR_INODE_BAD;
 	if (!inode->i_nlink)
 		flags |= FUSECR_INODE_UNLINKED;
+	if (IS_DEADDIR(inode))
+		flags |= FUSECR_INODE_DEAD;
+	if (compat_inode_is_linkable(inode))
+		flags |= FUSECR_INODE_LINKABLE;
 	/* Once there, it stays as long as the inode. */
 	if (locks && (!list_empty_careful(&locks->flc_flock) ||
 		      !list_empty_careful(&locks->flc_posix) ||

@@ -1,49 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Files that are open under a name that is no more. */
+/* What is in use under a name that is no more. */
 
 #include <linux/dcache.h>
 #include <linux/err.h>
-#include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/limits.h>
+#include <linux/path.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "compat.h"
 #include "conn.h"
+#include "undo.h"
 #include "unlink.h"
 #include "use.h"
 
-/* What d_path() writes behind such a name (fs/d_path.c). */
-#define SUFFIX		" (deleted)"
-#define SUFFIX_LEN	(sizeof(SUFFIX) - 1)
-
-/* The name without the suffix, to be freed; NULL when it has none. */
-static char *true_name(const struct dentry *dentry)
-{
-	unsigned int len = dentry->d_name.len;
-	const char *name = dentry->d_name.name;
-
-	if (len <= SUFFIX_LEN ||
-	    memcmp(name + len - SUFFIX_LEN, SUFFIX, SUFFIX_LEN))
-		return NULL;
-	return kmemdup_nul(name, len - SUFFIX_LEN, GFP_KERNEL) ?:
-	       ERR_PTR(-ENOMEM);
-}
+struct undo_unlink {
+	struct fusecr_undo undo;
+	struct dentry *dentry;
+	char *name;
+};
 
 /* Caller holds the parent's lock, so that the name stays. */
-static int unlink_dentry(struct dentry *parent, struct dentry *dentry)
+static int set_name(struct dentry *dentry, const char *name)
 {
-	struct dentry *target;
-	char *name;
+	struct dentry *target = d_alloc_name(dentry->d_parent, name);
 
-	if (dentry->d_parent != parent)
-		return -ESTALE;
-	name = true_name(dentry);
-	if (IS_ERR(name))
-		return PTR_ERR(name);
-	if (!name)
-		return d_unhashed(dentry) ? 0 : -EINVAL;
-	target = d_alloc_name(parent, name);
-	kfree(name);
 	if (!target)
 		return -ENOMEM;
 	/* For a moment there are two of that name, if there is another. */
@@ -53,25 +35,150 @@ static int unlink_dentry(struct dentry *parent, struct dentry *dentry)
 	return 0;
 }
 
-int fusecr_unlink(const struct fusecr_conn *conn,
-		  const struct fusecr_unlink *in)
+/* The parent, locked and counted.  Who has its lock may wait for the daemon. */
+static struct dentry *lock_parent(struct dentry *dentry)
 {
-	const struct fusecr_use use = { in->pid, in->use, in->number };
-	struct file *file = fusecr_use_find(conn, &use, in->nodeid);
-	struct dentry *parent;
-	struct inode *dir;
-	int err = -EBUSY;
+	struct dentry *parent = dget_parent(dentry);
 
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	parent = dget_parent(file->f_path.dentry);
-	dir = d_inode(parent);
-	/* Who has it may wait for the daemon. */
-	if (inode_trylock(dir)) {
-		err = unlink_dentry(parent, file->f_path.dentry);
-		inode_unlock(dir);
+	if (inode_trylock(d_inode(parent))) {
+		if (dentry->d_parent == parent)
+			return parent;
+		inode_unlock(d_inode(parent));
 	}
 	dput(parent);
-	fput(file);
+	return ERR_PTR(-EBUSY);
+}
+
+static void unlock_parent(struct dentry *parent)
+{
+	inode_unlock(d_inode(parent));
+	dput(parent);
+}
+
+static void unlink_back(struct fusecr_undo *undo)
+{
+	struct undo_unlink *u = fusecr_undo_of(undo, struct undo_unlink);
+	struct dentry *parent = lock_parent(u->dentry);
+
+	if (IS_ERR(parent))
+		return;
+	/* It may have been linked anew. */
+	if (d_unhashed(u->dentry))
+		set_name(u->dentry, u->name);
+	unlock_parent(parent);
+}
+
+static void unlink_drop(struct fusecr_undo *undo)
+{
+	struct undo_unlink *u = fusecr_undo_of(undo, struct undo_unlink);
+
+	dput(u->dentry);
+	kfree(u->name);
+}
+
+/* Caller holds the parent's lock. */
+static int rename_deleted(struct dentry *dentry, const char *name,
+			  struct list_head *list)
+{
+	struct undo_unlink *u;
+	int err = -ENOMEM;
+
+	if (!strcmp(dentry->d_name.name, name))
+		return 0;
+	u = fusecr_undo_new(struct undo_unlink, unlink_back, unlink_drop);
+	if (!u)
+		return -ENOMEM;
+	u->name = kstrdup(dentry->d_name.name, GFP_KERNEL_ACCOUNT);
+	if (u->name)
+		err = set_name(dentry, name);
+	if (err) {
+		kfree(u->name);
+		kfree(u);
+		return err;
+	}
+	u->dentry = dget(dentry);
+	list_add(&u->undo.entry, list);
+	return 0;
+}
+
+/* As rmdir(2) and open(2) leave it. */
+static int mark(struct dentry *dentry, u32 flags)
+{
+	struct inode *inode = d_inode(dentry);
+
+	if (flags & FUSECR_INODE_DEAD && !IS_DEADDIR(inode)) {
+		if (!inode_trylock(inode))
+			return -EBUSY;
+		inode->i_flags |= S_DEAD;
+		dont_mount(dentry);
+		inode_unlock(inode);
+	}
+	if (flags & FUSECR_INODE_LINKABLE) {
+		spin_lock(&inode->i_lock);
+		compat_inode_set_linkable(inode);
+		spin_unlock(&inode->i_lock);
+	}
+	return 0;
+}
+
+static int unlink_dentry(struct dentry *dentry, const char *name, u32 flags,
+			 struct list_head *list)
+{
+	struct dentry *parent = lock_parent(dentry);
+	int err;
+
+	if (IS_ERR(parent))
+		return PTR_ERR(parent);
+	if (d_unhashed(dentry))
+		err = rename_deleted(dentry, name, list);
+	else
+		err = set_name(dentry, name);
+	err = err ?: mark(dentry, flags);
+	unlock_parent(parent);
+	return err;
+}
+
+static char *get_name(const struct fusecr_unlink *in)
+{
+	char *name;
+
+	if (!in->name_len || in->name_len >= PATH_MAX)
+		return ERR_PTR(-EINVAL);
+	name = memdup_user_nul(u64_to_user_ptr(in->name), in->name_len);
+	if (IS_ERR(name))
+		return name;
+	if (strlen(name) == in->name_len &&
+	    (!strchr(name, '/') || !strcmp(name, "/")))
+		return name;
+	kfree(name);
+	return ERR_PTR(-EINVAL);
+}
+
+static bool is_valid(const struct fusecr_unlink *in, const struct dentry *dentry)
+{
+	u32 known = d_is_dir(dentry) ? FUSECR_INODE_DEAD :
+				       FUSECR_INODE_LINKABLE;
+
+	return !(in->flags & ~known) && !IS_ROOT(dentry);
+}
+
+int fusecr_unlink(const struct fusecr_conn *conn,
+		  const struct fusecr_unlink *in, struct list_head *list)
+{
+	const struct fusecr_use use = { in->pid, in->use, in->number };
+	char *name = get_name(in);
+	struct path path;
+	int err;
+
+	if (IS_ERR(name))
+		return PTR_ERR(name);
+	err = fusecr_use_path(conn, &use, in->nodeid, &path);
+	if (err)
+		goto out;
+	err = is_valid(in, path.dentry) ?
+	      unlink_dentry(path.dentry, name, in->flags, list) : -EINVAL;
+	path_put(&path);
+out:
+	kfree(name);
 	return err;
 }

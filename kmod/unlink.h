@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Files that are open under a name that is no more. */
+/* What is in use under a name that is no more. */
 #ifndef FUSECR_UNLINK_H
 #define FUSECR_UNLINK_H
 
 #include <linux/fusecr.h>
 
 struct fusecr_conn;
+struct list_head;
 
 /*
- * Takes the name away from an open file, as unlink(2) does, without the daemon.
- * May sleep.  Errors as in include/uapi/linux/fusecr.h, and -ENOMEM.
+ * Takes the name away from what is in use, as unlink(2) and rmdir(2) do, without
+ * the daemon; or gives what has none any more another, to be undone.  May sleep.
+ * Errors as in include/uapi/linux/fusecr.h, -EFAULT and -ENOMEM.
  */
 int fusecr_unlink(const struct fusecr_conn *conn,
-		  const struct fusecr_unlink *in);
+		  const struct fusecr_unlink *in, struct list_head *list);
 
 #endif /* FUSECR_UNLINK_H */

@@ -7,6 +7,7 @@
 #include <linux/fusecr.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
+#include <linux/path.h>
 #include <linux/pid.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
@@ -111,12 +112,10 @@ static struct file *file_of_mm(const struct fusecr_use *use)
 	return file;
 }
 
-struct file *fusecr_use_find(const struct fusecr_conn *conn,
-			     const struct fusecr_use *use, u64 nodeid)
+/* Whatever it is, counted; or an error. */
+static struct file *file_at(const struct fusecr_use *use)
 {
-	struct fuse_file *ff;
 	struct file *file;
-	int err = -EBADF;
 
 	switch (use->use) {
 	case FUSECR_FILE_FD:
@@ -129,8 +128,18 @@ struct file *fusecr_use_find(const struct fusecr_conn *conn,
 	default:
 		return ERR_PTR(-EINVAL);
 	}
-	if (IS_ERR_OR_NULL(file))
-		return file ?: ERR_PTR(-EBADF);
+	return file ?: ERR_PTR(-EBADF);
+}
+
+struct file *fusecr_use_find(const struct fusecr_conn *conn,
+			     const struct fusecr_use *use, u64 nodeid)
+{
+	struct file *file = file_at(use);
+	struct fuse_file *ff;
+	int err = -EBADF;
+
+	if (IS_ERR(file))
+		return file;
 	ff = fl_file(file);
 	if (ff && *fl_mount_conn(*fl_file_mount(ff)) == conn->fc) {
 		if (*fl_file_nodeid(ff) == nodeid)
@@ -139,6 +148,59 @@ struct file *fusecr_use_find(const struct fusecr_conn *conn,
 	}
 	fput(file);
 	return ERR_PTR(err);
+}
+
+/* A task's directory, counted. */
+static int path_of_fs(const struct fusecr_use *use, struct path *path)
+{
+	struct task_struct *task = fusecr_use_task(use->pid);
+	int err = -EBADF;
+
+	if (!task)
+		return -ESRCH;
+	task_lock(task);
+	if (task->fs) {
+		compat_fs_lock(task->fs);
+		*path = use->use == FUSECR_FILE_ROOT ? task->fs->root :
+						       task->fs->pwd;
+		path_get(path);
+		compat_fs_unlock(task->fs);
+		err = 0;
+	}
+	task_unlock(task);
+	put_task_struct(task);
+	return err;
+}
+
+static int path_at(const struct fusecr_use *use, struct path *path)
+{
+	struct file *file;
+
+	if (use->use == FUSECR_FILE_CWD || use->use == FUSECR_FILE_ROOT)
+		return path_of_fs(use, path);
+	file = file_at(use);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	*path = file->f_path;
+	path_get(path);
+	fput(file);
+	return 0;
+}
+
+int fusecr_use_path(const struct fusecr_conn *conn, const struct fusecr_use *use,
+		    u64 nodeid, struct path *path)
+{
+	int err = path_at(use, path);
+
+	if (err)
+		return err;
+	if (path->dentry->d_sb != conn->sb)
+		err = -EBADF;
+	else if (*fl_inode_nodeid(fl_inode(d_inode(path->dentry))) != nodeid)
+		err = -ESTALE;
+	if (err)
+		path_put(path);
+	return err;
 }
 
 u64 fusecr_use_end(struct mm_struct *mm, u64 address)

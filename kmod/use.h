@@ -8,9 +8,10 @@
 
 struct fusecr_conn;
 struct mm_struct;
+struct path;
 struct task_struct;
 
-/* A place where a task has an open file; as struct fusecr_file_at says it. */
+/* A place where a task has a file or directory; as struct fusecr_set_file says it. */
 struct fusecr_use {
 	s32 pid;
 	u32 use;
@@ -24,6 +25,13 @@ struct fusecr_use {
  */
 struct file *fusecr_use_find(const struct fusecr_conn *conn,
 			     const struct fusecr_use *use, u64 nodeid);
+
+/*
+ * Where it is, counted, also what has no open file of fuse's behind it: O_PATH, a
+ * task's directories.  Errors as above.  May sleep.
+ */
+int fusecr_use_path(const struct fusecr_conn *conn, const struct fusecr_use *use,
+		    u64 nodeid, struct path *path);
 
 /* The task, counted, by its id in the caller's pid namespace, or NULL. */
 struct task_struct *fusecr_use_task(s32 nr);

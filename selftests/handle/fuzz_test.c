@@ -274,7 +274,8 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		a->conn.pid = number(r);
 		break;
 	case FUSECR_IOC_SET_FILE:
-		a->file.mask = below(r, 128);
+		a->file.mask = below(r, 256);
+		a->file.flags = one_in(r, 16) ? number(r) : below(r, 4) << 8;
 		a->file.pid = shared->targets[below(r, MOVERS)].client;
 		a->file.use = below(r, 6);
 		a->file.number = below(r, 8);
@@ -299,7 +300,10 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		break;
 	case FUSECR_IOC_UNLINK:
 		a->unlink.pid = shared->targets[below(r, MOVERS)].client;
-		a->unlink.use = below(r, 2);
+		a->unlink.use = below(r, 7);
+		a->unlink.flags = one_in(r, 8) ? number(r) : below(r, 4) << 7;
+		a->unlink.name = one_in(r, 16) ? number(r) : (uintptr_t)bytes;
+		a->unlink.name_len = one_in(r, 16) ? number(r) : 1 + below(r, 8);
 		a->unlink.number = one_in(r, 2) ? 3 : below(r, 8);
 		a->unlink.nodeid = shared->targets[below(r, MOVERS)].nodeid;
 		break;

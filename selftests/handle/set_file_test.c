@@ -367,6 +367,41 @@ TEST_F(set_file, readdir_goes_on)
 	close(fd);
 }
 
+/* As fuse leaves it in open, and back. */
+TEST_F(set_file, seek)
+{
+	const uint32_t both = FUSECR_FF_NONSEEKABLE | FUSECR_FF_STREAM;
+	struct fusecr_set_file set = self->set;
+	char first, c;
+
+	ASSERT_EQ(1, pread(self->fd, &first, 1, 0));
+	ASSERT_EQ(10, lseek(self->fd, 10, SEEK_SET));
+	EXPECT_EQ(0, get_fd(self, self->fd, FUSECR_FILE_FLAGS) & both);
+	set.mask = FUSECR_SET_SEEK;
+	set.flags = FUSECR_FF_FLOCK;
+	EXPECT_EQ(-EINVAL, th_set_file(self->handle, set));
+	set.flags = FUSECR_FF_NONSEEKABLE;
+	ASSERT_EQ(0, th_set_file(self->handle, set));
+	EXPECT_EQ(set.flags, get_fd(self, self->fd, FUSECR_FILE_FLAGS) & both);
+	EXPECT_EQ(-1, lseek(self->fd, 0, SEEK_SET));
+	EXPECT_EQ(ESPIPE, errno);
+	EXPECT_EQ(-1, pread(self->fd, &c, 1, 0));
+	EXPECT_EQ(ESPIPE, errno);
+	EXPECT_EQ(1, read(self->fd, &c, 1));
+	EXPECT_EQ(11, get_fd(self, self->fd, FUSECR_FILE_POS));
+	set.flags = both;
+	ASSERT_EQ(0, th_set_file(self->handle, set));
+	EXPECT_EQ(both, get_fd(self, self->fd, FUSECR_FILE_FLAGS) & both);
+	EXPECT_EQ(1, read(self->fd, &c, 1));
+	EXPECT_EQ(first, c);
+	/* It has none that could move. */
+	EXPECT_EQ(11, get_fd(self, self->fd, FUSECR_FILE_POS));
+	close(self->handle);
+	self->handle = -1;
+	EXPECT_EQ(0, get_fd(self, self->fd, FUSECR_FILE_FLAGS) & both);
+	EXPECT_EQ(11, lseek(self->fd, 0, SEEK_CUR));
+}
+
 /* A file that everyone else has closed is released when it is not needed. */
 TEST_F(set_file, release_waits_for_undo)
 {

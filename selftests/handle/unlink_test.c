@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Files that are open under a name that is no more. */
+/* What is in use under a name that is no more. */
+#include <limits.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #include "test_handle.h"
@@ -56,6 +58,7 @@ FIXTURE_SETUP(unlink)
 		.use = FUSECR_FILE_FD,
 		.number = self->fd,
 		.nodeid = get(&self->nl, self->id, self->fd, FUSECR_FILE_NODEID),
+		.name = (uintptr_t)"gone",
 	};
 }
 
@@ -70,6 +73,8 @@ FIXTURE_TEARDOWN(unlink)
 
 static int th_unlink(int handle, struct fusecr_unlink which)
 {
+	if (!which.name_len && which.name)
+		which.name_len = strlen((const char *)which.name);
 	return th_call(handle, FUSECR_IOC_UNLINK, &which);
 }
 
@@ -84,6 +89,18 @@ static const char *name_of(int fd)
 	len = readlink(link, path, sizeof(path) - 1);
 	path[len < 0 ? 0 : len] = '\0';
 	return strrchr(path, '/') ?: path;
+}
+
+static uint32_t inode_flags(struct tnl *nl, uint64_t id, uint64_t nodeid)
+{
+	struct tnl_query q = { .cmd = FUSECR_CMD_GET_INODE, .conn_id = id, .nodeid = nodeid };
+	struct tnl_list list;
+	uint32_t flags = 0;
+
+	if (!tnl_do(nl, &q, &list) && list.n)
+		flags = tnl_u32(&list.v[0], FUSECR_INODE_FLAGS);
+	tnl_free(&list);
+	return flags;
 }
 
 TEST_F(unlink, has_its_name_and_has_not)
@@ -120,6 +137,93 @@ TEST_F(unlink, another_has_the_name)
 	close(other);
 }
 
+/* It has been deleted before: another name is for as long as the handle, or for good. */
+TEST_F(unlink, another_name)
+{
+	ASSERT_EQ(0, unlink(test_path(self->fs, "gone" SUFFIX)));
+	EXPECT_STREQ("/gone" SUFFIX SUFFIX, name_of(self->fd));
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_STREQ("/gone" SUFFIX, name_of(self->fd));
+	self->which.name = (uintptr_t)"more";
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_STREQ("/more" SUFFIX, name_of(self->fd));
+	close(self->handle);
+	EXPECT_STREQ("/gone" SUFFIX SUFFIX, name_of(self->fd));
+	self->handle = th_attach(self->id);
+	ASSERT_LE(0, self->handle);
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	ASSERT_EQ(0, th_commit(self->handle));
+	close(self->handle);
+	self->handle = -1;
+	EXPECT_STREQ("/more" SUFFIX, name_of(self->fd));
+}
+
+/* What never had a name, and may get one. */
+TEST_F(unlink, nameless)
+{
+	uint32_t flags = 0;
+
+	self->which.name = (uintptr_t)"/";
+	self->which.flags = FUSECR_INODE_LINKABLE;
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_STREQ("/" SUFFIX, name_of(self->fd));
+	EXPECT_TRUE(get(&self->nl, self->id, self->fd, FUSECR_FILE_FLAGS) & FUSECR_FF_UNLINKED);
+	flags = inode_flags(&self->nl, self->id, self->which.nodeid);
+	EXPECT_TRUE(flags & FUSECR_INODE_LINKABLE);
+	EXPECT_FALSE(flags & FUSECR_INODE_DEAD);
+}
+
+/* By what a task has of it: a descriptor, O_PATH or not, and its directories. */
+TEST_F(unlink, directory)
+{
+	int dir, path;
+	char buf[1024];
+
+	ASSERT_EQ(0, mkdir(test_path(self->fs, "dir" SUFFIX), 0755));
+	dir = open(test_path(self->fs, "dir" SUFFIX), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_LE(0, dir);
+	path = open(test_path(self->fs, "dir" SUFFIX), O_PATH | O_CLOEXEC);
+	ASSERT_LE(0, path);
+	ASSERT_EQ(0, fchdir(dir));
+	self->which.name = (uintptr_t)"dir";
+	self->which.use = FUSECR_FILE_CWD;
+	self->which.nodeid = get(&self->nl, self->id, dir, FUSECR_FILE_NODEID);
+	self->which.flags = FUSECR_INODE_LINKABLE;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, self->which));
+	self->which.flags = FUSECR_INODE_DEAD;
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_TRUE(inode_flags(&self->nl, self->id, self->which.nodeid) & FUSECR_INODE_DEAD);
+	EXPECT_STREQ("/dir" SUFFIX, name_of(dir));
+	EXPECT_EQ(-1, openat(dir, "new", O_WRONLY | O_CREAT, 0644));
+	EXPECT_EQ(ENOENT, errno);
+	EXPECT_EQ(-1, mkdir("new", 0755));
+	EXPECT_EQ(ENOENT, errno);
+	EXPECT_EQ(-1, syscall(SYS_getdents64, dir, buf, sizeof(buf)));
+	EXPECT_EQ(ENOENT, errno);
+	/* The others are the same. */
+	self->which.use = FUSECR_FILE_FD;
+	self->which.number = path;
+	EXPECT_EQ(0, th_unlink(self->handle, self->which));
+	self->which.use = FUSECR_FILE_ROOT;
+	EXPECT_EQ(-EBADF, th_unlink(self->handle, self->which));
+	EXPECT_EQ(0, self->fs->nr_done[FUSE_RMDIR]);
+	ASSERT_EQ(0, chdir("/"));
+	close(path);
+	close(dir);
+}
+
+/* The mount itself has no name. */
+TEST_F(unlink, not_the_root)
+{
+	int dir = open(test_path(self->fs, ""), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	ASSERT_LE(0, dir);
+	self->which.number = dir;
+	self->which.nodeid = FUSE_ROOT_ID;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, self->which));
+	close(dir);
+}
+
 TEST_F(unlink, refusals)
 {
 	struct fusecr_unlink bad = self->which;
@@ -130,13 +234,29 @@ TEST_F(unlink, refusals)
 	EXPECT_EQ(-ESTALE, th_unlink(self->handle, bad));
 	bad.number = other;
 	bad.nodeid = rawfs_nodeid(rawfs_index(self->fs, "f5"));
-	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
-	EXPECT_STREQ("/f5", name_of(other));
 	close(other);
 	EXPECT_EQ(-EBADF, th_unlink(self->handle, bad));
 	bad = self->which;
 	bad.use = FUSECR_FILE_CWD;
+	EXPECT_EQ(-EBADF, th_unlink(self->handle, bad));
+	bad.use = FUSECR_FILE_INCOMPLETE;
 	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad = self->which;
+	bad.flags = FUSECR_INODE_DEAD;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad = self->which;
+	bad.name = (uintptr_t)"a/b";
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad.name_len = 4;
+	bad.name = (uintptr_t)"a\0b";
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad.name_len = PATH_MAX;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad.name_len = 0;
+	bad.name = 0;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad.name_len = 1;
+	EXPECT_EQ(-EFAULT, th_unlink(self->handle, bad));
 	bad = self->which;
 	bad.pid = -1;
 	EXPECT_EQ(-ESRCH, th_unlink(self->handle, bad));

@@ -57,6 +57,7 @@ static void usage(void)
 	      "  -C N        congestion_threshold (9)\n"
 	      "  -O FLAGS    FOPEN_* answered to OPEN, a number (0)\n"
 	      "  -D FLAGS    FOPEN_* answered to OPENDIR, a number (0)\n"
+	      "  -x COOKIE   from which places in a directory count (0)\n"
 	      "  -N OPCODE   not implemented, such as FLUSH; repeatable\n"
 	      "  -H OPCODE   hold requests until /.ctl is told; repeatable\n"
 	      "  -L          do at once what is held, only the answer is late\n"
@@ -134,6 +135,7 @@ static const struct {
 	NUMBER('C', init.congestion_threshold, UINT16_MAX),
 	NUMBER('O', open_flags, UINT_MAX),
 	NUMBER('D', opendir_flags, UINT_MAX),
+	NUMBER('x', cookies, ULLONG_MAX),
 };
 
 static bool set_number(struct rawfs_config *c, int option, const char *text)
@@ -158,7 +160,7 @@ static const char *parse(struct rawfs_config *c, uint64_t *held, int argc,
 	int o;
 
 	while ((o = getopt(argc, argv, "Fp:l:s:t:M:f:d:n:c:e:a:o:u:S:T:I:m:w:r:P:"
-			   "g:k:b:C:O:D:N:H:LWi")) != -1) {
+			   "g:k:b:C:O:D:x:N:H:LWi")) != -1) {
 		if (set_number(c, o, optarg))
 			continue;
 		switch (o) {

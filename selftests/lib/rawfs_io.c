@@ -139,6 +139,9 @@ static int control(struct rawfs_req *req, const char *text, size_t len)
 		req->fs->hold[n] = true;
 		return 0;
 	}
+	/* What OPEN answers from now on. */
+	if (sscanf(line, "open %u", &req->fs->config.open_flags) == 1)
+		return 0;
 	if (strncmp(line, "release", 7) == 0) {
 		sscanf(line, "release %31s", opcode);
 		n = rawfs_opcode(opcode);
@@ -193,7 +196,7 @@ static bool put_dirent(struct rawfs_req *req, size_t size, uint64_t offset,
 			rawfs_req_entry(req, node, &entry->entry_out);
 	}
 	dirent->ino = node->attr.ino;
-	dirent->off = offset;
+	dirent->off = req->fs->config.cookies + offset;
 	dirent->namelen = len;
 	dirent->type = node->attr.mode >> 12;
 	memcpy(dirent->name, name, len);
@@ -206,7 +209,7 @@ int rawfs_do_readdir(struct rawfs_req *req)
 	struct rawfs_node *node = rawfs_req_node(req);
 	uint32_t dir = rawfs_node_index(req->fs, node), n;
 	struct rawfs *fs = req->fs;
-	uint64_t offset = in->offset;
+	uint64_t offset = in->offset ? in->offset - fs->config.cookies : 0;
 	size_t size = in->size;
 
 	rawfs_req_handle(req, in->fh, FUSE_OPENDIR);

@@ -306,6 +306,26 @@ static int do_create(struct rawfs_req *req)
 	return err;
 }
 
+/* A file without a name. */
+static int do_tmpfile(struct rawfs_req *req)
+{
+	const struct fuse_create_in *in = rawfs_req_arg(req, sizeof(*in));
+	struct rawfs_node *node;
+
+	rawfs_req_node(req);
+	node = rawfs_node_new(req->fs, S_IFREG | (in->mode & 07777));
+	if (!node)
+		return -ENOSPC;
+	node->attr.nlink = 0;
+	node->attr.uid = req->h->uid;
+	node->attr.gid = req->h->gid;
+	rawfs_req_entry(req, node,
+			rawfs_req_out(req, sizeof(struct fuse_entry_out)));
+	rawfs_req_open(req, node, in->flags, false,
+		       rawfs_req_out(req, sizeof(struct fuse_open_out)));
+	return 0;
+}
+
 static int do_link(struct rawfs_req *req)
 {
 	const struct fuse_link_in *in = rawfs_req_arg(req, sizeof(*in));
@@ -548,7 +568,7 @@ static const struct {
 	[FUSE_LSEEK]		= { "LSEEK", rawfs_do_lseek },
 	[FUSE_COPY_FILE_RANGE]	= { "COPY_FILE_RANGE" },
 	[FUSE_SYNCFS]		= { "SYNCFS" },
-	[FUSE_TMPFILE]		= { "TMPFILE" },
+	[FUSE_TMPFILE]		= { "TMPFILE", do_tmpfile },
 	[FUSE_STATX]		= { "STATX" },
 };
 

@@ -78,17 +78,26 @@ static int hold_deleted(const char *path)
 	return fd < 0 ? fd : unlink(path);
 }
 
-/* The kernel tells the same path of both. */
-static int hold_deleted_twice(const char *path)
+static int hold_deleted_below(const char *path)
 {
-	return hold_deleted(path) ?: hold_deleted(path);
+	char file[4096];
+
+	snprintf(file, sizeof(file), "%s/file", path);
+	return mkdir(path, 0755) || hold_deleted(file) ? -1 : rmdir(path);
 }
 
-static int hold_deleted_directory(const char *path)
+static int hold_path(const char *path)
 {
-	int fd = mkdir(path, 0755) ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return open(path, O_PATH | O_CLOEXEC);
+}
 
-	return fd < 0 ? fd : rmdir(path);
+/* A directory, in part. */
+static int hold_listed(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char some[80];
+
+	return syscall(SYS_getdents64, fd, some, sizeof(some)) > 0 ? 0 : -1;
 }
 
 /* The mapping needs another open file when it is restored. */
@@ -137,8 +146,9 @@ static const struct {
 	{ "lock", hold_lock },
 	{ "sent", hold_sent },
 	{ "locked-map", hold_locked_map },
-	{ "deleted-twice", hold_deleted_twice },
-	{ "deleted-directory", hold_deleted_directory },
+	{ "deleted-below", hold_deleted_below },
+	{ "path", hold_path },
+	{ "listed", hold_listed },
 	{ "watch", hold_watch },
 	{ "dirty", hold_dirty },
 	{ "device", hold_device },

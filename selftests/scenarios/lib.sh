@@ -83,7 +83,7 @@ place_new() {
 	OUT=$ROOT$IN MNT=$IN/mnt
 	mkdir -p "$OUT"/{bin,mnt,mnt2}
 	chmod 1777 "$OUT"/{mnt,mnt2}
-	cp /bin/busybox "$BUILD"/scenarios/{asker,client,hammer,holder,mapper,remover,subreaper} "$BUILD/lib/rawd" "$OUT/bin/"
+	cp /bin/busybox "$BUILD"/scenarios/{asker,attrs,client,dweller,hammer,holder,mapper,moder,remover,subreaper} "$BUILD/lib/rawd" "$OUT/bin/"
 	cat >"$OUT/tree" <<-END
 		exec </dev/null >>$IN/tree.log 2>&1 3<>$IN/tree.cmd
 		cd /

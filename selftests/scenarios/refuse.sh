@@ -46,10 +46,39 @@ holding() {
 
 scenario refuse-lock-sent holding 'FLOCK.*through no descriptor' sent f0
 scenario refuse-lock-mapped holding 'POSIX.*has mapped' locked-map f1
-scenario refuse-deleted-twice holding 'gone) is deleted, and so is another file of that name' deleted-twice gone
-scenario refuse-deleted-directory holding 'is a deleted directory' deleted-directory gone
+scenario refuse-deleted-below holding 'file) is in a deleted directory' deleted-below gone
 scenario refuse-watch holding 'f1.*is watched' watch f1
 scenario refuse-fifo holding 'FIFO' open fifo
+scenario refuse-fifo-path holding 'FIFO' path fifo
+
+# With FOPEN_DIRECT_IO and without.
+opened_twice() {
+	tree_with rawd
+	holder_start h open "$MNT/f0"
+	in_tree sh -c "echo open 1 >$MNT/.ctl"
+	holder_start g open "$MNT/f0"
+	in_tree sh -c "echo open 0 >$MNT/.ctl"
+	refused 'is open twice with different FOPEN flags (0, 0x1)' c1
+	tell g end
+	tell h end
+	until_true not find_task holder >/dev/null
+	accepted c1
+}
+scenario refuse-opened-twice opened_twice
+
+# A daemon whose cookies are negative as positions.
+far_cookie() {
+	place_new host
+	tree_start
+	daemon_start rawd -x 0xf000000000000000
+	program_start r "remover r $MNT $IN/r"
+	holder_start h listed "$MNT/dir0"
+	refused 'dir0) stands at a place' r
+	tell h end
+	until_true not find_task holder >/dev/null
+	accepted r
+}
+scenario refuse-cookie far_cookie
 
 # Read by the daemon, and not answered: close_range() does not start over.
 in_flight() {

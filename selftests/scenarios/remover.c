@@ -31,6 +31,7 @@ static struct held {
 	int fd;
 } held[] = {
 	{ "plain", 'a', true, -1 },
+	{ "plain", 'h', true, -1 },	/* another one */
 	{ "replaced", 'b', true, -1 },
 	{ "replaced", 'c', false, -1 },
 	{ "linked", 'd', true, -1 },
@@ -39,7 +40,7 @@ static struct held {
 	{ "over", 'g', false, -1 },
 };
 
-enum { PLAIN, REPLACED, REPLACEMENT, LINKED, RENAMED, OVER, OVER_IT, NR };
+enum { PLAIN, PLAIN_TOO, REPLACED, REPLACEMENT, LINKED, RENAMED, OVER, OVER_IT, NR };
 
 static char *mapped;	/* a deleted file whose descriptor is closed */
 static unsigned int rounds;
@@ -78,6 +79,8 @@ static int start(const char *mount, const char *name)
 	if (chdir(mount) || mkdir(name, 0755) || chdir(name))
 		return bad("%s/%s: %s", mount, name, strerror(errno));
 	if (hold(PLAIN, "plain") < 0 || unlink("plain"))
+		return bad("plain: %s", strerror(errno));
+	if (hold(PLAIN_TOO, "plain") < 0 || unlink("plain"))
 		return bad("plain: %s", strerror(errno));
 	if (hold(REPLACED, "replaced") < 0 || unlink("replaced") || hold(REPLACEMENT, "replaced") < 0)
 		return bad("replaced: %s", strerror(errno));

@@ -15,6 +15,7 @@
 #include "compare.h"
 #include "entryset.h"
 #include "image.h"
+#include "limit.h"
 #include "mounts.h"
 #include "names.h"
 #include "print.h"
@@ -480,6 +481,7 @@ static int verify_conn_fields(struct verify *v)
 	}
 	kernel->has_tree_pid_ns = 1;
 	kernel->tree_pid_ns = kernel->pid_ns == v->tree.tasks[0].pid_ns;
+	limit_read(kernel);
 	name_object(v, "%s", "");
 	v->conns++;
 	compare(v, &v->conn->base, &kernel->base);

@@ -44,6 +44,7 @@ static const struct compare_rule rules[] = {
 	{ CONN, "gate_requests", COMPARE_NOT, 0, of_gate },
 	{ CONN, "known_flags", COMPARE_NOT, 0, "the dumping kernel's" },
 	{ CONN, "held", COMPARE_NOT, 0, "of the images" },
+	{ CONN, "strict_limit", COMPARE_IF_BOTH, 0, newer },
 
 	{ DEV, "cookie", COMPARE_NOT, 0, new_name },
 	{ DEV, "conn_id", COMPARE_NOT, 0, new_name },
@@ -79,7 +80,7 @@ static const struct compare_rule rules[] = {
 	{ FILE_, "cookie", COMPARE_NOT, 0, new_name },
 	{ FILE_, "pid", COMPARE_NOT, 0, "vpid is compared" },
 	{ FILE_, "file_flags", COMPARE_BITS, O_CLOEXEC | O_DIRECTORY,
-	  "one belongs to the descriptor, the other CRIU drops (criu/files-reg.c)" },
+	  "one belongs to the descriptor, the other CRIU drops of what is O_PATH (criu/files-reg.c)" },
 	{ FILE_, "pos", COMPARE_EQUAL_AT_REST, 0, goes_on },
 	{ FILE_, "readdir_pos", COMPARE_EQUAL_AT_REST, 0, goes_on },
 	{ FILE_, "readdir_cache_off", COMPARE_NOT, 0, "the directory is read anew" },

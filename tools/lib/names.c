@@ -134,6 +134,8 @@ const struct flag_name inode_flag_names[] = {
 	{ FUSECR_INODE_DAX, "DAX" },
 	{ FUSECR_INODE_PASSTHROUGH, "PASSTHROUGH" },
 	{ FUSECR_INODE_MORE_NAMES, "MORE_NAMES" },
+	{ FUSECR_INODE_DEAD, "DEAD" },
+	{ FUSECR_INODE_LINKABLE, "LINKABLE" },
 	{ 0, NULL }
 };
 
@@ -146,6 +148,9 @@ const struct flag_name file_flag_names[] = {
 	{ FUSECR_FF_PATH, "PATH" },
 	{ FUSECR_FF_FOREIGN, "FOREIGN" },
 	{ FUSECR_FF_JOINS, "JOINS" },
+	{ FUSECR_FF_NONSEEKABLE, "NONSEEKABLE" },
+	{ FUSECR_FF_STREAM, "STREAM" },
+	{ FUSECR_FF_BELOW_UNLINKED, "BELOW_UNLINKED" },
 	{ 0, NULL }
 };
 

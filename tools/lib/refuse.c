@@ -284,50 +284,31 @@ static bool lacks_owner(const FuseConnEntry *c, const FuseFileEntry *f)
 	       ((f->flags & FUSECR_FF_FLOCK) && !f->has_owner_open);
 }
 
-static const struct snapshot_name *find_deleted(const struct snapshot_conn *sc, const FuseFileEntry *f)
+/* CRIU knows a file by its path, and so does who answers CRIU. */
+static bool is_nameless(const struct snapshot_conn *sc, const FuseFileEntry *f)
 {
-	const char *path = (const char *)f->path.data, *slash;
 	size_t len;
+	const char *name = snapshot_last_name(f, &len);
 
-	slash = f->path.len ? memrchr(path, '/', f->path.len) : NULL;
-	if (!slash)
-		return NULL;
-	len = path + f->path.len - slash - 1;
-	for (size_t i = 0; i < sc->nr_deleted; i++) {
+	for (size_t i = 0; name && i < sc->nr_deleted; i++) {
 		const struct snapshot_name *n = &sc->deleted[i];
 
-		if (n->nodeid == f->nodeid && n->len == len && !memcmp(n->name, slash + 1, len))
-			return n;
+		if (n->nodeid == f->nodeid && n->len == len && !memcmp(n->name, name, len))
+			return false;
 	}
-	return NULL;
+	return true;
 }
 
-/* CRIU knows a file by its path, and so does who answers CRIU. */
-static const char *why_lost(const struct snapshot_conn *sc, const FuseFileEntry *f)
+/* Also with O_PATH: CRIU looks into what it takes for open (criu/pipes.c). */
+static bool is_special(uint32_t mode)
 {
-	const struct snapshot_name *n = find_deleted(sc, f);
-
-	if (S_ISDIR(f->mode))
-		return "is a deleted directory";
-	if (!f->has_fh || !n)
-		return "is deleted";
-	for (size_t i = 0; i < sc->nr_deleted; i++) {
-		const struct snapshot_name *o = &sc->deleted[i];
-
-		if (o->nodeid == n->parent)
-			return "is deleted, and so is its directory";
-		if (o->nodeid != n->nodeid && o->parent == n->parent && o->len == n->len &&
-		    !memcmp(o->name, n->name, n->len))
-			return "is deleted, and so is another file of that name that is in use";
-	}
-	return NULL;
+	return !S_ISREG(mode) && !S_ISDIR(mode) && !S_ISLNK(mode);
 }
 
 void refuse_file(struct report *r, const struct snapshot *snap,
 		 const struct snapshot_conn *sc, const FuseFileEntry *f)
 {
 	const FuseConnEntry *c = sc->conn;
-	const char *why;
 	bool fd = f->use == FUSECR_FILE_FD, ours = tree_find(&snap->tree, f->pid);
 
 	if (f->use == FUSECR_FILE_INCOMPLETE) {
@@ -343,9 +324,10 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		object_to_outsider(r, snap, sc, f);
 		return;
 	}
-	why = f->flags & FUSECR_FF_UNLINKED ? why_lost(sc, f) : NULL;
-	if (why)
-		object_to_file(r, c, f, why);
+	if (f->flags & FUSECR_FF_BELOW_UNLINKED)
+		object_to_file(r, c, f, "is in a deleted directory");
+	else if ((f->flags & FUSECR_FF_UNLINKED) && is_nameless(sc, f))
+		object_to_file(r, c, f, "is deleted, and its name is not known");
 	/* CRIU opens a file once for all that lie side by side (criu/files-reg.c). */
 	if (f->flags & FUSECR_FF_JOINS)
 		object_to_file(r, c, f, "is mapped side by side through two opens: restored it would be one");
@@ -354,14 +336,17 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		object_to_file(r, c, f, "waits for a poll notification of the daemon");
 	if (f->flags & FUSECR_FF_PASSTHROUGH)
 		object_to_file(r, c, f, "uses passthrough");
-	if (fd && (f->flags & FUSECR_FF_FOREIGN))
+	if (fd && ((f->flags & FUSECR_FF_FOREIGN) || is_special(f->mode)))
 		object_to_file(r, c, f, "is a FIFO, socket or device on the mount");
+	/* Cookies of a directory may be of any kind; lseek() takes only some. */
+	if (fd && (f->pos < 0 || f->readdir_pos < 0))
+		object_to_file(r, c, f, "stands at a place that CRIU cannot have it go to");
 	if (lacks_owner(c, f))
 		object_to_file(r, c, f, "may be locked, and the fusecr.ko that is loaded is too old to say by whom");
 }
 
-/* Fuse decides on these in open, so the answer to OPEN has to be right. */
-#define DECIDED_IN_OPEN (FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_NONSEEKABLE)
+/* Fuse decides on it in open, so the answer to OPEN has to be right. */
+#define DECIDED_IN_OPEN FOPEN_DIRECT_IO
 
 static int by_node(const void *a, const void *b)
 {

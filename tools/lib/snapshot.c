@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "image.h"
+#include "limit.h"
 #include "mounts.h"
 #include "proc.h"
 #include "refuse.h"
@@ -54,6 +55,36 @@ void message_list_free(struct message_list *list)
 	free(list->items);
 	list->items = NULL;
 	list->count = 0;
+}
+
+const char *snapshot_last_name(const FuseFileEntry *file, size_t *len)
+{
+	const char *path = (const char *)file->path.data, *slash;
+
+	slash = file->path.len ? memrchr(path, '/', file->path.len) : NULL;
+	if (!slash)
+		return NULL;
+	*len = path + file->path.len - slash - 1;
+	if (*len || slash == path || slash[-1] != '/')
+		return slash + 1;
+	*len = 1;
+	return slash;
+}
+
+const struct snapshot_rename *snapshot_renamed(const struct snapshot_renames *renames,
+					       const FuseFileEntry *file)
+{
+	size_t len, count = renames ? renames->count : 0;
+	const char *name = snapshot_last_name(file, &len);
+
+	for (size_t i = 0; name && i < count; i++) {
+		const struct snapshot_rename *re = &renames->list[i];
+
+		if (re->conn_id == file->conn_id && re->nodeid == file->nodeid &&
+		    strlen(re->now) == len && !memcmp(re->now, name, len))
+			return re;
+	}
+	return NULL;
 }
 
 static void free_deleted(struct snapshot_conn *sc)
@@ -238,6 +269,7 @@ static int read_conn(struct snapshot *snap, struct snapshot_conn *sc, struct rep
 	sc->held = snap->o.hold && !sc->user;
 	sc->conn->has_held = sc->held;
 	sc->conn->held = sc->held;
+	limit_read(sc->conn);
 	err = nl_devs(snap->nl, id, 0, add_dev, &f);
 	if (err)
 		return err;
@@ -398,6 +430,35 @@ static int keep_open(struct snapshot_conn *sc, const FuseFileEntry *file)
 	return 0;
 }
 
+/* With the name that it is to have again; to be freed. */
+static char *path_with(const FuseFileEntry *file, const char *name)
+{
+	const char *path = (const char *)file->path.data;
+	size_t last;
+	char *new;
+	int dir = snapshot_last_name(file, &last) - path;
+
+	return asprintf(&new, "%.*s%s", dir, path, name) < 0 ? NULL : new;
+}
+
+static int write_file(struct collect *c, const FuseFileEntry *file)
+{
+	const struct snapshot_rename *re = NULL;
+	char *path cleanup(free_auto) = NULL;
+	FuseFileEntry copy = *file;
+
+	if (file->flags & FUSECR_FF_UNLINKED)
+		re = snapshot_renamed(c->snap->o.renames, file);
+	if (!re)
+		return collect_write(c, &file->base);
+	path = path_with(file, re->old);
+	if (!path)
+		return -ENOMEM;
+	copy.path.data = (uint8_t *)path;
+	copy.path.len = strlen(path);
+	return collect_write(c, &copy.base);	/* NOLINT(clang-analyzer-unix.Malloc): path is guarded */
+}
+
 static int collect_file(const FuseFileEntry *file, void *arg)
 {
 	struct collect *c = arg;
@@ -415,7 +476,7 @@ static int collect_file(const FuseFileEntry *file, void *arg)
 	copy.vpid = task->vpid;
 	if (file->has_fh)
 		err = keep_open(c->sc, file);
-	return err ?: collect_write(c, &copy.base);
+	return err ?: write_file(c, &copy);
 }
 
 /* Runs one walk with its image open around it. */

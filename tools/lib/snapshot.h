@@ -34,6 +34,30 @@ struct snapshot_name {
 	size_t len;
 };
 
+/*
+ * The last name in the path of a file, in it; NULL without a path.  What never had
+ * a name is called "/" (vfs_tmpfile(), fs/namei.c).
+ */
+const char *snapshot_last_name(const FuseFileEntry *file, size_t *len);
+
+/*
+ * What is deleted and has another name while CRIU looks: in the images it has its own.
+ */
+struct snapshot_rename {
+	uint64_t conn_id, nodeid;
+	char now[24];
+	char *old;
+};
+
+struct snapshot_renames {
+	struct snapshot_rename *list;
+	size_t count;
+};
+
+/* NULL when none of these is this file, by the name that it has now. */
+const struct snapshot_rename *snapshot_renamed(const struct snapshot_renames *renames,
+					       const FuseFileEntry *file);
+
 struct snapshot_conn {
 	FusecrCountEntry written;	/* entries, in the images */
 	uint32_t id;			/* in the images' names, from 1 */
@@ -62,6 +86,7 @@ struct snapshot_options {
 	pid_t surrogate[2];		/* whose own devices are not the daemon's, or 0 */
 	bool hold;			/* connections that the tree does not use are held */
 	pid_t criu;			/* who makes the checkpoint, 0: nobody */
+	const struct snapshot_renames *renames; /* or NULL */
 };
 
 /* Who has the devices of what is held, for the inventory. */

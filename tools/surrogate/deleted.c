@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
@@ -9,10 +10,12 @@
 #include <linux/fusecr.h>
 
 #include "deleted.h"
+#include "handle.h"
+#include "names.h"
 #include "nl.h"
 
-/* For a path and what is put behind it. */
-#define PATH_ROOM 4200
+/* For a name and what is put behind it. */
+#define NAME_ROOM 4200
 
 /* Tells the kernel as a daemon does. */
 static void notify(const struct served *sv, int32_t code, const void *arg, size_t size,
@@ -38,40 +41,119 @@ static int expire(const FuseInodeEntry *i, void *arg)
 	return 0;
 }
 
-int deleted_prepare(const struct dump *d)
-{
-	int err = 0;
+struct naming {
+	struct dump *d;
+	const struct served *sv;
+};
 
-	for (size_t i = 0; !err && i < d->count; i++)
-		if (!d->served[i].held)
-			err = nl_inodes(d->nl, d->served[i].conn_id, expire, &d->served[i]);
+/* gcc 12 does not see that the list has what is put into it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+static int add_rename(struct snapshot_renames *renames, const FuseFileEntry *f)
+{
+	struct snapshot_rename *re, *grown;
+	size_t len;
+	const char *name = snapshot_last_name(f, &len);
+
+	grown = reallocarray(renames->list, renames->count + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	renames->list = grown;
+	re = &grown[renames->count];
+	*re = (struct snapshot_rename){ .conn_id = f->conn_id, .nodeid = f->nodeid };
+	re->old = strndup(name, len);
+	if (!re->old)
+		return -ENOMEM;
+	snprintf(re->now, sizeof(re->now), "#fusecr-%zu", renames->count++);
+	return 0;
+}
+#pragma GCC diagnostic pop
+
+/* It needs no name any more. */
+static bool is_gone(int err)
+{
+	return err == -ESRCH || err == -EBADF || err == -ESTALE;
+}
+
+/* A duplicate has its name already. */
+static int name_file(const FuseFileEntry *f, void *arg)
+{
+	struct naming *n = arg;
+	struct snapshot_renames *renames = &n->d->renames;
+	struct fusecr_unlink which = {
+		.pid = f->pid, .use = f->use, .number = f->number, .nodeid = f->nodeid,
+	};
+	const struct snapshot_rename *re;
+	size_t len;
+	int err;
+
+	if (!(f->flags & FUSECR_FF_UNLINKED) || snapshot_renamed(renames, f) ||
+	    !snapshot_last_name(f, &len))
+		return 0;
+	err = add_rename(renames, f);
+	if (err)
+		return err;
+	re = &renames->list[renames->count - 1];
+	which.name = (uintptr_t)re->now;
+	which.name_len = strlen(re->now);
+	err = handle_unlink(n->sv->handle, &which);
+	if (is_gone(err))
+		return 0;
+	if (err)
+		report_add(&n->d->s->report, "process %u %s %lu: a deleted file could not be given a name: %s",
+			   f->pid, file_use_name(f->use), (unsigned long)f->number, strerror(-err));
 	return err;
 }
 
-static bool is_deleted(const FuseFileEntry *f)
+int deleted_prepare(struct dump *d)
 {
-	return f->has_fh && (f->flags & FUSECR_FF_UNLINKED);
+	int err = 0;
+
+	for (size_t i = 0; !err && i < d->count; i++) {
+		struct served *sv = &d->served[i];
+		struct naming n = { d, sv };
+
+		if (sv->held)
+			continue;
+		err = nl_inodes(d->nl, sv->conn_id, expire, sv);
+		err = err ?: nl_files(d->nl, sv->conn_id, 0, name_file, &n);
+	}
+	return err;
+}
+
+void deleted_free(struct dump *d)
+{
+	for (size_t i = 0; i < d->renames.count; i++)
+		free(d->renames.list[i].old);
+	free(d->renames.list);
+}
+
+static void forget_name(const struct served *sv, const FuseNameEntry *e)
+{
+	struct fuse_notify_inval_entry_out out = {
+		.parent = e->parent,
+		.namelen = e->name.len + strlen(MODEL_DELETED),
+	};
+	char name[NAME_ROOM];
+
+	if (!e->has_unhashed || !e->unhashed || out.namelen >= sizeof(name))
+		return;
+	snprintf(name, sizeof(name), "%.*s%s", (int)e->name.len, (const char *)e->name.data,
+		 MODEL_DELETED);
+	notify(sv, FUSE_NOTIFY_INVAL_ENTRY, &out, sizeof(out), name, out.namelen + 1);
 }
 
 void deleted_forget(const struct served *sv)
 {
-	const struct message_list *files = sv->model ? model_files(sv->model) : NULL;
+	const struct message_list *files = model_files(sv->model);
 
-	for (size_t i = 0; files && i < files->count; i++) {
+	for (size_t i = 0; i < files->count; i++) {
 		const FuseFileEntry *f = (const FuseFileEntry *)files->items[i];
-		struct fuse_notify_inval_entry_out out = { 0 };
-		char path[PATH_ROOM];
-		const char *name;
+		const FuseInodeEntry *inode = NULL;
 
-		if (!is_deleted(f) || f->path.len + sizeof(MODEL_DELETED) > sizeof(path))
-			continue;
-		out.parent = model_deleted_parent(sv->model, f);
-		snprintf(path, sizeof(path), "%.*s%s", (int)f->path.len,
-			 (const char *)f->path.data, MODEL_DELETED);
-		name = strrchr(path, '/');
-		if (!out.parent || !name++)
-			continue;
-		out.namelen = strlen(name);
-		notify(sv, FUSE_NOTIFY_INVAL_ENTRY, &out, sizeof(out), name, out.namelen + 1);
+		if (f->flags & FUSECR_FF_UNLINKED)
+			inode = model_inode(sv->model, f->nodeid);
+		for (size_t k = 0; inode && k < inode->n_name; k++)
+			forget_name(sv, inode->name[k]);
 	}
 }

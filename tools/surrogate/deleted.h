@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Files that are open but deleted.  The kernel tells their paths with
- * MODEL_DELETED behind them, and CRIU would read such a file to make it anew.  So
- * while CRIU looks, it finds each under that path, with a link left (engine.c).
+ * What is in use but deleted.  The kernel tells its path with MODEL_DELETED behind
+ * it, and CRIU would read such a file to make it anew.  So while CRIU looks, it
+ * finds each under that path, with a link left (engine.c); and as several may have
+ * had one name, or none, each has one of its own until then.
  */
 #ifndef FUSECR_DELETED_H
 #define FUSECR_DELETED_H
 
 #include "dump.h"
 
-/* Has the kernel ask for the attributes of what has no link.  0 or -errno. */
-int deleted_prepare(const struct dump *d);
+/*
+ * Has the kernel ask for the attributes of what has no link, and gives names, which
+ * go with the handles or by settle_deleted().  0 or -errno.
+ */
+int deleted_prepare(struct dump *d);
 /* Takes back the names that CRIU has looked up. */
 void deleted_forget(const struct served *sv);
+void deleted_free(struct dump *d);
 
 #endif

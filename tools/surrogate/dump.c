@@ -322,6 +322,7 @@ static void freeze(struct dump *d)
 		.root = d->s->root, .scope = SNAPSHOT_SERVED,
 		.tracer = d->s->criu, .surrogate = { getpid(), d->guard },
 		.hold = d->hold, .criu = d->s->criu,
+		.renames = &d->renames,
 	};
 	struct report *r = &d->s->report;
 	int err = look(d, &o, d->s->dirfd, r);
@@ -463,6 +464,17 @@ static void await_closes(struct dump *d, struct pollfd *pfd)
 	surrogate_log("CRIU still has files open on the mounts");
 }
 
+static int put_back(struct dump *d, const struct served *sv, struct report *r)
+{
+	int err;
+
+	/* Names are for the eye only. */
+	settle_deleted(sv->handle, sv->model, &d->snap->tree, r);
+	deleted_forget(sv);
+	err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, false, r);
+	return err ?: handle_commit(sv->handle);
+}
+
 /* Back to what the daemon believes, while the tree still stands. */
 static void step_aside(struct dump *d)
 {
@@ -475,11 +487,8 @@ static void step_aside(struct dump *d)
 
 		if (d->p->conn[i].settled)
 			continue;
-		deleted_forget(sv);
 		if (sv->model)
-			err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, false, &r);
-		if (!err)
-			err = handle_commit(sv->handle);
+			err = put_back(d, sv, &r);
 		d->p->conn[i].settled = !err;
 		if (err)
 			report_add(&r, "lookup counts of connection %u:%u could not be put back: %s",
@@ -593,6 +602,7 @@ static void dump_free(struct dump *d)
 		model_free(sv->model);
 	}
 	free(d->served);
+	deleted_free(d);
 	snapshot_free(d->snap);
 	nl_close(d->nl);
 	report_clear(&d->s->report);

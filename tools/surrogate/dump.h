@@ -31,6 +31,7 @@ struct dump {
 	struct surrogate *s;
 	struct nl *nl;
 	struct snapshot *snap;	/* the frozen one; before: as found running */
+	struct snapshot_renames renames; /* deleted.h */
 	struct served *served;
 	size_t count;
 	struct progress *p;

@@ -158,7 +158,8 @@ static enum verdict do_statx(struct engine *e, const struct request *q, struct r
  * looked for again at restore, where there is no daemon yet.  So every read
  * fails, which CRIU takes as "no build-id" (criu/files-reg.c, get_build_id(),
  * 3.17.1 to 4.2; for its mapping see plugin/sigbus.h).  At restore they become
- * the programs' own files.
+ * the programs' own files; those that cannot seek can for as long as CRIU needs it
+ * (settle_files()).
  */
 static enum verdict do_open(struct engine *e, const struct request *q, struct reply *r)
 {
@@ -171,7 +172,8 @@ static enum verdict do_open(struct engine *e, const struct request *q, struct re
 		return fail(r, EIO);
 	r->out.open.fh = ENGINE_FH_BASE + e->handles->opens++;
 	if (e->phase == ENGINE_RESTORE)
-		r->out.open.open_flags = model_open_flags(e->model, q->h->nodeid, FOPEN_KEEP_CACHE);
+		r->out.open.open_flags = model_open_flags(e->model, q->h->nodeid, FOPEN_KEEP_CACHE) &
+					 ~(FOPEN_STREAM | FOPEN_NONSEEKABLE);
 	else
 		r->out.open.open_flags = FOPEN_KEEP_CACHE | (dir ? 0 : FOPEN_DIRECT_IO);
 	return answer(r, sizeof(r->out.open));
@@ -385,7 +387,23 @@ static enum verdict do_read(struct engine *e, const struct request *q, struct re
 	return e->phase == ENGINE_RESTORE && e->model ? guess(e, q, r) : fail(r, EIO);
 }
 
-/* So would these. */
+/*
+ * CRIU asks for none, but the kernel for access control lists, on CRIU's way to a
+ * file (FUSE_POSIX_ACL).  An answer would stay in its cache; without one it looks at
+ * CRIU's capabilities (generic_permission(), fs/namei.c).
+ */
+static enum verdict do_getxattr(struct engine *e, const struct request *q, struct reply *r)
+{
+	static const char lists[] = "system.posix_acl_";
+	const size_t at = sizeof(struct fuse_getxattr_in), len = strlen(lists);
+
+	(void)e;
+	if (q->len < at + len || memcmp((const char *)q->arg + at, lists, len))
+		return fail(r, EIO);
+	return fail(r, EACCES);
+}
+
+/* These would need the daemon's data, too. */
 static enum verdict do_unknown(struct engine *e, const struct request *q, struct reply *r)
 {
 	(void)e;
@@ -418,7 +436,7 @@ static const struct op ops[] = {
 	{ FUSE_READDIR,		do_unknown,	false },
 	{ FUSE_READDIRPLUS,	do_unknown,	false },
 	{ FUSE_READLINK,	do_unknown,	false },
-	{ FUSE_GETXATTR,	do_unknown,	false },
+	{ FUSE_GETXATTR,	do_getxattr,	false },
 	{ FUSE_LISTXATTR,	do_unknown,	false },
 	{ FUSE_LSEEK,		do_unknown,	false },
 };

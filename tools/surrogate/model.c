@@ -323,26 +323,6 @@ const FuseInodeEntry *model_lookup_deleted(const struct model *m, uint64_t paren
 	return found ? (*(struct name **)found)->inode : NULL;
 }
 
-uint64_t model_deleted_parent(const struct model *m, const FuseFileEntry *file)
-{
-	const FuseInodeEntry *i = model_inode(m, file->nodeid);
-	const char *path = (const char *)file->path.data, *name;
-	size_t len;
-
-	name = file->path.len ? memrchr(path, '/', file->path.len) : NULL;
-	if (!name++)
-		return 0;
-	len = path + file->path.len - name;
-	for (size_t k = 0; i && k < i->n_name; k++) {
-		const FuseNameEntry *e = i->name[k];
-
-		if (e->has_unhashed && e->unhashed && e->name.len == len &&
-		    !memcmp(e->name.data, name, len))
-			return e->parent;
-	}
-	return 0;
-}
-
 uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t fallback)
 {
 	const struct node *node = node_find(m, nodeid);

@@ -38,14 +38,12 @@ const FuseInodeEntry *model_inode(const struct model *m, uint64_t nodeid);
 const FuseInodeEntry *model_lookup(const struct model *m, uint64_t parent,
 				   const char *name, size_t len);
 /*
- * A file that is open but deleted, by the name that it had.  The path that the
- * kernel tells of it, and CRIU looks up, ends in MODEL_DELETED.
+ * What is in use but deleted, by the name that it had when CRIU looked.  The path that
+ * the kernel tells of it, and CRIU looks up, ends in MODEL_DELETED.
  */
 #define MODEL_DELETED " (deleted)"
 const FuseInodeEntry *model_lookup_deleted(const struct model *m, uint64_t parent,
 					   const char *name, size_t len);
-/* The directory that a deleted open file was in; 0: not known. */
-uint64_t model_deleted_parent(const struct model *m, const FuseFileEntry *file);
 /* FOPEN_* that opens of this node were answered with; fallback when none is open. */
 uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t fallback);
 

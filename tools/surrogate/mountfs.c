@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "mountfs.h"
@@ -138,19 +137,6 @@ int mountfs_bind(int mnt_fd, const char *root, const char *path, const char *opt
 	err = err ?: mountfs_attach(fd, path);
 	close(fd);
 	return err;
-}
-
-void mountfs_readahead(uint32_t dev, uint32_t bytes)
-{
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(dev), minor(dev));
-	f = fopen(path, "we");
-	if (!f)
-		return;
-	fprintf(f, "%u\n", bytes / 1024);
-	fclose(f);
 }
 
 int stage_create(char stage[STAGE_SIZE])

@@ -25,9 +25,6 @@ int mountfs_attach(int mnt_fd, const char *path);
  */
 int mountfs_bind(int mnt_fd, const char *root, const char *path, const char *options);
 
-/* Of the mount's device, in bytes: INIT can only lower it. */
-void mountfs_readahead(uint32_t dev, uint32_t bytes);
-
 /* A private directory for staging.  0 or -errno; stage_remove takes "". */
 int stage_create(char stage[STAGE_SIZE]);
 void stage_remove(const char *stage);

@@ -10,7 +10,6 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,6 +24,7 @@
 #include "handle.h"
 #include "holder.h"
 #include "image.h"
+#include "limit.h"
 #include "mountfs.h"
 #include "nl.h"
 #include "offered.h"
@@ -185,6 +185,7 @@ static int negotiate(struct restore *re, struct rebuilt *rb)
 	err = nl_devs(re->nl, 0, getpid(), find_own, rb);
 	if (err <= 0)
 		return err ?: -ENODEV;
+	limit_set(model_conn(rb->model), rb->dev, &re->s->report);
 	err = nl_conn(re->nl, rb->conn_id, check_init, &c);
 	if (!err && re->s->report.count)
 		err = -EOPNOTSUPP;
@@ -272,7 +273,6 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 		err = open_instance(rb, (const FuseDevEntry *)devs->items[i]);
 	if (err)
 		return err;
-	mountfs_readahead(rb->dev, c->max_readahead);
 	return own(rb);
 }
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <linux/fuse.h>
 #include <linux/fusecr.h>
@@ -307,7 +308,7 @@ int settle_pages(int handle, const struct engine *e, struct report *r)
 static int settle_file(int handle, const FuseFileEntry *f, pid_t pid, struct report *r)
 {
 	struct fusecr_set_file set = {
-		.mask = FUSECR_SET_FH | FUSECR_SET_KH | FUSECR_SET_OPEN_FLAGS,
+		.mask = FUSECR_SET_FH | FUSECR_SET_KH | FUSECR_SET_OPEN_FLAGS | FUSECR_SET_FILE_FLAGS,
 		.pid = pid,
 		.use = f->use,
 		.number = f->number,
@@ -315,13 +316,13 @@ static int settle_file(int handle, const FuseFileEntry *f, pid_t pid, struct rep
 		.fh = f->fh,
 		.kh = f->kh,
 		.open_flags = f->open_flags,
+		.file_flags = f->file_flags,
 	};
 	int err;
 
-	/* Those of a descriptor are CRIU's matter; a mapping alone it opens as it likes. */
+	/* CRIU opens a mapping alone as it likes, and drops flags that only open minds. */
 	if (f->use != FUSECR_FILE_FD) {
-		set.mask |= FUSECR_SET_FILE_FLAGS | FUSECR_SET_POS;
-		set.file_flags = f->file_flags;
+		set.mask |= FUSECR_SET_POS;
 		set.pos = f->pos;
 	}
 	if (f->has_readdir_pos) {
@@ -330,6 +331,9 @@ static int settle_file(int handle, const FuseFileEntry *f, pid_t pid, struct rep
 	}
 	if (f->flags & FUSECR_FF_FLOCK)
 		set.mask |= FUSECR_SET_FLOCK;
+	set.flags = f->flags & (FUSECR_FF_NONSEEKABLE | FUSECR_FF_STREAM);
+	if (set.flags)
+		set.mask |= FUSECR_SET_SEEK;
 	err = handle_set_file(handle, &set);
 	if (err)
 		report_add(r, "process %d %s %lu: handle %#lx of node %lu was not set: %s", pid,
@@ -387,31 +391,51 @@ int settle_files(int handle, const struct model *m, const struct tree *tree, str
 	return 0;
 }
 
+static uint32_t inode_flags(const struct model *m, uint64_t nodeid)
+{
+	const FuseInodeEntry *i = model_inode(m, nodeid);
+
+	return i ? i->flags & (S_ISDIR(i->mode) ? FUSECR_INODE_DEAD : FUSECR_INODE_LINKABLE) : 0;
+}
+
+static int unlink_file(int handle, const struct model *m, const FuseFileEntry *f, pid_t pid)
+{
+	size_t len = 0;
+	const char *name = snapshot_last_name(f, &len);
+	struct fusecr_unlink which = {
+		.pid = pid,
+		.use = f->use,
+		.number = f->number,
+		.nodeid = f->nodeid,
+		.name = (uintptr_t)name,
+		.name_len = len,
+		.flags = inode_flags(m, f->nodeid),
+	};
+
+	return handle_unlink(handle, &which);
+}
+
 int settle_deleted(int handle, const struct model *m, const struct tree *tree, struct report *r)
 {
 	const struct message_list *files = model_files(m);
+	int err = 0;
 
-	for (size_t i = 0; i < files->count; i++) {
+	for (size_t i = 0; !err && i < files->count; i++) {
 		const FuseFileEntry *f = (const FuseFileEntry *)files->items[i];
-		struct fusecr_unlink which = {
-			.use = f->use, .number = f->number, .nodeid = f->nodeid,
-		};
-		int err;
+		pid_t pid;
 
-		if (!f->has_fh || !(f->flags & FUSECR_FF_UNLINKED))
+		if (!(f->flags & FUSECR_FF_UNLINKED))
 			continue;
-		which.pid = restored_pid(tree, f, r);
-		if (!which.pid)
+		pid = restored_pid(tree, f, r);
+		if (!pid)
 			return -ESRCH;
-		err = handle_unlink(handle, &which);
-		if (err) {
-			report_add(r, "process %d %s %lu: %.*s was not deleted again: %s", which.pid,
+		err = unlink_file(handle, m, f, pid);
+		if (err)
+			report_add(r, "process %d %s %lu: %.*s was not deleted again: %s", pid,
 				   file_use_name(f->use), (unsigned long)f->number, (int)f->path.len,
 				   (const char *)f->path.data, strerror(-err));
-			return err;
-		}
 	}
-	return 0;
+	return err;
 }
 
 int settle_conn(int handle, const struct model *m, pid_t pid, struct report *r)

@@ -44,7 +44,11 @@ int settle_pages(int handle, const struct engine *e, struct report *r);
 /* Open files of the restored tasks get the daemon's handles and lock owners. */
 int settle_files(int handle, const struct model *m, const struct tree *tree, struct report *r);
 
-/* Files that were deleted while they were open are deleted again. */
+/*
+ * What was deleted while it was in use is deleted again under its old name, after a
+ * restore; and in a dump, where directories came back when CRIU looked them up
+ * (d_splice_alias()), and others had names that CRIU can tell apart (deleted.h).
+ */
 int settle_deleted(int handle, const struct model *m, const struct tree *tree, struct report *r);
 
 /* Counters, latched no_* bits, and the pid namespace of task pid (0: keep). */

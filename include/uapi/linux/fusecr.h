@@ -307,6 +307,10 @@ enum fusecr_inode_flag {
 	FUSECR_INODE_DAX	= 1 << 4,
 	FUSECR_INODE_PASSTHROUGH = 1 << 5, /* has a backing file */
 	FUSECR_INODE_MORE_NAMES	= 1 << 6, /* more names than fit */
+	FUSECR_INODE_DEAD	= 1 << 7, /* S_DEAD: a directory that was removed */
+	FUSECR_INODE_LINKABLE	= 1 << 8, /* I_LINKABLE: of O_TMPFILE, and may yet get
+					   * a name
+					   */
 };
 
 /* Times are seconds (s64) and nanoseconds (u32) since the epoch. */
@@ -368,6 +372,9 @@ enum fusecr_file_flag {
 					   * from making it one with the mapping
 					   * before it
 					   */
+	FUSECR_FF_NONSEEKABLE	= 1 << 8, /* lseek() fails, and pread() */
+	FUSECR_FF_STREAM	= 1 << 9, /* and it has no position */
+	FUSECR_FF_BELOW_UNLINKED = 1 << 10, /* path leads through what is deleted */
 };
 
 enum fusecr_file_attr {
@@ -473,6 +480,7 @@ enum fusecr_set_file_mask {
 	FUSECR_SET_FLOCK	= 1 << 6, /* FUSECR_FF_FLOCK: there is no way back
 					   * but the undoing
 					   */
+	FUSECR_SET_SEEK		= 1 << 7, /* flags */
 };
 
 struct fusecr_set_file {
@@ -489,7 +497,9 @@ struct fusecr_set_file {
 	__s64 readdir_pos;
 	__s64 pos;
 	__u32 file_flags;	/* O_* */
-	__u32 reserved;
+	__u32 flags;		/* FUSECR_FF_NONSEEKABLE, FUSECR_FF_STREAM; EINVAL for
+				 * other bits
+				 */
 };
 
 /*
@@ -531,15 +541,20 @@ struct fusecr_own_page {
 };
 
 /*
- * A file that was opened under its old name with " (deleted)" behind it, as
- * d_path() tells of it, gets the old name back and is deleted under it.  That
- * stays, with or without COMMIT.
+ * What is in use gets this name, in the directory that it is in, and is deleted under
+ * it: d_path() tells it with " (deleted)" behind it.  What was deleted before has its
+ * old name again when the handle is closed without COMMIT; else it stays.
  */
 struct fusecr_unlink {
 	__s32 pid;		/* as in struct fusecr_set_file */
-	__u32 use;		/* FUSECR_FILE_FD, _MAP or _EXE; EINVAL */
+	__u32 use;		/* enum fusecr_file_use; EINVAL for _INCOMPLETE */
 	__u64 number;
-	__u64 nodeid;		/* ESTALE; EINVAL when its name is another; EBUSY */
+	__u64 nodeid;		/* ESTALE; EINVAL for the root of the mount; EBUSY */
+	__u64 name;		/* address; "/": what never had one is called so */
+	__u32 name_len;		/* without a NUL; EINVAL for 0 and beyond 4095 */
+	__u32 flags;		/* FUSECR_INODE_DEAD of a directory, FUSECR_INODE_LINKABLE
+				 * of a file; EINVAL for other bits
+				 */
 };
 
 struct fusecr_drop_pages {

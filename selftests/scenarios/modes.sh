@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2086,SC2153,SC2154
+#
+# How files and directories are open, by the program's wish and by the daemon's;
+# what the administrator has set; and extended attributes.
+
+# modes PLACE KIND [OPTION...] - of rawd, which says to the program what it opens.
+modes() {
+	local place=$1 kind=$2 n
+	shift 2
+	place_new $place
+	tree_start
+	daemon_start rawd "$@"
+	# Its own counters are files that have to be opened.
+	[[ $* != *"-N OPEN"* ]] || DAEMON=dark
+	program_start m "moder m $MNT $IN/m $kind"
+	clients_check m
+	leave_running m
+	for n in 1 2; do
+		cycle $n m
+	done
+	clients_quit m
+	[ $DAEMON = dark ] || expect_rawd_clean
+}
+
+# include/uapi/linux/fuse.h: DIRECT_IO 1, KEEP_CACHE 2, NONSEEKABLE 4, CACHE_DIR 8,
+# STREAM 16, NOFLUSH 32, PARALLEL_DIRECT_WRITES 64
+for place in host runc; do
+	scenario modes-plain-$place modes $place seekable
+	scenario modes-stream-$place modes $place stream -O 16 -D 8
+	scenario modes-nonseekable-$place modes $place "nonseekable fixed" -O 4 -D 4
+done
+scenario modes-direct-io modes host seekable -O 1
+scenario modes-direct-stream modes host "stream fixed" -O 17 -D 16
+scenario modes-parallel-writes modes host seekable -O 65
+scenario modes-keep-cache modes host seekable -O 2 -D 10
+scenario modes-writeback modes host seekable -I 0x10000 -O 2
+scenario modes-readdirplus modes host seekable -I 0x2000
+scenario modes-readdirplus-cached modes host seekable -I 0x6000 -D 10
+scenario modes-cookies modes host seekable -x 0x7000000000000000 -D 8
+# NO_OPEN_SUPPORT, NO_OPENDIR_SUPPORT
+scenario modes-no-open modes host seekable -I 0x1020000 -N OPEN -N OPENDIR
+
+# A close sends nothing. The rest of the OPENs, but the program's twelve, are looks at
+# what rawd counts: dd closes such a file twice.
+no_flush() {
+	modes host seekable -O 32
+	awk '$1 == "op" { n[$2] = $3 } END { exit (n["FLUSH"] > 2 * (n["OPEN"] - 12)) }' $T/stats.end ||
+		fail "there were FLUSHes: $(grep -e OPEN -e FLUSH $T/stats.end | paste -sd ,)"
+}
+scenario modes-no-flush no_flush
+
+# Each is a file and what it has, of the connection that is there.
+limits() {
+	local dir
+	for dir in "/sys/fs/fuse/connections/"* "/sys/class/bdi/0:$(basename /sys/fs/fuse/connections/*)"; do
+		(cd "$dir" && grep -s . max_background congestion_threshold read_ahead_kb \
+			m*_ratio m*_ratio_fine strict_limit) || :
+	done
+}
+
+set_limit() {
+	[ ! -e "$2" ] || echo $1 >"$2" || fail "$2 takes no $1"
+}
+
+limits_kept() {
+	local place=$1 max=$2 congested=$3 conn bdi n
+	place_new $place
+	tree_start
+	daemon_start rawd
+	client_start c1
+	conn=$(echo /sys/fs/fuse/connections/*)
+	bdi=/sys/class/bdi/0:${conn##*/}
+	set_limit $max $conn/max_background
+	set_limit $congested $conn/congestion_threshold
+	set_limit 512 $bdi/read_ahead_kb
+	set_limit 7 $bdi/max_ratio
+	set_limit 75000 $bdi/max_ratio_fine
+	set_limit 3 $bdi/min_ratio
+	set_limit 0 $bdi/strict_limit
+	limits >$T/limits
+	[ "$(wc -l <$T/limits)" -ge 5 ] || fail "there are no limits: $(cat $T/limits)"
+	for n in 1 2; do
+		cycle $n c1
+		limits | diff $T/limits - || fail "other limits"
+	done
+	clients_quit c1
+	expect_rawd_clean
+}
+scenario limits-host limits_kept host 33 21
+scenario limits-runc limits_kept runc 33 21
+# The most, and what INIT cannot say.
+scenario limits-far limits_kept host 65535 0
+
+# FUSE_POSIX_ACL
+attributes() {
+	local place=$1 n
+	shift
+	place_new $place
+	tree_start
+	daemon_start rawd "$@"
+	program_start a "attrs a $MNT $IN/a ${1:+acl}"
+	clients_check a
+	leave_running a
+	for n in 1 2; do
+		cycle $n a
+	done
+	clients_quit a
+	expect_rawd_clean
+}
+for place in host runc; do
+	scenario xattrs-$place attributes $place
+	scenario acls-$place attributes $place -I 0x100000
+done
