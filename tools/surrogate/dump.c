@@ -489,6 +489,8 @@ static void step_aside(struct dump *d)
 			continue;
 		if (sv->model)
 			err = put_back(d, sv, &r);
+		else if (sv->forgets)
+			err = handle_commit(sv->handle);
 		d->p->conn[i].settled = !err;
 		if (err)
 			report_add(&r, "lookup counts of connection %u:%u could not be put back: %s",
