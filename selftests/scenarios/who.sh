@@ -398,6 +398,32 @@ hold_fails() {
 }
 scenario hold-dump-fails hold_fails
 
+# As JSON; and somebody else has the connection when it is to be restored.
+hold_json() {
+	local gate pids
+	held_tree rawd
+	pids=$(tree_pids)
+	fusecr checkpoint -j --hold --pid "$PID" -D $T/img >$T/json 2>$T/tool.log || fail "the checkpoint failed"
+	jq -e '.done and (.tree_runs | not)' $T/json >/dev/null || fail "JSON: $(cat $T/json)"
+	until_true gone $pids || fail "processes are left"
+	wait "$PID" || :
+	HOLDER=$(jq .holder $T/json)
+	holder_runs "$HOLDER" || fail "JSON: $(cat $T/json)"
+	fusecr gate close "$(fusecr list -j | jq -r '.connections[0].id')" >$T/gate.log 2>&1 &
+	gate=$!
+	until_true gate_closed || fail "the gate is not closed: $(cat $T/gate.log)"
+	tool_restore $T/img && fail "restored"
+	grep -q 'has it in hand' $T/tool.log || fail "not said"
+	kill $gate
+	wait $gate || :
+	restore_held $T/img
+	clients_check c1 c2
+}
+gate_closed() {
+	fusecr list | grep -q gated
+}
+scenario hold-json hold_json
+
 # One connection has its client in the tree, the other one outside.
 hold_one_of_two() {
 	place_new host
@@ -502,9 +528,22 @@ hold_below() {
 }
 scenario refuse-hold-below hold_below
 
-# What the kernel forgets meanwhile, the daemon hears of: once.
+# What the kernel forgets meanwhile, the daemon hears of: once. CRIU may be quicker.
+forgets_while_frozen() {
+	local rawd
+	rawd=$(find_task rawd)
+	ls -lR $MNT >/dev/null
+	{
+		until grep -q '^State:.t' /proc/$rawd/status; do :; done
+		echo 2 >/proc/sys/vm/drop_caches
+	} &
+	tool_hold "$T/img" && fail "dumped"
+	grep -q 'a path in the tree leads over its mount' "$T/tool.log" || fail "not named"
+	wait $!
+	grep -q 'nodes are forgotten again' $T/img/fusecr-dump.log
+}
 hold_forgets() {
-	local rawd n
+	local n
 	place_new host
 	echo below >$OUT/mnt/below
 	tree_start
@@ -515,16 +554,7 @@ hold_forgets() {
 	holder_start h open "$MNT/below"
 	daemon_start rawd -d 4 -n 100
 	outside_client c1
-	ls -lR $MNT >/dev/null
-	rawd=$(find_task rawd)
-	{
-		until grep -q '^State:.t' /proc/$rawd/status; do :; done
-		echo 2 >/proc/sys/vm/drop_caches
-	} &
-	tool_hold "$T/img" && fail "dumped"
-	grep -q 'a path in the tree leads over its mount' "$T/tool.log" || fail "not named"
-	grep -q 'nodes are forgotten again' $T/img/fusecr-dump.log || fail "nothing was forgotten in time"
-	wait $!
+	until_true forgets_while_frozen || fail "nothing was forgotten in time"
 	clients_check c1
 	clients_quit c1
 	expect_rawd_clean
