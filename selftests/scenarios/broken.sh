@@ -146,6 +146,24 @@ for place in host unshare runc; do
 	done
 done
 
+# What is deleted has its names again, whether the other one can end it well or not.
+surrogate_killed_deleted() {
+	place_new host
+	tree_start
+	daemon_start rawd
+	program_start d "dweller d $MNT $IN/d cwd-gone dir-gone path-gone tmpfile"
+	doomed "$1"
+	tool_dump "$T/img" --leave-running || :
+	spared
+	expect_no_trace
+	expect_unharmed d
+	cycle 1 d
+	clients_quit d
+	expect_rawd_clean
+}
+scenario dump-surrogate-killed-deleted-2 surrogate_killed_deleted 2
+scenario dump-surrogate-killed-deleted-9 surrogate_killed_deleted 9
+
 # With the daemon before the client, all is saved by then, and nothing is lost.
 surrogate_killed_late() {
 	local pids

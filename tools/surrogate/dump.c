@@ -259,6 +259,9 @@ static void take_over(struct dump *d, int sig)
 		surrogate_log("connection %u:%u: taken over%s%s", major(d->served[i].dev),
 			      minor(d->served[i].dev), err ? ", but not whole: " : "", err ? strerror(-err) : "");
 	}
+	/* It may not even have said that it began; if it has, this is ignored. */
+	if (!d->p->asked)
+		surrogate_fail(d->s, "-");
 }
 
 /* CRIU is told of each mount in a mount namespace that it is going to dump. */
