@@ -83,7 +83,8 @@ place_new() {
 	OUT=$ROOT$IN MNT=$IN/mnt
 	mkdir -p "$OUT"/{bin,mnt,mnt2}
 	chmod 1777 "$OUT"/{mnt,mnt2}
-	cp /bin/busybox "$BUILD"/scenarios/{asker,attrs,client,dweller,hammer,holder,mapper,moder,remover,subreaper} "$BUILD/lib/rawd" "$OUT/bin/"
+	cp /bin/busybox "$BUILD"/scenarios/{asker,attrs,client,dweller,hammer,holder,mapper,moder,remover,subreaper} \
+		"$BUILD/lib/rawd" "$OUT/bin/"
 	cat >"$OUT/tree" <<-END
 		exec </dev/null >>$IN/tree.log 2>&1 3<>$IN/tree.cmd
 		cd /
@@ -161,6 +162,11 @@ tree_pids() {
 			tree_pids "$pid"
 		done
 	done
+}
+
+# in_tree COMMAND... - in the tree's mount namespace.
+in_tree() {
+	timeout "$PATIENCE" nsenter -t "$PID" -m "$IN/bin/busybox" "$@"
 }
 
 # find_client NAME - the client itself, not its child.

@@ -119,11 +119,6 @@ dirty() {
 }
 scenario refuse-dirty dirty
 
-# in_tree COMMAND... - in the tree's mount namespace.
-in_tree() {
-	timeout "$PATIENCE" nsenter -t "$PID" -m "$IN/bin/busybox" "$@"
-}
-
 waits() {
 	grep -q '^State:.[DS]' "/proc/$1/status" && grep -q fuse "/proc/$1/wchan"
 }
@@ -227,16 +222,151 @@ named() {
 }
 scenario refuse-other-mount elsewhere
 
+# beside PLACE PATTERN MOUNT-ARG... - a mount beside that of the tree's connection.
+beside() {
+	local pattern=$2
+	place_new "$1"
+	tree_start
+	daemon_start rawd
+	tree_do "$IN/bin/busybox mkdir -m 1777 $MNT/dir"
+	client_start c1
+	in_tree mount "${@:3}" || fail "mount"
+	refused "$pattern"
+	in_tree umount "${*: -1}"
+	expect_unharmed c1
+	accepted c1
+}
+scenario refuse-mount-upon beside host 'below another mount.*: tmpfs at .*/mnt/dir' \
+	-t tmpfs tmpfs "$T/t/mnt/dir"
+scenario refuse-same-place beside runc 'CRIU cannot tell it from another mount: tmpfs at /t/mnt' \
+	-t tmpfs tmpfs /t/mnt
+
+# CRIU does not find what is open below another mount of all of it.
+hidden() {
+	local second
+	tree_with rawd
+	tree_spawn "$IN/bin/rawd -F -c 1024 -o allow_other -S other $MNT"
+	until_true grep -q " $MNT .* other " "/proc/$PID/mountinfo" || fail "the second rawd does not mount"
+	second=$(pgrep -n rawd)
+	refused 'another one hides'
+	umount "$MNT"
+	until_true gone "$second" || fail "the second rawd is left"
+	accepted c1
+}
+scenario refuse-hidden hidden
+
+# A file that is mounted and deleted.
+mounted_deleted() {
+	tree_with rawd
+	touch "$OUT/file"
+	tree_do "echo >$MNT/victim"
+	until_true test -e "$MNT/victim"
+	mount --bind "$MNT/victim" "$OUT/file"
+	rm "$MNT/victim"
+	refused 'of a file that is deleted' c1
+	umount "$OUT/file"
+	accepted c1
+}
+scenario refuse-mounted-deleted mounted_deleted
+
+# Peers of which none shows what the others do.
+peers() {
+	tree_with rawd
+	mkdir "$OUT"/{x,y,z}
+	tree_do "$IN/bin/busybox mkdir -p $MNT/d/e $MNT/d/f"
+	until_true test -d "$MNT/d/f"
+	mount --bind "$MNT/d" "$IN/x"
+	mount --make-shared "$IN/x"
+	mount --bind "$IN/x/e" "$IN/y"
+	mount --bind "$IN/x/f" "$IN/z"
+	mount --make-private "$IN/x"
+	refused 'a slave or a peer of mounts' c1
+	umount "$IN/z" "$IN/y"
+	cycle 1 c1
+	umount "$IN/x"
+	tree_do "$IN/bin/busybox rm -r $MNT/d"
+	clients_quit c1
+}
+scenario refuse-peers peers
+
+# Ids that the mount maps.
+idmapped() {
+	unshare --user --map-root-user true || skip "no user namespaces"
+	# INIT_EXT and ALLOW_IDMAP, which needs default_permissions.
+	tree_with rawd -I 0x10040000000 -o default_permissions
+	mount --bind -o X-mount.idmap=b:0:10000:10 "$MNT" "$IN/mnt2" 2>/dev/null || :
+	grep -q " $IN/mnt2 .*idmapped" /proc/self/mountinfo || skip "no idmapped mount of FUSE here"
+	refused 'option that is not carried: idmapped' c1
+	umount "$IN/mnt2"
+	accepted c1
+}
+scenario refuse-idmapped idmapped
+
+no_symlinks_runc() {
+	place_new runc /bin/mount
+	tree_start
+	daemon_start rawd
+	client_start c1
+	mount_option nosymfollow
+	refused 'option that is not carried: nosymfollow' c1
+	mount_option symfollow
+	accepted c1
+}
+mount_option() {
+	nsenter -t "$PID" -m -p /bin/mount -o "remount,bind,$1" "$MNT" || fail "remount,$1"
+}
+scenario refuse-nosymfollow no_symlinks_runc
+
+# Mounted in the nested one only.
+nested_only() {
+	place_new runc
+	tree_start
+	daemon_start rawd
+	client_start c1
+	tree_spawn "$IN/bin/busybox unshare -m $IN/bin/busybox sh -c" \
+		"'$IN/bin/rawd -F -o allow_other -S other $IN/mnt2'"
+	until_true find_other || fail "no second rawd"
+	until_true mounted_in "$(find_other)" "$IN/mnt2" || fail "it does not mount"
+	refused 'not mounted in the mount namespace of the tree'
+	expect_unharmed c1
+	kill "$(find_other)"
+	until_true not find_other
+	accepted c1
+}
+# By what it is called with.
+find_other() {
+	pgrep -f 'rawd -F -o allow_other -S other'
+}
+scenario refuse-nested-only nested_only
+
+# Who is to unmount is not in the tree: of a daemon that has gone to the background.
+unmounter() {
+	place_new host
+	DAEMON=none
+	mkdir "$OUT/src"
+	/usr/bin/bindfs -o auto_unmount "$IN/src" "$MNT" || fail "bindfs"
+	PID=$(pgrep -x bindfs)
+	until_true mounted_at "$MNT" || fail "it does not mount"
+	refused 'fusermount.*is outside the tree and waits'
+	echo hello >"$MNT/file" || fail "the mount is not usable"
+	kill "$PID"
+	until_true not mounted_here || fail "it is not unmounted"
+}
+mounted_here() {
+	grep -q " $MNT .* - fuse" /proc/self/mountinfo
+}
+scenario refuse-unmounter unmounter
+
 user_namespace() {
 	place_new host
 	tree_start
 	tree_spawn "/usr/bin/unshare --user --map-root-user --mount $IN/bin/rawd -F -u 0:0 $MNT"
 	until_true find_task rawd >/dev/null || fail "no rawd"
-	until_true mounted_in "$(find_task rawd)" || skip "no mount from a user namespace"
+	until_true mounted_in "$(find_task rawd)" "$MNT" || skip "no mount from a user namespace"
 	refused 'user namespace'
 }
 mounted_in() {
-	grep -q " $MNT .* - fuse" "/proc/$1/mountinfo"
+	grep -q " $2 .* - fuse" "/proc/$1/mountinfo"
 }
 scenario refuse-user-namespace user_namespace
 

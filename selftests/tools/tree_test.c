@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "mounts.h"
+#include "snapshot.h"
 #include "tree.h"
 #include "kselftest_harness.h"
 
@@ -208,6 +209,64 @@ TEST(mounts_of_one_device)
 	rmdir(bind);
 	rmdir(odd);
 	rmdir(dir);
+}
+
+static FuseMountEntry entry_of(const char *root, const char *propagation)
+{
+	FuseMountEntry e = FUSE_MOUNT_ENTRY__INIT;
+
+	e.root.data = (uint8_t *)root;
+	e.root.len = strlen(root);
+	e.propagation = (char *)propagation;
+	return e;
+}
+
+/* What each of a connection's mounts is cloned from, by its peer groups. */
+TEST(source_by_peer_group)
+{
+	static const struct {
+		const char *root, *propagation;
+		ssize_t source;
+	} mounts[] = {
+		{ "/", "shared:7", 0 },
+		{ "/a", "shared:7", 0 },
+		{ "/a", "master:7", 0 },
+		{ "/a", "shared:8 master:7", 0 },
+		{ "/a/b", "master:8", 3 },
+		{ "/a", "", 5 },
+		{ "/a/b", NULL, 6 },
+		{ "/a", "unbindable", 7 },
+		{ "/c", "shared:9", 8 },
+		{ "/c", "shared:9", 8 },
+		{ "/c/d", "shared:9", 8 },
+		{ "/cd", "shared:9", -1 },	/* below no peer */
+		{ "/", "shared:9", -1 },	/* a peer shows less */
+		{ "/a", "master:8", 3 },
+		{ "/", "master:8", -1 },
+		{ "/a", "master:77", -1 },	/* of nobody in the list */
+	};
+	FuseMountEntry entries[sizeof(mounts) / sizeof(*mounts)];
+	ProtobufCMessage *items[sizeof(mounts) / sizeof(*mounts)];
+	struct message_list list = { items, sizeof(mounts) / sizeof(*mounts) };
+	size_t i;
+
+	for (i = 0; i < list.count; i++) {
+		entries[i] = entry_of(mounts[i].root, mounts[i].propagation);
+		items[i] = &entries[i].base;
+	}
+	for (i = 0; i < list.count; i++)
+		EXPECT_EQ(mounts[i].source, mount_source(&list, i)) {
+			TH_LOG("mount %zu: %s %s", i, mounts[i].root, mounts[i].propagation);
+		}
+	/* The first is made, not cloned. */
+	entries[0].propagation = "master:8";
+	EXPECT_EQ(-1, mount_source(&list, 0));
+}
+
+TEST(known_options)
+{
+	EXPECT_TRUE(mount_option_known("noatime"));
+	EXPECT_FALSE(mount_option_known("idmapped"));
 }
 
 TEST_HARNESS_MAIN

@@ -6,10 +6,12 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <libmount.h>
 #include "cleanup.h"
 #include "mounts.h"
+#include "snapshot.h"
 
 static void table_auto(struct libmnt_table **table)
 {
@@ -65,11 +67,67 @@ int mounts_of(pid_t pid, uint32_t dev, mount_cb cb, void *arg)
 		return ret < 0 ? ret : -EBADMSG;
 	/* new_encode_dev() and glibc's dev_t agree below major 4096. */
 	while (mnt_table_next_fs(table, iter, &fs) == 0) {
-		if (mnt_fs_get_devno(fs) != (dev_t)dev)
+		if (dev && mnt_fs_get_devno(fs) != (dev_t)dev)
 			continue;
 		ret = emit(fs, cb, arg);
 		if (ret)
 			return ret;
 	}
 	return 0;
+}
+
+int mount_group(const char *propagation, const char *tag)
+{
+	const char *p = propagation ? strstr(propagation, tag) : NULL;
+
+	return p ? atoi(p + strlen(tag)) : -1;
+}
+
+static const FuseMountEntry *entry(const struct message_list *mounts, size_t i)
+{
+	return (const FuseMountEntry *)mounts->items[i];
+}
+
+/* The first that is in the peer group, or -1. */
+static ssize_t first_peer(const struct message_list *mounts, int group)
+{
+	for (size_t i = 0; group >= 0 && i < mounts->count; i++)
+		if (mount_group(entry(mounts, i)->propagation, "shared:") == group)
+			return i;
+	return -1;
+}
+
+bool mount_shows(const ProtobufCBinaryData *outer, const ProtobufCBinaryData *inner)
+{
+	if (outer->len == 1)
+		return true;
+	return outer->len <= inner->len && !memcmp(outer->data, inner->data, outer->len) &&
+	       (outer->len == inner->len || inner->data[outer->len] == '/');
+}
+
+ssize_t mount_source(const struct message_list *mounts, size_t i)
+{
+	const char *propagation = entry(mounts, i)->propagation;
+	int master = mount_group(propagation, "master:");
+	ssize_t source = first_peer(mounts, mount_group(propagation, "shared:"));
+
+	if (source < 0 || source == (ssize_t)i)
+		source = master < 0 ? (ssize_t)i : first_peer(mounts, master);
+	/* The first is the file system itself: it is not cloned. */
+	if (source < 0 || (i == 0 && source > 0) || !mount_shows(&entry(mounts, source)->root, &entry(mounts, i)->root))
+		return -1;
+	return source;
+}
+
+bool mount_option_known(const char *word)
+{
+	static const char * const known[] = {
+		"rw", "ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime",
+		"nosymfollow",
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (!strcmp(word, known[i]))
+			return true;
+	return false;
 }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +10,6 @@
 
 #include "cleanup.h"
 #include "locks.h"
-#include "mounts.h"
 #include "names.h"
 #include "proc.h"
 #include "refuse.h"
@@ -21,8 +18,7 @@
 #define INIT_PASSTHROUGH (1ULL << 37)	/* FUSE_PASSTHROUGH, Linux 6.9 */
 #define OLDEST_MINOR	12		/* older daemons use shorter structures */
 
-/* "connection 0:45 (sshfs)": what all sentences begin with. */
-static const char *conn_label(const FuseConnEntry *c)
+const char *refuse_label(const FuseConnEntry *c)
 {
 	static char buf[160];
 
@@ -31,7 +27,7 @@ static const char *conn_label(const FuseConnEntry *c)
 	return buf;
 }
 
-static void task_label(char *buf, size_t len, uint32_t pid)
+void refuse_task_label(char *buf, size_t len, uint32_t pid)
 {
 	char path[64], comm[32] = "?";
 	FILE *f;
@@ -57,7 +53,7 @@ void refuse_task(struct report *r, const struct snapshot *snap, const struct tas
 static void refuse_to_hold(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
 {
 	const FuseConnEntry *c = sc->conn;
-	const char *label = conn_label(c);
+	const char *label = refuse_label(c);
 
 	if (snap->own_mnt_ns && sc->mounts.count)
 		report_add(r, "%s: it cannot be held: it is mounted in the tree's own mount namespace, which ends with the tree",
@@ -70,7 +66,7 @@ static void refuse_to_hold(struct report *r, const struct snapshot *snap, const 
 void refuse_conn(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
 {
 	const FuseConnEntry *c = sc->conn;
-	const char *label = conn_label(c);
+	const char *label = refuse_label(c);
 
 	if (sc->held)
 		refuse_to_hold(r, snap, sc);
@@ -107,7 +103,7 @@ void refuse_dev(struct report *r, const struct snapshot *snap, const FuseDevEntr
 {
 	char task[64];
 
-	task_label(task, sizeof(task), dev->pid);
+	refuse_task_label(task, sizeof(task), dev->pid);
 	if (dev->has_cuse && dev->cuse)
 		report_add(r, "process %s fd %u: a CUSE device", task, dev->fd);
 	else if (!tree_find(&snap->tree, dev->pid))
@@ -170,11 +166,11 @@ void refuse_request(struct report *r, const struct snapshot *snap,
 		return;
 	/* The pid in the request is 0 for who is outside the connection's pid namespace. */
 	if (req->has_waiter)
-		task_label(client, sizeof(client), req->waiter);
+		refuse_task_label(client, sizeof(client), req->waiter);
 	else
 		snprintf(client, sizeof(client), "%u", req->pid);
 	report_add(r, "%s: request in flight: %s, unique %lu, node %lu, pid %s, %s; let it finish, or end that process",
-		   conn_label(c), opcode_name(req->opcode), (unsigned long)req->unique,
+		   refuse_label(c), opcode_name(req->opcode), (unsigned long)req->unique,
 		   (unsigned long)req->nodeid, client, req_state_name(req->state));
 }
 
@@ -184,7 +180,7 @@ static void object_to_inode(struct report *r, const FuseConnEntry *c, const Fuse
 
 	if (i->n_name)
 		snprintf(name, sizeof(name), " (%.*s)", (int)i->name[0]->name.len, i->name[0]->name.data);
-	report_add(r, "%s: node %lu%s %s", conn_label(c), (unsigned long)i->nodeid, name, why);
+	report_add(r, "%s: node %lu%s %s", refuse_label(c), (unsigned long)i->nodeid, name, why);
 }
 
 /* There are many, and nearly all are in order: nothing is worded before it is needed. */
@@ -215,7 +211,7 @@ static void file_label(char *buf, size_t len, const FuseFileEntry *f)
 {
 	char task[64];
 
-	task_label(task, sizeof(task), f->pid);
+	refuse_task_label(task, sizeof(task), f->pid);
 	if (f->use == FUSECR_FILE_FD)
 		snprintf(buf, len, "process %s fd %lu (%.*s)", task, (unsigned long)f->number,
 			 (int)f->path.len, f->path.data ? (const char *)f->path.data : "");
@@ -237,7 +233,7 @@ static void object_to_file(struct report *r, const FuseConnEntry *c, const FuseF
 	char what[320];
 
 	file_label(what, sizeof(what), f);
-	report_add(r, "%s: %s %s", conn_label(c), what, why);
+	report_add(r, "%s: %s %s", refuse_label(c), what, why);
 }
 
 /* Whoever waits for a daemon that stands still must not be who makes it stand still. */
@@ -253,8 +249,7 @@ static void refuse_held_file(struct report *r, const struct snapshot *snap,
 		object_to_file(r, sc->conn, f, "is of the checkpoint itself: the connection cannot be held");
 }
 
-/* Whether the connection outlives the tree if only it is let. */
-static bool may_be_held(const struct snapshot *snap, const struct snapshot_conn *sc)
+bool refuse_may_be_held(const struct snapshot *snap, const struct snapshot_conn *sc)
 {
 	return snap->o.scope == SNAPSHOT_SERVED && !snap->o.hold && !sc->user &&
 	       !(snap->own_mnt_ns && sc->mounts.count);
@@ -265,8 +260,8 @@ static void object_to_outsider(struct report *r, const struct snapshot *snap,
 {
 	char why[192], task[64];
 
-	task_label(task, sizeof(task), sc->user);
-	if (may_be_held(snap, sc))
+	refuse_task_label(task, sizeof(task), sc->user);
+	if (refuse_may_be_held(snap, sc))
 		snprintf(why, sizeof(why), "is outside the tree but uses the mount; \"fusecr checkpoint --hold\", or FUSECR_HOLD=1, lets it wait");
 	else if (sc->user && snap->o.hold)
 		snprintf(why, sizeof(why), "is outside the tree but uses the mount, and so does process %s of the tree: the connection cannot be held", task);
@@ -336,6 +331,9 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		object_to_file(r, c, f, "waits for a poll notification of the daemon");
 	if (f->flags & FUSECR_FF_PASSTHROUGH)
 		object_to_file(r, c, f, "uses passthrough");
+	for (size_t i = 0; i < snap->nr_covered; i++)
+		if (f->has_mnt_id && f->mnt_id == snap->covered[i])
+			object_to_file(r, c, f, "is on a mount that another one hides: CRIU does not find it");
 	if (fd && ((f->flags & FUSECR_FF_FOREIGN) || is_special(f->mode)))
 		object_to_file(r, c, f, "is a FIFO, socket or device on the mount");
 	/* Cookies of a directory may be of any kind; lseek() takes only some. */
@@ -364,7 +362,7 @@ void refuse_opens(struct report *r, const struct snapshot_conn *sc)
 
 		if (a->nodeid == b->nodeid && ((a->open_flags ^ b->open_flags) & DECIDED_IN_OPEN))
 			report_add(r, "%s: node %lu is open twice with different FOPEN flags (%#x, %#x)",
-				   conn_label(sc->conn), (unsigned long)a->nodeid,
+				   refuse_label(sc->conn), (unsigned long)a->nodeid,
 				   a->open_flags, b->open_flags);
 	}
 }
@@ -372,90 +370,5 @@ void refuse_opens(struct report *r, const struct snapshot_conn *sc)
 /* What the daemon keeps is in its memory, and its owners in the module's hands. */
 void refuse_locks(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
 {
-	locks_refuse(r, &snap->tree, sc->conn->dev, conn_label(sc->conn));
-}
-
-struct elsewhere {
-	struct report *r;
-	const struct snapshot *snap;
-	const struct snapshot_conn *sc;
-	pid_t pid;
-};
-
-/* "shared:7 master:3": the number after the tag, or -1. */
-static int peer_group(const char *fields, const char *tag)
-{
-	const char *p = fields ? strstr(fields, tag) : NULL;
-
-	return p ? atoi(p + strlen(tag)) : -1;
-}
-
-/* A copy that our unmount and mount propagate to is no obstacle. */
-static bool follows_ours(const struct elsewhere *e, const FuseMountEntry *m)
-{
-	int shared = peer_group(m->propagation, "shared:");
-	int master = peer_group(m->propagation, "master:");
-
-	for (size_t i = 0; i < e->sc->mounts.count; i++) {
-		const FuseMountEntry *own = (const FuseMountEntry *)e->sc->mounts.items[i];
-		int group = peer_group(own->propagation, "shared:");
-
-		if (group >= 0 && (group == shared || group == master))
-			return true;
-	}
-	return false;
-}
-
-static int mounted_elsewhere(const FuseMountEntry *m, const char *fstype, const char *source, void *arg)
-{
-	struct elsewhere *e = arg;
-	char task[64];
-
-	(void)fstype;
-	(void)source;
-	if (follows_ours(e, m))
-		return 0;
-	task_label(task, sizeof(task), e->pid);
-	report_add(e->r, "%s: also mounted in %s mount namespace of process %s, at %.*s",
-		   conn_label(e->sc->conn),
-		   tree_find(&e->snap->tree, e->pid) ? "the nested" : "another", task,
-		   (int)m->mountpoint.len, m->mountpoint.data);
-	return 0;
-}
-
-void refuse_mounts(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
-{
-	uint64_t tree_ns = snap->tree.tasks[0].mnt_ns, *grown;
-	uint64_t *seen cleanup(free_auto) = NULL;
-	struct elsewhere e = { .r = r, .snap = snap, .sc = sc };
-	size_t count = 0, i;
-	struct dirent *de;
-	DIR *proc;
-
-	if (!sc->mounts.count && !sc->held)
-		report_add(r, "%s: not mounted in the mount namespace of the tree's root%s", conn_label(sc->conn),
-			   may_be_held(snap, sc) ? "; \"fusecr checkpoint --hold\", or FUSECR_HOLD=1, leaves it where it is" : "");
-	else if (!snap->own_mnt_ns && !sc->held && ((FuseMountEntry *)sc->mounts.items[0])->root.len != 1)
-		report_add(r, "%s: a part of it is mounted, but not its root", conn_label(sc->conn));
-	proc = opendir("/proc");
-	while (proc && (de = readdir(proc))) {
-		uint64_t ns;
-
-		e.pid = atoi(de->d_name);
-		ns = e.pid > 0 ? proc_ns(e.pid, "mnt") : 0;
-		if (!ns || ns == tree_ns || (sc->held && !tree_find(&snap->tree, e.pid)))
-			continue;
-		for (i = 0; i < count && seen[i] != ns; i++)
-			;
-		if (i < count)
-			continue;
-		grown = reallocarray(seen, count + 1, sizeof(*seen));
-		if (!grown)
-			break;
-		seen = grown;
-		seen[count++] = ns;
-		mounts_of(e.pid, sc->conn->dev, mounted_elsewhere, &e);
-	}
-	if (proc)
-		closedir(proc);
+	locks_refuse(r, &snap->tree, sc->conn->dev, refuse_label(sc->conn));
 }

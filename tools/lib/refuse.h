@@ -8,6 +8,11 @@
 
 #include "snapshot.h"
 
+/* "connection 0:45 (sshfs)", which all sentences begin with: until the next call. */
+const char *refuse_label(const FuseConnEntry *conn);
+/* "123 (bash)" */
+void refuse_task_label(char *buf, size_t len, uint32_t pid);
+
 /* A task of a tree that has connections. */
 void refuse_task(struct report *r, const struct snapshot *snap, const struct task *task);
 void refuse_conn(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc);
@@ -23,7 +28,11 @@ void refuse_virtiofs(struct report *r, const FuseFileEntry *file);
 void refuse_opens(struct report *r, const struct snapshot_conn *sc);
 /* Locks that the kernel keeps and CRIU would not find. */
 void refuse_locks(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc);
+/* Whether the connection outlives the tree if only it is let. */
+bool refuse_may_be_held(const struct snapshot *snap, const struct snapshot_conn *sc);
 /* The connection mounted where a checkpoint of this tree does not reach. */
 void refuse_mounts(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc);
+/* When all mounts are known: how they lie on each other and on others.  0 or -errno. */
+int refuse_stacking(struct report *r, struct snapshot *snap);
 
 #endif

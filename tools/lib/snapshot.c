@@ -113,6 +113,7 @@ void snapshot_free(struct snapshot *snap)
 	for (size_t i = 0; i < snap->count; i++)
 		conn_free(&snap->conns[i]);
 	free(snap->conns);
+	free(snap->covered);
 	tree_free(&snap->tree);
 	free(snap);
 }
@@ -326,6 +327,8 @@ int snapshot_find(struct snapshot **ret, struct nl *nl,
 		refuse_task(r, snap, &snap->tree.tasks[i]);
 	for (size_t i = 0; !err && i < snap->count; i++)
 		err = read_conn(snap, &snap->conns[i], r);
+	if (!err && snap->count)
+		err = refuse_stacking(r, snap);
 	if (err)
 		goto fail;
 	*ret = snap;

@@ -70,21 +70,34 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-/* Whether all are drained, within @ms. */
+/* Whether one is drained, within @ms. */
+static bool is_drained(const struct served *sv, int64_t ms)
+{
+	struct pollfd pfd = { .fd = sv->handle, .events = POLLIN };
+
+	return poll(&pfd, 1, ms > 0 ? ms : 0) == 1;
+}
+
+/*
+ * Whether all are drained, within @ms, and at once: the daemon of one may use
+ * another, as long as it has something to do.
+ */
 static bool drained(const struct dump *d, int ms)
 {
-	int64_t end = now_ms() + ms, left;
+	int64_t end = now_ms() + ms;
+	bool waited;
 
-	for (size_t i = 0; i < d->count; i++) {
-		struct pollfd pfd = { .fd = d->served[i].handle, .events = POLLIN };
-
-		if (d->served[i].held)
-			continue;
-		left = end - now_ms();
-		if (poll(&pfd, 1, left > 0 ? left : 0) != 1)
-			return false;
-	}
-	return true;
+	do {
+		waited = false;
+		for (size_t i = 0; i < d->count; i++) {
+			if (d->served[i].held || is_drained(&d->served[i], 0))
+				continue;
+			if (!is_drained(&d->served[i], end - now_ms()))
+				return false;
+			waited = true;
+		}
+	} while (waited && now_ms() < end);
+	return !waited;
 }
 
 /* Of what is not answered in time, whatever can start over does. */
@@ -182,7 +195,10 @@ int calm(struct dump *d)
 		if (calm_now && !anew) {
 			surrogate_log("the clients came to rest in %ld ms", (long)(now_ms() - begin));
 			text_make_own(d);
-			return sync_all(d, end);
+			/* A daemon may write what it is given into another's mount. */
+			for (size_t i = 0; !err && i < d->count; i++)
+				err = sync_all(d, end);
+			return err;
 		}
 		calm_now = drained(d, LOOK_MS);
 		if (!calm_now && now_ms() > begin + DRAIN_MS)

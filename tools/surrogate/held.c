@@ -52,9 +52,8 @@ void held_stay(const struct dump *d)
 			      strerror(-err));
 }
 
-size_t held_leave(struct served *sv)
+void held_leave(struct served *sv)
 {
 	close(sv->devfd);
 	sv->devfd = -1;
-	return 1;
 }

@@ -13,7 +13,7 @@ void held_start(struct dump *d, struct report *r);
 void held_forget(uint64_t nodeid, uint64_t nlookup, void *served);
 /* The tree is dead.  Before all that takes time: our end would be the connections'. */
 void held_stay(const struct dump *d);
-/* Others wait for its daemon to come back.  How many connections that is. */
-size_t held_leave(struct served *sv);
+/* Others wait for its daemon to come back. */
+void held_leave(struct served *sv);
 
 #endif

@@ -25,6 +25,7 @@ static const struct attr_name attr_names[] = {
 	{ "noexec", MOUNT_ATTR_NOEXEC },
 	{ "noatime", MOUNT_ATTR_NOATIME },
 	{ "nodiratime", MOUNT_ATTR_NODIRATIME },
+	{ "nosymfollow", MOUNT_ATTR_NOSYMFOLLOW },
 };
 
 /* mountinfo's per-mount options; neither relatime nor noatime is strictatime. */
@@ -118,13 +119,13 @@ int mountfs_attach(int mnt_fd, const char *path)
 	return move_mount(mnt_fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) ? -errno : 0;
 }
 
-int mountfs_bind(int mnt_fd, const char *root, const char *path, const char *options)
+int mountfs_clone(int mnt_fd, const char *root, const char *options)
 {
 	struct mount_attr attr = {
 		.attr_set = parse_attrs(options),
 		.attr_clr = MOUNT_ATTR__ATIME,
 	};
-	int fd, err = 0;
+	int fd, err;
 
 	while (*root == '/')
 		root++;
@@ -132,11 +133,18 @@ int mountfs_bind(int mnt_fd, const char *root, const char *path, const char *opt
 		       AT_SYMLINK_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
-	if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)))
-		err = -errno;
-	err = err ?: mountfs_attach(fd, path);
+	if (!mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)))
+		return fd;
+	err = -errno;
 	close(fd);
 	return err;
+}
+
+int mountfs_propagation(int mnt_fd, uint64_t type)
+{
+	struct mount_attr attr = { .propagation = type };
+
+	return mount_setattr(mnt_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) ? -errno : 0;
 }
 
 int stage_create(char stage[STAGE_SIZE])

@@ -20,10 +20,13 @@ int mountfs_create(const FuseConnEntry *c, const char *options, int fuse_fd,
 /* Attaches it.  0 or -errno. */
 int mountfs_attach(int mnt_fd, const char *path);
 /*
- * Attaches what lies at root within the mount, as one more mount.  Walks into
- * the mount: whoever serves it must not wait for this.
+ * A detached mount of what lies at root below the mount, a peer of it if that is
+ * shared: a mount descriptor or -errno.  Walks into the mount, as attaching may
+ * walk into others: whoever serves them must not wait for this.
  */
-int mountfs_bind(int mnt_fd, const char *root, const char *path, const char *options);
+int mountfs_clone(int mnt_fd, const char *root, const char *options);
+/* MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE.  0 or -errno. */
+int mountfs_propagation(int mnt_fd, uint64_t type);
 
 /* A private directory for staging.  0 or -errno; stage_remove takes "". */
 int stage_create(char stage[STAGE_SIZE]);

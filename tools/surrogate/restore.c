@@ -16,20 +16,15 @@
 #include <linux/fuse.h>
 #include <linux/fusecr.h>
 
-#include "asker.h"
 #include "cleanup.h"
 #include "control.h"
-#include "engine.h"
-#include "guard.h"
 #include "handle.h"
 #include "holder.h"
 #include "image.h"
 #include "limit.h"
-#include "mountfs.h"
-#include "nl.h"
 #include "offered.h"
+#include "restore.h"
 #include "settle.h"
-#include "surrogate.h"
 #include "tree.h"
 
 #define INIT_TIMEOUT_MS	10000
@@ -37,41 +32,7 @@
 #define CLOSE_TIMEOUT_MS 5000
 #define OWN_TRIES	100
 
-/* One /dev/fuse that the daemon gets back. */
-struct instance {
-	uint64_t cookie;	/* the old one, in the images */
-	int fd;
-};
-
-struct rebuilt {
-	uint32_t id;		/* in the images */
-	struct model *model;
-	struct engine engine;
-	struct handles *handles;
-	uint64_t conn_id;	/* the new one */
-	uint32_t dev;
-	struct asker asker;
-	int mnt;		/* detached, or attached somewhere */
-	int handle;
-	struct instance *instances;
-	size_t count;
-	bool placed;		/* in our own mount namespace */
-	bool held;		/* the old one, and it is mounted; none of it is ours to answer */
-};
-
-struct restore {
-	struct surrogate *s;
-	struct nl *nl;
-	FusecrInventoryEntry *inv;
-	struct rebuilt *conns;
-	size_t count;
-	char stage[STAGE_SIZE];
-	struct progress *p;
-	struct holder holder;	/* of the devices of what is held */
-	bool lost;		/* who began this was killed: it cannot succeed */
-};
-
-static const char *label(const struct rebuilt *rb)
+const char *restore_label(const struct rebuilt *rb)
 {
 	static char buf[128];
 	const FuseConnEntry *c = model_conn(rb->model);
@@ -165,7 +126,7 @@ static int check_init(const FuseConnEntry *got, void *arg)
 {
 	struct check *c = arg;
 
-	offered_conn(&c->re->s->report, label(c->rb), model_conn(c->rb->model), got);
+	offered_conn(&c->re->s->report, restore_label(c->rb), model_conn(c->rb->model), got);
 	return 0;
 }
 
@@ -178,7 +139,7 @@ static int negotiate(struct restore *re, struct rebuilt *rb)
 		err = serve(rb, INIT_TIMEOUT_MS);
 	if (!rb->engine.init_done)
 		return err < 0 ? err : -ETIMEDOUT;
-	offered_init(&re->s->report, label(rb), model_conn(rb->model), rb->engine.init_offered,
+	offered_init(&re->s->report, restore_label(rb), model_conn(rb->model), rb->engine.init_offered,
 		     rb->engine.init_minor);
 	if (re->s->report.count)
 		return -EOPNOTSUPP;
@@ -226,10 +187,10 @@ static int take_back(struct restore *re, struct rebuilt *rb)
 	}
 	err = err ?: own(rb);
 	if (err == -ENODEV || err == -ENOENT)
-		report_add(&re->s->report, "%s: it was unmounted or aborted while process %d held it", label(rb),
+		report_add(&re->s->report, "%s: it was unmounted or aborted while process %d held it", restore_label(rb),
 			   re->holder.pid);
 	else if (err == -EBUSY)
-		report_add(&re->s->report, "%s: another restore, or checkpoint, has it in hand", label(rb));
+		report_add(&re->s->report, "%s: another restore, or checkpoint, has it in hand", restore_label(rb));
 	return err;
 }
 
@@ -264,7 +225,7 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	rb->mnt = mountfs_create(c, ((FuseMountEntry *)mounts->items[0])->options,
 				 rb->instances[0].fd, words, sizeof(words));
 	if (rb->mnt < 0) {
-		report_add(&re->s->report, "%s: mount: %s %s", label(rb), strerror(-rb->mnt), words);
+		report_add(&re->s->report, "%s: mount: %s %s", restore_label(rb), strerror(-rb->mnt), words);
 		return rb->mnt;
 	}
 	err = negotiate(re, rb);
@@ -276,31 +237,23 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	return own(rb);
 }
 
-static char *text_of(const ProtobufCBinaryData *data)
+/* Whoever is asked: a path may lead over several of the mounts. */
+static void serve_all(struct restore *re, int timeout_ms)
 {
-	return strndup((const char *)data->data, data->len);
+	struct pollfd *pfd = calloc(re->count, sizeof(*pfd));
+
+	for (size_t i = 0; pfd && i < re->count; i++)
+		pfd[i] = (struct pollfd){
+			.fd = re->conns[i].held ? -1 : re->conns[i].instances[0].fd, .events = POLLIN,
+		};
+	if (pfd && poll(pfd, re->count, timeout_ms) > 0)
+		for (size_t i = 0; i < re->count; i++)
+			if (pfd[i].revents)
+				engine_serve(&re->conns[i].engine, pfd[i].fd);
+	free(pfd);
 }
 
-/* The mount at its first place, or on the stage under the connection's number. */
-static int place_first(struct restore *re, struct rebuilt *rb, char *path, size_t size)
-{
-	const FuseMountEntry *m = (const FuseMountEntry *)model_mounts(rb->model)->items[0];
-	int err;
-
-	if (re->inv->own_mnt_ns) {
-		snprintf(path, size, "%s/%u", re->stage, rb->id);
-		if (mkdir(path, 0700))
-			return -errno;
-	} else {
-		snprintf(path, size, "%.*s", (int)m->mountpoint.len, m->mountpoint.data);
-	}
-	err = mountfs_attach(rb->mnt, path);
-	rb->placed = !err && !re->inv->own_mnt_ns;
-	return err;
-}
-
-/* What may have to wait for an answer is done in a child: it is we who answer. */
-static int in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, const void *arg), const void *arg)
+int restore_in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, const void *arg), const void *arg)
 {
 	pid_t pid = fork();
 	int status;
@@ -312,59 +265,8 @@ static int in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, const void
 		_exit(-fn(rb, arg));
 	}
 	while (!waitpid(pid, &status, WNOHANG))
-		serve(rb, 10);
+		serve_all(rb->re, 10);
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
-}
-
-static int walk_in(struct rebuilt *rb, const void *arg)
-{
-	const struct message_list *mounts = model_mounts(rb->model);
-	const size_t *from = arg;
-	struct stat st;
-	int err = 0;
-
-	/* The root is the one inode that nobody looks up: it gets its attributes. */
-	if (fstatat(rb->mnt, "", &st, AT_EMPTY_PATH))
-		return -errno;
-	for (size_t i = *from; !err && i < mounts->count; i++) {
-		const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
-		char *root cleanup(free_auto) = text_of(&m->root);
-		char *path cleanup(free_auto) = text_of(&m->mountpoint);
-
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): both are guarded */
-		err = root && path ? mountfs_bind(rb->mnt, root, path, m->options) : -ENOMEM;
-	}
-	return err;
-}
-
-static int place(struct restore *re, struct rebuilt *rb)
-{
-	const struct message_list *mounts = model_mounts(rb->model);
-	/* The stage has the first only, for all of them. */
-	const size_t from = re->inv->own_mnt_ns ? mounts->count : 1;
-	char path[4096] = "";
-	int err;
-
-	err = place_first(re, rb, path, sizeof(path));
-	if (err) {
-		report_add(&re->s->report, "%s: cannot be mounted at %s: %s", label(rb), path, strerror(-err));
-		return err;
-	}
-	err = in_child(rb, walk_in, &from);
-	rb->placed = !re->inv->own_mnt_ns;
-	if (err)
-		report_add(&re->s->report, "%s: a bind mount could not be made: %s", label(rb), strerror(-err));
-	if (err || !re->inv->own_mnt_ns)
-		return err;
-	for (size_t i = 0; i < mounts->count; i++) {
-		const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
-		struct control_msg msg = { .type = CONTROL_EXTERNAL };
-
-		snprintf(msg.text, sizeof(msg.text), "mnt[%s]:%s%.*s", m->ext_key ?: "", path,
-			 m->root.len == 1 ? 0 : (int)m->root.len, m->root.data);
-		control_send(re->s->control, &msg, -1);
-	}
-	return 0;
 }
 
 static int rebuild_all(struct restore *re)
@@ -378,6 +280,7 @@ static int rebuild_all(struct restore *re)
 	for (re->count = 0; !err && re->count < re->inv->conns; re->count++) {
 		struct rebuilt *rb = &re->conns[re->count];
 
+		rb->re = re;
 		rb->id = re->count + 1;
 		rb->handles = &re->p->conn[re->count].handles;
 		asker_init(&rb->asker, re->s->criu, true);
@@ -385,14 +288,10 @@ static int rebuild_all(struct restore *re)
 		err = rebuild(re, rb);
 	}
 	/* Only when every connection can be had does anything become visible. */
-	if (!err && re->inv->own_mnt_ns)
-		err = stage_create(re->stage);
-	for (size_t i = 0; !err && i < re->count; i++) {
-		if (!re->conns[i].held)
-			err = place(re, &re->conns[i]);
-		/* Whoever goes on from here must own it himself. */
+	err = err ?: restore_place(re);
+	/* Whoever goes on from here must own them himself. */
+	for (size_t i = 0; !err && i < re->count; i++)
 		disown(&re->conns[i]);
-	}
 	return err;
 }
 
@@ -421,7 +320,7 @@ static void take_over(struct restore *re, int sig)
 		/* What was read and not answered is read again. */
 		err = err ?: handle_requeue(rb->handle, rb->instances[0].fd, 0);
 		if (err < 0)
-			surrogate_log("%s: not taken over: %s", label(rb), strerror(-err));
+			surrogate_log("%s: not taken over: %s", restore_label(rb), strerror(-err));
 		rb->engine.model = NULL;
 	}
 }
@@ -481,7 +380,7 @@ static void on_fetch(struct restore *re)
 
 static int still_open(struct restore *re, const struct rebuilt *rb, long want, int err)
 {
-	report_add(&re->s->report, "%s: %lu files are open on it that had to be opened, and programs have %ld", label(rb),
+	report_add(&re->s->report, "%s: %lu files are open on it that had to be opened, and programs have %ld", restore_label(rb),
 		   (unsigned long)(rb->handles->opens - rb->handles->releases), want);
 	return err ?: -EBUSY;
 }
@@ -511,7 +410,7 @@ static int check_handles(struct restore *re, struct rebuilt *rb)
 	if (count == (long)model_handles(rb->model))
 		return 0;
 	if (count >= 0)
-		report_add(&re->s->report, "%s: %ld files are open on it, and the image has %lu", label(rb),
+		report_add(&re->s->report, "%s: %ld files are open on it, and the image has %lu", restore_label(rb),
 			   count, (unsigned long)model_handles(rb->model));
 	return count < 0 ? count : -EBUSY;
 }
@@ -529,7 +428,7 @@ static int open_again(struct rebuilt *rb, const void *share)
 
 static int reopen(const struct fusecr_share_file *share, void *rb)
 {
-	return in_child(rb, open_again, share);
+	return restore_in_child(rb, open_again, share);
 }
 
 static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tree)
@@ -543,7 +442,7 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 				    rb->model, tree, r);
 	err = err ?: check_handles(re, rb);
 	/* Closes the files that others have taken the place of: that is for us. */
-	err = err ?: in_child(rb, commit, NULL);
+	err = err ?: restore_in_child(rb, commit, NULL);
 	err = err ?: await_closes(re, rb);
 	err = err ?: settle_files(rb->handle, rb->model, tree, r);
 	err = err ?: settle_deleted(rb->handle, rb->model, tree, r);
@@ -582,19 +481,11 @@ static int on_resume(struct restore *re, pid_t root)
 
 static void restore_free(struct restore *re, bool keep)
 {
+	if (!keep)
+		restore_unplace(re);
 	for (size_t i = 0; i < re->count; i++) {
 		struct rebuilt *rb = &re->conns[i];
 
-		if (!keep && rb->placed) {
-			const struct message_list *mounts = model_mounts(rb->model);
-
-			for (size_t k = mounts->count; k--;) {
-				char *path = text_of(&((FuseMountEntry *)mounts->items[k])->mountpoint);
-
-				umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
-				free(path);
-			}
-		}
 		disown(rb);
 		if (rb->mnt >= 0)
 			close(rb->mnt);

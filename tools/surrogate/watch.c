@@ -9,15 +9,14 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/pidfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "dump.h"
 #include "held.h"
-#include "mounts.h"
 #include "proc.h"
+#include "unmount.h"
 
 #define LOOK_MS		5
 #define BURY_MS		10000
@@ -55,40 +54,16 @@ static bool dead(pid_t pid, bool unused)
 	return task_dead(pid);
 }
 
-struct unmount {
-	char **paths;
-	size_t count;
-};
-
-static int add_path(const FuseMountEntry *m, const char *fstype, const char *source, void *arg)
+/* Dead mounts in our own namespace would stay; those in the tree's go with it. */
+static void unmount_own(const struct dump *d)
 {
-	struct unmount *u = arg;
-	char **paths = reallocarray(u->paths, u->count + 1, sizeof(*paths));
+	uint32_t *devs = calloc(d->count, sizeof(*devs));
 
-	(void)fstype;
-	(void)source;
-	if (!paths)
-		return -ENOMEM;
-	u->paths = paths;
-	paths[u->count] = strndup((const char *)m->mountpoint.data, m->mountpoint.len);
-	if (!paths[u->count])
-		return -ENOMEM;
-	u->count++;
-	return 0;
-}
-
-/* A dead mount in our own namespace would stay; one in the tree's goes with it. */
-static void unmount_all(const struct served *sv)
-{
-	struct unmount u = { 0 };
-
-	mounts_of(getpid(), sv->dev, add_path, &u);
-	while (u.count--) {
-		if (umount2(u.paths[u.count], MNT_DETACH | UMOUNT_NOFOLLOW))
-			surrogate_log("umount %s: %s", u.paths[u.count], strerror(errno));
-		free(u.paths[u.count]);
-	}
-	free(u.paths);
+	for (size_t i = 0; devs && i < d->count; i++)
+		devs[i] = d->served[i].held ? 0 : d->served[i].dev;
+	if (devs)
+		unmount_all(devs, d->count);
+	free(devs);
 }
 
 /* All that waits for an answer; false when the connection is gone. */
@@ -108,21 +83,22 @@ static bool serve_dying(struct served *sv)
 static void bury(struct dump *d)
 {
 	struct pollfd *pfd = calloc(d->count, sizeof(*pfd));
-	size_t left = d->count;
+	size_t left = 0;
 	int quiet = 0;
 
 	surrogate_log("the tree is dead");
 	held_stay(d);
-	for (size_t i = 0; i < d->count; i++) {
+	for (size_t i = 0; pfd && i < d->count; i++) {
 		struct served *sv = &d->served[i];
 
 		sv->engine.phase = ENGINE_DYING;
 		if (sv->held)
-			left -= held_leave(sv);
-		else if (!d->snap->own_mnt_ns)
-			unmount_all(sv);
+			held_leave(sv);
+		left += sv->devfd >= 0;
 	}
-	while (pfd && left && quiet < BURY_MS) {
+	if (!d->snap->own_mnt_ns)
+		unmount_own(d);
+	while (left && quiet < BURY_MS) {
 		for (size_t i = 0; i < d->count; i++) {
 			if (d->served[i].devfd >= 0 && !serve_dying(&d->served[i]))
 				left--;
@@ -136,6 +112,35 @@ static void bury(struct dump *d)
 	}
 	free(pfd);
 	surrogate_log("%zu connections outlived the tree", left);
+}
+
+/* Its daemons have been killed: nobody else is going to answer. */
+static bool is_orphan(const struct dump *d, uint64_t conn_id)
+{
+	for (size_t i = 0; i < d->snap->count; i++) {
+		const struct snapshot_conn *sc = &d->snap->conns[i];
+
+		for (size_t k = 0; sc->conn->id == conn_id && k < sc->devs.count; k++) {
+			pid_t pid = ((FuseDevEntry *)sc->devs.items[k])->pid;
+
+			if (!task_dead(pid) && !proc_dying(pid))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* A daemon that uses another's mount is dead only when that has answered. */
+static void serve_orphans(struct dump *d)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		struct served *sv = &d->served[i];
+
+		if (sv->devfd < 0 || sv->held || !is_orphan(d, sv->conn_id))
+			continue;
+		sv->engine.phase = ENGINE_DYING;
+		serve_dying(sv);
+	}
 }
 
 void dump_watch(struct dump *d)
@@ -164,6 +169,7 @@ void dump_watch(struct dump *d)
 			surrogate_log("the tree runs again");
 			break;
 		}
+		serve_orphans(d);
 		poll(NULL, 0, LOOK_MS);
 	}
 	if (pidfd >= 0)

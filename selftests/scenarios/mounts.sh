@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2086,SC2154
+#
+# Mounts of every kind, on and over and beside each other.
+
+# Everything is mounted in the mount namespace that the tree lives in.
+mount_in_tree() {
+	in_tree mount "$@" || fail "mount $*"
+}
+
+# Several files of one mount over others.
+files() {
+	place_new "$1"
+	tree_start
+	daemon_start rawd
+	client_start c1
+	touch "$OUT"/{a,b}
+	mount_in_tree --bind "$MNT/f0" "$IN/a"
+	mount_in_tree --bind "$MNT/f1" "$IN/b"
+	tree_do "exec 5<>$IN/a 6<$IN/b"
+	tree_do "echo one >&5"
+	cycle 1 c1
+	mounted_at "$IN/a" || fail "a file is not mounted any more"
+	tree_do "echo two >&5"
+	cycle 2 c1
+	[ "$(in_tree head -c 8 "$IN/a")" = "$(printf 'one\ntwo')" ] || fail "the file is another"
+	tree_do "exec 5<&- 6<&-"
+	in_tree umount "$IN/a"
+	in_tree umount "$IN/b"
+	clients_quit c1
+	expect_rawd_clean
+}
+for place in host unshare runc; do
+	scenario "files-$place" files $place
+done
+
+# libfuse's helper that waits for the daemon's end, in the tree: of libfuse 2 and 3.
+auto() {
+	local helper
+	place_new host
+	tree_start
+	daemon_start "$@" -o auto_unmount
+	helper=$(find_helper) || fail "there is no helper"
+	client_start c1
+	cycle 1 c1
+	cycle 2 c1
+	clients_quit c1
+	helper=$(find_helper) || fail "the helper is lost"
+	kill -KILL "$(find_task "${DAEMON:0:15}")"
+	until_true not mounted_at "$MNT" || fail "the helper has not unmounted it"
+	until_true gone "$helper" || fail "the helper is left"
+}
+find_helper() {
+	find_task fusermount3 || find_task fusermount
+}
+scenario auto-unmount-bindfs auto bindfs
+
+# A daemon that serves what another serves.
+stacked() {
+	# shellcheck disable=SC2046
+	place_new "$1" $(daemon_programs bindfs)
+	tree_start
+	daemon_start rawd "${@:2}"
+	tree_do "$IN/bin/busybox mkdir -m 1777 $MNT/lower"
+	tree_spawn "/usr/bin/bindfs -f $MNT/lower $IN/mnt2"
+	until_true mounted_at "$IN/mnt2" || fail "bindfs does not mount"
+	client_start c1
+	client_start c2 "$IN/mnt2"
+	cycle 1 c1 c2
+	cycle 2 c1 c2
+	leave_running c1 c2
+	clients_quit c1 c2
+}
+scenario stacked-host stacked host
+scenario stacked-runc stacked runc
+scenario stacked-writeback stacked host -I 0x10000
+
+# The same while it is busy: what one is asked, it asks the other.
+stacked_busy() {
+	# shellcheck disable=SC2046
+	place_new "$1" $(daemon_programs bindfs)
+	tree_start
+	daemon_start rawd
+	tree_do "$IN/bin/busybox mkdir -m 1777 $MNT/lower"
+	tree_spawn "/usr/bin/bindfs -f $MNT/lower $IN/mnt2"
+	until_true mounted_at "$IN/mnt2" || fail "bindfs does not mount"
+	MNT=$IN/mnt2 hammer_start h 3
+	busy_rounds 2 2
+	clients_quit h
+}
+scenario stacked-busy stacked_busy host
+
+# A mount on a directory of another.
+upon() {
+	place_new "$1"
+	tree_start
+	daemon_start rawd
+	tree_do "$IN/bin/busybox mkdir -m 1777 $MNT/upper"
+	tree_spawn "$IN/bin/rawd -F -c 1024 -o allow_other -S other $MNT/upper"
+	until_true mounted_at "$MNT/upper" || fail "the second rawd does not mount"
+	client_start c1
+	client_start c2 "$MNT/upper"
+	cycle 1 c1 c2
+	cycle 2 c1 c2
+	leave_running c1 c2
+	clients_quit c1 c2
+	MNT=$MNT/upper expect_rawd_clean
+}
+scenario upon-host upon host
+scenario upon-runc upon runc
+
+# And at one and the same place: only the upper one is in use.
+over() {
+	place_new host
+	tree_start
+	daemon_start rawd
+	tree_spawn "$IN/bin/rawd -F -c 1024 -o allow_other -S other $MNT"
+	until_true two_mounted || fail "the second rawd does not mount"
+	client_start c1
+	DAEMON=both
+	cycle 1 c1
+	cycle 2 c1
+	clients_quit c1
+	expect_rawd_clean
+	umount "$MNT"
+	LOGGED=0
+	expect_rawd_clean
+}
+two_mounted() {
+	[ "$(grep -c " $MNT .* - fuse" "/proc/$PID/mountinfo")" = 2 ]
+}
+scenario over-each-other over
+
+# A file system of CRIU's on a directory of the mount.
+tmpfs() {
+	place_new runc
+	tree_start
+	daemon_start rawd
+	tree_do "$IN/bin/busybox mkdir -m 1777 $MNT/tmp"
+	client_start c1
+	mount_in_tree -t tmpfs tmpfs "$MNT/tmp"
+	tree_do "echo hello >$MNT/tmp/x"
+	cycle 1 c1
+	[ "$(in_tree cat "$MNT/tmp/x")" = hello ] || fail "what was in it is lost"
+	cycle 2 c1
+	clients_quit c1
+}
+scenario tmpfs-upon tmpfs
+
+# Peer groups: peers and slaves of each other, in a place that is shared, too.
+shared() {
+	place_new "$1"
+	mkdir "$OUT"/mnt{3,4,5}
+	[ "$1" = runc ] || mount --make-shared "$T"
+	tree_start
+	daemon_start rawd
+	mount_in_tree --make-shared "$MNT"
+	mount_in_tree --bind "$MNT" "$IN/mnt2"
+	mount_in_tree --bind "$MNT" "$IN/mnt3"
+	mount_in_tree --make-slave "$IN/mnt3"
+	mount_in_tree --bind "$MNT" "$IN/mnt4"
+	mount_in_tree --make-private "$IN/mnt4"
+	mount_in_tree --bind "$MNT" "$IN/mnt5"
+	mount_in_tree --make-unbindable "$IN/mnt5"
+	groups "$T/before"
+	client_start c1
+	client_start c2 "$IN/mnt3"
+	cycle 1 c1 c2
+	groups "$T/after"
+	diff "$T/before" "$T/after" || fail "the peer groups are others"
+	cycle 2 c1 c2
+	clients_quit c1 c2
+}
+# Which mounts are of one group, not how it is numbered.
+groups() {
+	awk '
+		/ - fuse[. ]/ {
+			line = $5
+			for (i = 7; $i != "-"; i++) {
+				n = split($i, part, ":")
+				if (n > 1 && !(part[2] in group))
+					group[part[2]] = ++groups
+				line = line " " part[1] (n > 1 ? group[part[2]] : "")
+			}
+			print line
+		}
+	' "/proc/$PID/mountinfo" | sort >"$1"
+}
+scenario shared-host shared host
+scenario shared-runc shared runc
+
+# A program of the container has a mount namespace of its own.
+nested_ns() {
+	place_new runc
+	tree_start
+	daemon_start rawd
+	client_start c1
+	program_start c2 "busybox unshare -m $IN/bin/client c2 $MNT $IN/c2"
+	[ "$(readlink "/proc/$(find_client c2)/ns/mnt")" != "$(readlink "/proc/$PID/ns/mnt")" ] ||
+		fail "there is one mount namespace only"
+	cycle 1 c1 c2
+	[ "$(readlink "/proc/$(find_client c2)/ns/mnt")" != "$(readlink "/proc/$PID/ns/mnt")" ] ||
+		fail "there is one mount namespace only now"
+	cycle 2 c1 c2
+	leave_running c1 c2
+	clients_quit c1 c2
+	expect_rawd_clean
+}
+scenario nested-namespace nested_ns
+
+# Per mount, not of the file system.
+no_symlinks() {
+	place_new host
+	tree_start
+	daemon_start rawd
+	mount -o remount,bind,nosymfollow "$MNT" || fail "remount"
+	grep -q " $MNT .*nosymfollow.* - fuse" /proc/self/mountinfo || fail "no nosymfollow"
+	client_start c1
+	cycle 1 c1
+	cycle 2 c1
+	grep -q " $MNT .*nosymfollow.* - fuse" /proc/self/mountinfo || fail "nosymfollow is lost"
+	clients_quit c1
+	expect_rawd_clean
+}
+scenario nosymfollow no_symlinks

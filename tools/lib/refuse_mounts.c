@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Mounts that a checkpoint would lose.  In a mount namespace of its own the
+ * tree's mounts are made by CRIU, which knows one that is external by its mount
+ * point; in the host's we make them, and only those of the tree's connections.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "mounts.h"
+#include "proc.h"
+#include "refuse.h"
+
+static void object_to_mount(struct report *r, const struct snapshot_conn *sc, const FuseMountEntry *m,
+			    const char *why, const char *what)
+{
+	report_add(r, "%s: mounted at %.*s, %s%s", refuse_label(sc->conn), (int)m->mountpoint.len,
+		   m->mountpoint.data, why, what);
+}
+
+static void refuse_options(struct report *r, const struct snapshot *snap,
+			   const struct snapshot_conn *sc, const FuseMountEntry *m)
+{
+	char *copy cleanup(free_auto) = strdup(m->options), *save, *word;
+
+	for (word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save))
+		if (!mount_option_known(word) || (snap->own_mnt_ns && !strcmp(word, "nosymfollow")))
+			object_to_mount(r, sc, m, "with an option that is not carried: ", word);
+}
+
+struct elsewhere {
+	struct report *r;
+	const struct snapshot *snap;
+	const struct snapshot_conn *sc;
+	pid_t pid;
+};
+
+/* A copy that our unmount and mount propagate to is no obstacle. */
+static bool follows_ours(const struct elsewhere *e, const FuseMountEntry *m)
+{
+	int shared = mount_group(m->propagation, "shared:");
+	int master = mount_group(m->propagation, "master:");
+
+	for (size_t i = 0; i < e->sc->mounts.count; i++) {
+		const FuseMountEntry *own = (const FuseMountEntry *)e->sc->mounts.items[i];
+		int group = mount_group(own->propagation, "shared:");
+
+		if (group >= 0 && (group == shared || group == master))
+			return true;
+	}
+	return false;
+}
+
+/* CRIU binds it from a mount of the root task's namespace, which is external. */
+static bool binds_ours(const struct elsewhere *e, const FuseMountEntry *m)
+{
+	if (!e->snap->own_mnt_ns || !tree_find(&e->snap->tree, e->pid))
+		return false;
+	for (size_t i = 0; i < e->sc->mounts.count; i++)
+		if (mount_shows(&((FuseMountEntry *)e->sc->mounts.items[i])->root, &m->root))
+			return true;
+	return false;
+}
+
+static int mounted_elsewhere(const FuseMountEntry *m, const char *fstype, const char *source, void *arg)
+{
+	struct elsewhere *e = arg;
+	char task[64];
+
+	(void)fstype;
+	(void)source;
+	if (binds_ours(e, m)) {
+		refuse_options(e->r, e->snap, e->sc, m);
+		return 0;
+	}
+	if (follows_ours(e, m))
+		return 0;
+	refuse_task_label(task, sizeof(task), e->pid);
+	report_add(e->r, "%s: also mounted in %s mount namespace of process %s, at %.*s",
+		   refuse_label(e->sc->conn),
+		   tree_find(&e->snap->tree, e->pid) ? "the nested" : "another", task,
+		   (int)m->mountpoint.len, m->mountpoint.data);
+	return 0;
+}
+
+/*
+ * libfuse's helper of auto_unmount: its end of a socket of the daemon's would be
+ * closed, and it would unmount.  Only its arguments tell for whom it waits.
+ */
+static bool is_unmounter(pid_t pid, const struct snapshot_conn *sc)
+{
+	char path[64], args[8192], *last;
+	FILE *f cleanup(fclose_auto) = NULL;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "re");
+	if (!f || !fgets(args, sizeof(args), f) || strncmp(args, "fusermount", strlen("fusermount")))
+		return false;
+	fclose(f);
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	f = fopen(path, "re");
+	n = f ? fread(args, 1, sizeof(args) - 1, f) : 0;
+	args[n] = '\0';
+	if (n < 2 || !memmem(args, n, "auto_unmount", strlen("auto_unmount")))
+		return false;
+	last = memrchr(args, '\0', n - 1);
+	for (size_t i = 0; last && i < sc->mounts.count; i++) {
+		const FuseMountEntry *m = (const FuseMountEntry *)sc->mounts.items[i];
+
+		if (strlen(last + 1) == m->mountpoint.len && !memcmp(last + 1, m->mountpoint.data, m->mountpoint.len))
+			return true;
+	}
+	return false;
+}
+
+static void refuse_unmounter(struct elsewhere *e)
+{
+	char task[64];
+
+	if (tree_find(&e->snap->tree, e->pid) || !is_unmounter(e->pid, e->sc))
+		return;
+	refuse_task_label(task, sizeof(task), e->pid);
+	report_add(e->r, "%s: process %s is outside the tree and waits for the daemon's end to unmount it; dump a tree that contains both",
+		   refuse_label(e->sc->conn), task);
+}
+
+void refuse_mounts(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
+{
+	uint64_t tree_ns = snap->tree.tasks[0].mnt_ns, *grown;
+	uint64_t *seen cleanup(free_auto) = NULL;
+	struct elsewhere e = { .r = r, .snap = snap, .sc = sc };
+	size_t count = 0, i;
+	struct dirent *de;
+	DIR *proc;
+
+	if (!sc->mounts.count && !sc->held)
+		report_add(r, "%s: not mounted in the mount namespace of the tree's root%s", refuse_label(sc->conn),
+			   refuse_may_be_held(snap, sc) ? "; \"fusecr checkpoint --hold\", or FUSECR_HOLD=1, leaves it where it is" : "");
+	else if (!snap->own_mnt_ns && !sc->held && ((FuseMountEntry *)sc->mounts.items[0])->root.len != 1)
+		report_add(r, "%s: a part of it is mounted, but not its root", refuse_label(sc->conn));
+	proc = opendir("/proc");
+	while (proc && (de = readdir(proc))) {
+		uint64_t ns;
+
+		e.pid = atoi(de->d_name);
+		if (e.pid > 0 && !sc->held)
+			refuse_unmounter(&e);
+		ns = e.pid > 0 ? proc_ns(e.pid, "mnt") : 0;
+		if (!ns || ns == tree_ns || (sc->held && !tree_find(&snap->tree, e.pid)))
+			continue;
+		for (i = 0; i < count && seen[i] != ns; i++)
+			;
+		if (i < count)
+			continue;
+		grown = reallocarray(seen, count + 1, sizeof(*seen));
+		if (!grown)
+			break;
+		seen = grown;
+		seen[count++] = ns;
+		mounts_of(e.pid, sc->conn->dev, mounted_elsewhere, &e);
+	}
+	if (proc)
+		closedir(proc);
+}
+
+static bool same_bytes(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
+{
+	return a->len == b->len && !memcmp(a->data, b->data, a->len);
+}
+
+/* What d_path() puts behind the root of a mount that is deleted. */
+static bool is_deleted(const FuseMountEntry *m)
+{
+	static const char mark[] = "//deleted";
+	const size_t len = sizeof(mark) - 1;
+
+	return m->root.len > len && !memcmp(m->root.data + m->root.len - len, mark, len);
+}
+
+static void refuse_own_mount(struct report *r, const struct snapshot *snap,
+			     const struct snapshot_conn *sc, size_t i)
+{
+	const FuseMountEntry *m = (const FuseMountEntry *)sc->mounts.items[i];
+
+	refuse_options(r, snap, sc, m);
+	if (is_deleted(m))
+		object_to_mount(r, sc, m, "of a file that is deleted", "");
+	else if (!snap->own_mnt_ns && mount_source(&sc->mounts, i) < 0)
+		object_to_mount(r, sc, m, "a slave or a peer of mounts that are not the tree's", "");
+}
+
+struct stacking {
+	struct report *r;
+	struct snapshot *snap;
+};
+
+static int keep_covered(struct snapshot *snap, uint32_t mnt_id)
+{
+	uint32_t *grown = reallocarray(snap->covered, snap->nr_covered + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	snap->covered = grown;
+	grown[snap->nr_covered++] = mnt_id;
+	return 0;
+}
+
+/* One of ours beside any other mount of the namespace. */
+static int beside(struct stacking *s, const struct snapshot_conn *sc, const FuseMountEntry *own,
+		  const FuseMountEntry *m, const char *fstype, bool carried)
+{
+	bool same_place = same_bytes(&own->mountpoint, &m->mountpoint);
+	char what[320];
+
+	if (own->mnt_id == m->mnt_id)
+		return 0;
+	snprintf(what, sizeof(what), "%s at %.*s", fstype, (int)m->mountpoint.len, m->mountpoint.data);
+	if (s->snap->own_mnt_ns && same_place)
+		object_to_mount(s->r, sc, own, "where CRIU cannot tell it from another mount: ", what);
+	else if (!s->snap->own_mnt_ns && m->parent_mnt_id == own->mnt_id && !carried)
+		object_to_mount(s->r, sc, own, "below another mount, which would go with it: ", what);
+	if (m->parent_mnt_id == own->mnt_id && same_place)
+		return keep_covered(s->snap, own->mnt_id);
+	return 0;
+}
+
+static bool is_carried(const struct snapshot *snap, uint32_t mnt_id)
+{
+	for (size_t i = 0; i < snap->count; i++)
+		for (size_t k = 0; k < snap->conns[i].mounts.count; k++)
+			if (((FuseMountEntry *)snap->conns[i].mounts.items[k])->mnt_id == mnt_id)
+				return true;
+	return false;
+}
+
+static int each_mount(const FuseMountEntry *m, const char *fstype, const char *source, void *arg)
+{
+	struct stacking *s = arg;
+	bool carried = is_carried(s->snap, m->mnt_id);
+	int err = 0;
+
+	(void)source;
+	for (size_t i = 0; !err && i < s->snap->count; i++) {
+		const struct snapshot_conn *sc = &s->snap->conns[i];
+
+		for (size_t k = 0; !err && !sc->held && k < sc->mounts.count; k++)
+			err = beside(s, sc, (const FuseMountEntry *)sc->mounts.items[k], m, fstype, carried);
+	}
+	return err;
+}
+
+int refuse_stacking(struct report *r, struct snapshot *snap)
+{
+	struct stacking s = { .r = r, .snap = snap };
+
+	/* What is held stays where it is. */
+	for (size_t i = 0; i < snap->count; i++)
+		for (size_t k = 0; !snap->conns[i].held && k < snap->conns[i].mounts.count; k++)
+			refuse_own_mount(r, snap, &snap->conns[i], k);
+	return mounts_of(snap->own_mnt_ns ? snap->o.root : getpid(), 0, each_mount, &s);
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where the new connections are mounted.  Another mount namespace is CRIU's to
+ * fill, from the stage.  In our own we mount, each after those that it lies on
+ * and the one that it is cloned from.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "control.h"
+#include "mounts.h"
+#include "restore.h"
+#include "unmount.h"
+
+/* A mount of the image. */
+struct spot {
+	const struct rebuilt *rb;
+	const FuseMountEntry *m;
+	const struct spot *source;	/* what it is cloned from; NULL: it is the first */
+	const struct spot *below;	/* one of ours that it lies on, or NULL */
+	int fd;				/* -1: not there yet */
+};
+
+struct spots {
+	struct spot *spot;
+	size_t count;
+	char *path;			/* shared with the child: what could not be mounted */
+};
+
+#define PATH_SIZE	4096
+
+static bool is_shared(const FuseMountEntry *m)
+{
+	return mount_group(m->propagation, "shared:") >= 0;
+}
+
+static const char *below_root(const FuseMountEntry *source, const char *root)
+{
+	return root + (source->root.len == 1 ? 0 : source->root.len);
+}
+
+/* A clone is a peer of a shared source. */
+static int leave_group(const struct spot *s, int fd)
+{
+	if (mount_group(s->m->propagation, "master:") >= 0)
+		return mountfs_propagation(fd, MS_SLAVE);
+	if (!is_shared(s->source->m) || mount_group(s->m->propagation, "shared:") ==
+	    mount_group(s->source->m->propagation, "shared:"))
+		return 0;
+	return mountfs_propagation(fd, MS_PRIVATE);
+}
+
+static int clone_source(struct spot *s)
+{
+	char *root cleanup(free_auto) = strndup((const char *)s->m->root.data, s->m->root.len);
+	int err;
+
+	if (!root)
+		return -ENOMEM;
+	s->fd = mountfs_clone(s->source->fd, below_root(s->source->m, root), s->m->options);
+	if (s->fd < 0)
+		return s->fd;
+	err = leave_group(s, s->fd);
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): root is guarded */
+	return err;
+}
+
+/* What lies in a shared mount has become shared. */
+static int put(struct spot *s, char *path)
+{
+	int err = 0;
+
+	snprintf(path, PATH_SIZE, "%.*s", (int)s->m->mountpoint.len, s->m->mountpoint.data);
+	if (s->source)
+		err = clone_source(s);
+	else
+		s->fd = s->rb->mnt;
+	err = err ?: mountfs_attach(s->fd, path);
+	if (err)
+		return err;
+	if (is_shared(s->m))
+		return mountfs_propagation(s->fd, MS_SHARED);
+	return mountfs_propagation(s->fd, mount_group(s->m->propagation, "master:") >= 0 ? MS_SLAVE : MS_PRIVATE);
+}
+
+static bool is_ready(const struct spot *s)
+{
+	return s->fd < 0 && (!s->source || s->source->fd >= 0) && (!s->below || s->below->fd >= 0);
+}
+
+/* In the child, whose descriptors go with it. */
+static int put_all(struct rebuilt *unused, const void *arg)
+{
+	const struct spots *s = arg;
+	size_t left = s->count, before;
+	int err = 0;
+
+	(void)unused;
+	do {
+		before = left;
+		for (size_t i = 0; !err && i < s->count; i++) {
+			if (!is_ready(&s->spot[i]))
+				continue;
+			err = put(&s->spot[i], s->path);
+			left--;
+		}
+	} while (!err && left && left != before);
+	/* From one that is unbindable nothing could be cloned. */
+	for (size_t i = 0; !err && i < s->count; i++)
+		if (s->spot[i].m->propagation && strstr(s->spot[i].m->propagation, "unbindable"))
+			err = mountfs_propagation(s->spot[i].fd, MS_UNBINDABLE);
+	return err ?: left ? -ELOOP : 0;
+}
+
+static const struct spot *find_spot(const struct spots *s, uint32_t mnt_id)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->spot[i].m->mnt_id == mnt_id)
+			return &s->spot[i];
+	return NULL;
+}
+
+static int add_spots(struct spots *s, const struct rebuilt *rb)
+{
+	const struct message_list *mounts = model_mounts(rb->model);
+	struct spot *spot = reallocarray(s->spot, s->count + mounts->count, sizeof(*spot));
+
+	if (!spot)
+		return -ENOMEM;
+	s->spot = spot;
+	for (size_t i = 0; i < mounts->count; i++) {
+		if (mount_source(mounts, i) < 0)
+			return -EBADMSG;
+		s->spot[s->count++] = (struct spot){
+			.rb = rb, .m = (const FuseMountEntry *)mounts->items[i], .fd = -1,
+		};
+	}
+	return 0;
+}
+
+/* When the list does not move any more. */
+static void link_spots(struct spots *s)
+{
+	const struct spot *first = s->spot;
+
+	for (size_t i = 0; i < s->count; i++) {
+		struct spot *spot = &s->spot[i];
+		size_t own;
+
+		if (first->rb != spot->rb)
+			first = spot;
+		own = spot - first;
+		if (own) {
+			size_t source = mount_source(model_mounts(spot->rb->model), own);
+
+			spot->source = first + (source == own ? 0 : source);
+		}
+		spot->below = find_spot(s, spot->m->parent_mnt_id);
+	}
+}
+
+static int place_own(struct restore *re)
+{
+	struct spots s = { 0 };
+	int err = 0;
+
+	s.path = mmap(NULL, PATH_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (s.path == MAP_FAILED)
+		return -ENOMEM;
+	for (size_t i = 0; !err && i < re->count; i++)
+		err = re->conns[i].held ? 0 : add_spots(&s, &re->conns[i]);
+	if (!err) {
+		link_spots(&s);
+		re->placed = true;
+		err = restore_in_child(&re->conns[0], put_all, &s);
+		if (err && *s.path)
+			report_add(&re->s->report, "cannot be mounted at %s: %s", s.path, strerror(-err));
+	}
+	munmap(s.path, PATH_SIZE);
+	free(s.spot);
+	return err;
+}
+
+/* The root is the one inode that nobody looks up: it gets its attributes. */
+static int look_at_root(struct rebuilt *rb, const void *unused)
+{
+	struct stat st;
+
+	(void)unused;
+	return fstatat(rb->mnt, "", &st, AT_EMPTY_PATH) ? -errno : 0;
+}
+
+/* On the stage, under the connection's number; CRIU is told of its parts. */
+static int place_staged(struct restore *re, struct rebuilt *rb)
+{
+	const struct message_list *mounts = model_mounts(rb->model);
+	char path[STAGE_SIZE + 16];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/%u", re->stage, rb->id);
+	if (mkdir(path, 0700))
+		return -errno;
+	err = mountfs_attach(rb->mnt, path);
+	if (err) {
+		report_add(&re->s->report, "%s: cannot be mounted at %s: %s", restore_label(rb), path, strerror(-err));
+		return err;
+	}
+	for (size_t i = 0; i < mounts->count; i++) {
+		const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
+		struct control_msg msg = { .type = CONTROL_EXTERNAL };
+
+		snprintf(msg.text, sizeof(msg.text), "mnt[%s]:%s%.*s", m->ext_key ?: "", path,
+			 m->root.len == 1 ? 0 : (int)m->root.len, m->root.data);
+		control_send(re->s->control, &msg, -1);
+	}
+	return 0;
+}
+
+int restore_place(struct restore *re)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < re->count; i++)
+		err = re->conns[i].held ? 0 : restore_in_child(&re->conns[i], look_at_root, NULL);
+	if (err)
+		return err;
+	if (!re->inv->own_mnt_ns)
+		return re->count ? place_own(re) : 0;
+	err = stage_create(re->stage);
+	for (size_t i = 0; !err && i < re->count; i++)
+		err = re->conns[i].held ? 0 : place_staged(re, &re->conns[i]);
+	return err;
+}
+
+void restore_unplace(struct restore *re)
+{
+	uint32_t *devs = calloc(re->count ?: 1, sizeof(*devs));
+
+	for (size_t i = 0; devs && i < re->count; i++)
+		devs[i] = re->conns[i].dev;
+	if (devs && re->placed)
+		unmount_all(devs, re->count);
+	free(devs);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The surrogate at restore: connections made anew, and where they are mounted. */
+#ifndef FUSECR_SURROGATE_RESTORE_H
+#define FUSECR_SURROGATE_RESTORE_H
+
+#include "asker.h"
+#include "engine.h"
+#include "guard.h"
+#include "holder.h"
+#include "mountfs.h"
+#include "nl.h"
+#include "surrogate.h"
+
+/* One /dev/fuse that the daemon gets back. */
+struct instance {
+	uint64_t cookie;	/* the old one, in the images */
+	int fd;
+};
+
+struct rebuilt {
+	struct restore *re;
+	uint32_t id;		/* in the images */
+	struct model *model;
+	struct engine engine;
+	struct handles *handles;
+	uint64_t conn_id;	/* the new one */
+	uint32_t dev;
+	struct asker asker;
+	int mnt;		/* detached, or attached somewhere */
+	int handle;
+	struct instance *instances;
+	size_t count;
+	bool held;		/* the old one, and it is mounted; none of it is ours to answer */
+};
+
+struct restore {
+	struct surrogate *s;
+	struct nl *nl;
+	FusecrInventoryEntry *inv;
+	struct rebuilt *conns;
+	size_t count;
+	char stage[STAGE_SIZE];
+	bool placed;		/* there may be mounts in our own mount namespace */
+	struct progress *p;
+	struct holder holder;	/* of the devices of what is held */
+	bool lost;		/* who began this was killed: it cannot succeed */
+};
+
+/* "connection 1 (sshfs)": until the next call. */
+const char *restore_label(const struct rebuilt *rb);
+
+/*
+ * What may have to wait for an answer is done in a child: it is we who answer.
+ * 0, what fn returns (-errno), or -EIO.
+ */
+int restore_in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, const void *arg), const void *arg);
+
+/*
+ * Mounts them all, when all can be had: at their places in our own mount
+ * namespace, or on the stage from which CRIU fetches them, which is told.
+ */
+int restore_place(struct restore *re);
+/* Takes back what is in our own mount namespace. */
+void restore_unplace(struct restore *re);
+
+#endif
