@@ -41,6 +41,7 @@ static void usage(void)
 	      "  -c N        nodes that can be created (256)\n"
 	      "  -e MS       timeout of entries (3600000)\n"
 	      "  -a MS       timeout of attributes (3600000)\n"
+	      "  -M FD       this /dev/fuse, which somebody else has mounted\n"
 	      "  -o OPTIONS  mount options, such as allow_other\n"
 	      "  -u UID:GID  of the mount (the caller's)\n"
 	      "  -S SOURCE   of the mount (rawfs)\n"
@@ -116,6 +117,7 @@ static const struct {
 	unsigned long long max;
 } numbers[] = {
 	NUMBER('t', instances, RAWFS_MAX_INSTANCES),
+	NUMBER('M', mounted, 1023),
 	NUMBER('f', nr_files, 1000000),
 	NUMBER('d', nr_dirs, 10000),
 	NUMBER('n', files_per_dir, 1000000),
@@ -155,7 +157,7 @@ static const char *parse(struct rawfs_config *c, uint64_t *held, int argc,
 {
 	int o;
 
-	while ((o = getopt(argc, argv, "Fp:l:s:t:f:d:n:c:e:a:o:u:S:T:I:m:w:r:P:"
+	while ((o = getopt(argc, argv, "Fp:l:s:t:M:f:d:n:c:e:a:o:u:S:T:I:m:w:r:P:"
 			   "g:k:b:C:O:D:N:H:LWi")) != -1) {
 		if (set_number(c, o, optarg))
 			continue;

@@ -188,17 +188,13 @@ int rawfs_clone(int fd)
 	return new;
 }
 
-int rawfs_mount(struct rawfs *fs, const char *dir)
+static int mount_device(struct rawfs *fs, const char *dir)
 {
 	const struct rawfs_config *c = &fs->config;
 	/* A controlled server sleeps in poll(), not in read(). */
 	int flags = O_RDWR | O_CLOEXEC | (c->controlled ? O_NONBLOCK : 0);
 	char options[512];
-	unsigned int i;
 
-	if (strlen(dir) >= sizeof(fs->dir))
-		return -ENAMETOOLONG;
-	strcpy(fs->dir, dir);
 	fs->fd[0] = open("/dev/fuse", flags);
 	if (fs->fd[0] < 0)
 		return -errno;
@@ -209,6 +205,24 @@ int rawfs_mount(struct rawfs *fs, const char *dir)
 	if (mount(c->source, dir, c->fstype, c->mount_flags, options))
 		return -errno;
 	fs->dev = find_dev(dir);
+	return 0;
+}
+
+int rawfs_mount(struct rawfs *fs, const char *dir)
+{
+	const struct rawfs_config *c = &fs->config;
+	unsigned int i;
+	int err = 0;
+
+	if (strlen(dir) >= sizeof(fs->dir))
+		return -ENAMETOOLONG;
+	strcpy(fs->dir, dir);
+	if (c->mounted)
+		fs->fd[0] = c->mounted;
+	else
+		err = mount_device(fs, dir);
+	if (err)
+		return err;
 	for (i = 1; i < c->instances; i++) {
 		fs->fd[i] = rawfs_clone(fs->fd[0]);
 		if (fs->fd[i] < 0)

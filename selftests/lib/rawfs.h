@@ -60,6 +60,7 @@ struct rawfs_config {
 	unsigned long mount_flags;	/* MS_* */
 	uid_t user_id;
 	gid_t group_id;
+	unsigned int mounted;		/* the /dev/fuse that is, or 0 */
 	unsigned int nr_files;
 	unsigned int nr_dirs;
 	unsigned int files_per_dir;

@@ -119,7 +119,10 @@ child_of() {
 
 start_runc() {
 	mkdir -p "$T/bundle"
-	sed "s|@ROOT@|$ROOT|" "$HERE/config.json" >"$T/bundle/config.json"
+	sed "s|@ROOT@|$ROOT|" "$HERE/config.json" |
+		jq --arg from "${BIND-}" 'if $from == "" then . else .mounts += [{
+			destination: "/data", type: "bind", source: $from, options: ["bind"]
+		}] end' >"$T/bundle/config.json"
 	runc --root "$T/runc" run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" \
 		</dev/null >>"$T/tool.log" 2>&1 || fail "runc run"
 	PID=$(cat "$T/pid")
