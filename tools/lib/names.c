@@ -146,6 +146,7 @@ const struct flag_name file_flag_names[] = {
 	{ FUSECR_FF_PATH, "PATH" },
 	{ FUSECR_FF_FOREIGN, "FOREIGN" },
 	{ FUSECR_FF_JOINS, "JOINS" },
+	{ FUSECR_FF_CONNECTED, "CONNECTED" },
 	{ 0, NULL }
 };
 
@@ -261,6 +262,7 @@ const char *file_use_name(uint32_t use)
 		[FUSECR_FILE_ROOT] = "root",
 		[FUSECR_FILE_INCOMPLETE] = "incomplete",
 		[FUSECR_FILE_EXE] = "exe",
+		[FUSECR_FILE_SOCKET] = "socket",
 	};
 
 	return use < ARRAY_SIZE(names) ? names[use] : "unknown";

@@ -4,6 +4,7 @@
 #define FUSECR_PROC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -13,6 +14,8 @@ long proc_status(pid_t pid, const char *field);
 char proc_state(pid_t pid);
 /* Whether it was killed, or exits, whatever its state says meanwhile. */
 bool proc_dying(pid_t pid);
+/* What a task calls itself, "?" when there is no such task. */
+void proc_comm(pid_t pid, char *comm, size_t size);
 /* Inode number of a namespace ("mnt", "pid", ...) of a task or of the caller; 0: unknown. */
 uint64_t proc_ns(pid_t pid, const char *name);
 uint64_t proc_own_ns(const char *name);

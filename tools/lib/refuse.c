@@ -16,9 +16,11 @@
 #include "names.h"
 #include "proc.h"
 #include "refuse.h"
+#include "watches.h"
 
 #define INIT_USER_NS	0xEFFFFFFDU	/* include/linux/proc_ns.h, PROC_USER_INIT_INO */
 #define INIT_PASSTHROUGH (1ULL << 37)	/* FUSE_PASSTHROUGH, Linux 6.9 */
+#define INIT_NO_EXPORT_SUPPORT (1ULL << 38) /* FUSE_NO_EXPORT_SUPPORT, Linux 6.6 */
 #define OLDEST_MINOR	12		/* older daemons use shorter structures */
 
 /* "connection 0:45 (sshfs)": what all sentences begin with. */
@@ -33,16 +35,9 @@ static const char *conn_label(const FuseConnEntry *c)
 
 static void task_label(char *buf, size_t len, uint32_t pid)
 {
-	char path[64], comm[32] = "?";
-	FILE *f;
+	char comm[32];
 
-	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
-	f = fopen(path, "re");
-	if (f) {
-		if (fgets(comm, sizeof(comm), f))
-			comm[strcspn(comm, "\n")] = '\0';
-		fclose(f);
-	}
+	proc_comm(pid, comm, sizeof(comm));
 	snprintf(buf, len, "%u (%s)", pid, comm);
 }
 
@@ -165,6 +160,26 @@ static void object_to_inode(struct report *r, const FuseConnEntry *c, const Fuse
 	report_add(r, "%s: node %lu%s %s", conn_label(c), (unsigned long)i->nodeid, name, why);
 }
 
+static bool has_no_name(const FuseInodeEntry *i)
+{
+	for (size_t k = 0; k < i->n_name; k++)
+		if (!i->name[k]->has_unhashed || !i->name[k]->unhashed)
+			return false;
+	return i->nodeid != FUSE_ROOT_ID;
+}
+
+/* CRIU finds it by its handle, and wants a path of what it has found (criu/fsnotify.c). */
+static void refuse_watched(struct report *r, const FuseConnEntry *c, const FuseInodeEntry *i)
+{
+	/* Without a link the watch ends with the last name (fsnotify_inoderemove()). */
+	if (!i->nlink)
+		object_to_inode(r, c, i, "is watched, and deleted");
+	else if (has_no_name(i))
+		object_to_inode(r, c, i, "is watched, and the kernel has forgotten its name; look at it by its path, and try again");
+	if (c->flags & INIT_NO_EXPORT_SUPPORT)
+		object_to_inode(r, c, i, "is watched, and the daemon lets no file be opened by its handle");
+}
+
 /* There are many, and nearly all are in order: nothing is worded before it is needed. */
 void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry *i)
 {
@@ -173,7 +188,6 @@ void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry
 		const char *why;
 	} reasons[] = {
 		{ FUSECR_INODE_BAD, "is stale in the kernel" },
-		{ FUSECR_INODE_WATCHED, "is watched by inotify or fanotify" },
 		{ FUSECR_INODE_DAX, "uses DAX" },
 		{ FUSECR_INODE_PASSTHROUGH, "has a passthrough backing file" },
 	};
@@ -182,6 +196,8 @@ void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry
 	for (size_t k = 0; k < sizeof(reasons) / sizeof(*reasons); k++)
 		if (i->flags & reasons[k].flag)
 			object_to_inode(r, c, i, reasons[k].why);
+	if (i->flags & FUSECR_INODE_WATCHED)
+		refuse_watched(r, c, i);
 	if (i->dirty_pages || i->writeback_pages) {
 		snprintf(why, sizeof(why), "has %u dirty pages and %u under write-back; sync it and try again",
 			 i->dirty_pages, i->writeback_pages);
@@ -194,8 +210,8 @@ static void file_label(char *buf, size_t len, const FuseFileEntry *f)
 	char task[64];
 
 	task_label(task, sizeof(task), f->pid);
-	if (f->use == FUSECR_FILE_FD)
-		snprintf(buf, len, "process %s fd %lu (%.*s)", task, (unsigned long)f->number,
+	if (f->use == FUSECR_FILE_FD || f->use == FUSECR_FILE_SOCKET)
+		snprintf(buf, len, "process %s %s %lu (%.*s)", task, file_use_name(f->use), (unsigned long)f->number,
 			 (int)f->path.len, f->path.data ? (const char *)f->path.data : "");
 	else
 		snprintf(buf, len, "process %s %s (%.*s)", task, file_use_name(f->use),
@@ -245,6 +261,11 @@ static const struct snapshot_name *find_deleted(const struct snapshot_conn *sc, 
 	return NULL;
 }
 
+static bool has_name(const struct snapshot_name *a, const struct snapshot_name *b)
+{
+	return a->parent == b->parent && a->len == b->len && !memcmp(a->name, b->name, a->len);
+}
+
 /* CRIU knows a file by its path, and so does who answers CRIU. */
 static const char *why_lost(const struct snapshot_conn *sc, const FuseFileEntry *f)
 {
@@ -252,17 +273,19 @@ static const char *why_lost(const struct snapshot_conn *sc, const FuseFileEntry 
 
 	if (S_ISDIR(f->mode))
 		return "is a deleted directory";
-	if (!f->has_fh || !n)
+	if ((!f->has_fh && f->use != FUSECR_FILE_SOCKET) || !n)
 		return "is deleted";
 	for (size_t i = 0; i < sc->nr_deleted; i++) {
 		const struct snapshot_name *o = &sc->deleted[i];
 
 		if (o->nodeid == n->parent)
 			return "is deleted, and so is its directory";
-		if (o->nodeid != n->nodeid && o->parent == n->parent && o->len == n->len &&
-		    !memcmp(o->name, n->name, n->len))
+		if (o->nodeid != n->nodeid && has_name(o, n))
 			return "is deleted, and so is another file of that name that is in use";
 	}
+	for (size_t i = 0; f->use == FUSECR_FILE_SOCKET && i < sc->nr_sockets; i++)
+		if (has_name(&sc->sockets[i], n))
+			return "is deleted, and another socket has its name";
 	return NULL;
 }
 
@@ -271,7 +294,7 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 {
 	const FuseConnEntry *c = sc->conn;
 	const char *why;
-	bool fd = f->use == FUSECR_FILE_FD, ours = tree_find(&snap->tree, f->pid);
+	bool ours = tree_find(&snap->tree, f->pid);
 
 	if (f->use == FUSECR_FILE_INCOMPLETE) {
 		if (ours)
@@ -282,19 +305,17 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		object_to_file(r, c, f, "is outside the tree but uses the mount");
 		return;
 	}
-	why = f->flags & FUSECR_FF_UNLINKED ? why_lost(sc, f) : NULL;
+	why = (f->flags & FUSECR_FF_UNLINKED) && !(f->flags & FUSECR_FF_CONNECTED) ?
+		why_lost(sc, f) : NULL;
 	if (why)
 		object_to_file(r, c, f, why);
 	/* CRIU opens a file once for all that lie side by side (criu/files-reg.c). */
 	if (f->flags & FUSECR_FF_JOINS)
 		object_to_file(r, c, f, "is mapped side by side through two opens: restored it would be one");
-	/* Once polled it stays listed, also when the daemon knows no poll. */
-	if ((f->flags & FUSECR_FF_POLLED) && !(c->no & FUSECR_NO_POLL))
-		object_to_file(r, c, f, "waits for a poll notification of the daemon");
 	if (f->flags & FUSECR_FF_PASSTHROUGH)
 		object_to_file(r, c, f, "uses passthrough");
-	if (fd && (f->flags & FUSECR_FF_FOREIGN))
-		object_to_file(r, c, f, "is a FIFO, socket or device on the mount");
+	if ((f->flags & FUSECR_FF_FOREIGN) && !S_ISFIFO(f->mode))
+		object_to_file(r, c, f, "is a device on the mount");
 	if (lacks_owner(c, f))
 		object_to_file(r, c, f, "may be locked, and the fusecr.ko that is loaded is too old to say by whom");
 }
@@ -327,6 +348,11 @@ void refuse_opens(struct report *r, const struct snapshot_conn *sc)
 void refuse_locks(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
 {
 	locks_refuse(r, &snap->tree, sc->conn->dev, conn_label(sc->conn));
+}
+
+void refuse_watches(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
+{
+	watches_refuse(r, snap, sc, conn_label(sc->conn));
 }
 
 struct elsewhere {

@@ -37,6 +37,9 @@ const FuseInodeEntry *model_lookup(const struct model *m, uint64_t parent,
 #define MODEL_DELETED " (deleted)"
 const FuseInodeEntry *model_lookup_deleted(const struct model *m, uint64_t parent,
 					   const char *name, size_t len);
+/* The node of a unix socket of the tree's that is, or was, bound to the name. */
+const FuseInodeEntry *model_bound(const struct model *m, uint64_t parent,
+				  const char *name, size_t len);
 /* The directory that a deleted open file was in; 0: not known. */
 uint64_t model_deleted_parent(const struct model *m, const FuseFileEntry *file);
 /* FOPEN_* that opens of this node were answered with; fallback when none is open. */

@@ -307,7 +307,7 @@ int settle_pages(int handle, const struct engine *e, struct report *r)
 static int settle_file(int handle, const FuseFileEntry *f, pid_t pid, struct report *r)
 {
 	struct fusecr_set_file set = {
-		.mask = FUSECR_SET_FH | FUSECR_SET_KH | FUSECR_SET_OPEN_FLAGS,
+		.mask = FUSECR_SET_FH | FUSECR_SET_KH | FUSECR_SET_POLLED | FUSECR_SET_OPEN_FLAGS,
 		.pid = pid,
 		.use = f->use,
 		.number = f->number,

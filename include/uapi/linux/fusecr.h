@@ -352,6 +352,9 @@ enum fusecr_file_use {
 	FUSECR_FILE_ROOT,	/* likewise */
 	FUSECR_FILE_INCOMPLETE,	/* this task's mappings could not be read now */
 	FUSECR_FILE_EXE,	/* the program that it runs; number is 0 */
+	FUSECR_FILE_SOCKET,	/* a unix socket that is bound to the node, at the
+				 * descriptor number: otherwise as CWD
+				 */
 };
 
 enum fusecr_file_flag {
@@ -367,6 +370,9 @@ enum fusecr_file_flag {
 	FUSECR_FF_JOINS		= 1 << 7, /* MAP: only the open file keeps the kernel
 					   * from making it one with the mapping
 					   * before it
+					   */
+	FUSECR_FF_CONNECTED	= 1 << 8, /* SOCKET: of a stream that is connected, which
+					   * has the name of the one that listened
 					   */
 };
 
@@ -473,6 +479,10 @@ enum fusecr_set_file_mask {
 	FUSECR_SET_FLOCK	= 1 << 6, /* FUSECR_FF_FLOCK: there is no way back
 					   * but the undoing
 					   */
+	FUSECR_SET_POLLED	= 1 << 7, /* KH also of a file that is polled: who waits
+					   * hears of no notification until he polls again,
+					   * as epoll does for what was ready
+					   */
 };
 
 struct fusecr_set_file {
@@ -485,7 +495,7 @@ struct fusecr_set_file {
 				 */
 	__u64 nodeid;		/* expected; ESTALE when it is another */
 	__u64 fh;
-	__u64 kh;		/* EBUSY when the file is polled */
+	__u64 kh;		/* EBUSY when the file is polled, but for POLLED */
 	__s64 readdir_pos;
 	__s64 pos;
 	__u32 file_flags;	/* O_* */
