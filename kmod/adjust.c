@@ -24,7 +24,8 @@
 #define SET_FILE_ALL	(FUSECR_SET_FH | FUSECR_SET_KH |		\
 			 FUSECR_SET_OPEN_FLAGS | FUSECR_SET_READDIR_POS | \
 			 FUSECR_SET_FILE_FLAGS | FUSECR_SET_POS |	\
-			 FUSECR_SET_FLOCK | FUSECR_SET_SEEK)
+			 FUSECR_SET_FLOCK | FUSECR_SET_SEEK |		\
+			 FUSECR_SET_POLLED)
 #define SEEK_ALL	(FUSECR_FF_NONSEEKABLE | FUSECR_FF_STREAM)
 /* What nonseekable_open() and stream_open() change (fs/open.c). */
 #define SEEK_MODE	(FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE |	\
@@ -296,14 +297,21 @@ static void readdir_set(struct fuse_file *ff, const struct readdir_state *state)
 
 /*
  * fc->polled_files is sorted by kh (fuse_find_polled_node(), fs/fuse/file.c),
- * so kh stays as it is in a file that is on it.
+ * so kh stays as it is in a file that is on it.  Taken off, it is put there again
+ * by the next poll that somebody waits for (fuse_register_polled_file()).
  */
-static int kh_set(struct fuse_conn *fc, struct fuse_file *ff, u64 kh)
+static int kh_set(struct fuse_conn *fc, struct fuse_file *ff, u64 kh,
+		  bool polled)
 {
+	struct rb_node *node = fl_file_polled_node(ff);
 	int err = 0;
 
 	spin_lock(fl_conn_lock(fc));
-	if (RB_EMPTY_NODE(fl_file_polled_node(ff)))
+	if (polled && !RB_EMPTY_NODE(node)) {
+		rb_erase(node, fl_conn_polled_files(fc));
+		RB_CLEAR_NODE(node);
+	}
+	if (RB_EMPTY_NODE(node))
 		*fl_file_kh(ff) = kh;
 	else
 		err = -EBUSY;
@@ -368,7 +376,7 @@ static void file_back(struct fusecr_undo *undo)
 		seek_back(u->file, u->seek_mode);
 	/* Polled in the meantime: the daemon has been told the new one. */
 	if (u->mask & FUSECR_SET_KH)
-		kh_set(u->fc, ff, u->kh);
+		kh_set(u->fc, ff, u->kh, false);
 }
 
 /* If everyone else has closed it, it is released now, as at any last close. */
@@ -429,7 +437,7 @@ static int file_apply(struct fuse_conn *fc, struct file *file,
 
 	/* The only one that can fail comes first. */
 	if (in->mask & FUSECR_SET_KH) {
-		err = kh_set(fc, ff, in->kh);
+		err = kh_set(fc, ff, in->kh, in->mask & FUSECR_SET_POLLED);
 		if (err)
 			return err;
 	}

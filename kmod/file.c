@@ -5,9 +5,12 @@
 #include <linux/fusecr.h>
 #include <linux/kdev_t.h>
 #include <linux/mount.h>
+#include <linux/net.h>
 #include <linux/rbtree.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/task.h>
+#include <net/af_unix.h>
+#include <net/tcp_states.h>
 
 #include "compat.h"
 #include "conn.h"
@@ -238,11 +241,31 @@ static const struct path *fuse_path(const struct file *file)
 	return fl_is_fuse_sb(path->dentry->d_sb) ? path : NULL;
 }
 
+/* The name that a unix socket is bound to, if it is on a FUSE mount. */
+static void use_socket(struct use *use, struct file *file)
+{
+	const struct socket *sock = sock_from_file(file);
+	const struct sock *sk = sock ? READ_ONCE(sock->sk) : NULL;
+	const struct unix_sock *u;
+
+	if (!sk || sk->sk_family != AF_UNIX)
+		return;
+	u = unix_sk(sk);
+	/* Once the address is there, neither changes (unix_bind_bsd()). */
+	if (!smp_load_acquire(&u->addr) || !u->path.dentry ||
+	    !fl_is_fuse_sb(u->path.dentry->d_sb))
+		return;
+	use->path = &u->path;
+	if (sk->sk_type != SOCK_DGRAM &&
+	    READ_ONCE(sk->sk_state) == TCP_ESTABLISHED)
+		use->flags |= FUSECR_FF_CONNECTED;
+}
+
 /* Caller holds task_lock() and the locks of the descriptor table. */
 static int visit_fd(void *arg, struct file *file, unsigned int fd)
 {
 	const struct visit *visit = arg;
-	const struct use use = {
+	struct use use = {
 		.use = FUSECR_FILE_FD,
 		.path = fuse_path(file),
 		.file = file,
@@ -250,6 +273,10 @@ static int visit_fd(void *arg, struct file *file, unsigned int fd)
 		.number = fd,
 	};
 
+	if (!use.path) {
+		use = (struct use){ .use = FUSECR_FILE_SOCKET, .number = fd };
+		use_socket(&use, file);
+	}
 	return use.path ? fill(arg, &use) : 0;
 }
 

@@ -86,6 +86,7 @@ static const struct row rows[] __initconst = {
 	ROW(CONN_IQ, fuse_conn, "chan->iq", AGG, 0, false),
 	P(CONN_IQ, fuse_conn, iq, AGG),
 	M(CONN_KHCTR, fuse_conn, khctr, AGG, atomic64_t),
+	M(CONN_POLLED_FILES, fuse_conn, polled_files, AGG, struct rb_root),
 	CHAN(MAX_BACKGROUND, max_background, INT, u32),
 	M(CONN_CONGESTION_THRESHOLD, fuse_conn, congestion_threshold, INT, u32),
 	CHAN(NUM_BACKGROUND, num_background, INT, u32),

@@ -20,6 +20,7 @@
 #include <linux/hash.h>
 #include <linux/fuse.h>
 #include <linux/list.h>
+#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -61,6 +62,7 @@ enum fl_id {
 	FL_CONN_MAX_PAGES,
 	FL_CONN_IQ,
 	FL_CONN_KHCTR,
+	FL_CONN_POLLED_FILES,
 	FL_CONN_MAX_BACKGROUND,
 	FL_CONN_CONGESTION_THRESHOLD,
 	FL_CONN_NUM_BACKGROUND,
@@ -367,6 +369,7 @@ FL_MEMBER(fl_mount_conn, fuse_mount, struct fuse_conn *, FL_MOUNT_FC)
 
 /* Protects polled_files. */
 FL_MEMBER(fl_conn_lock, fuse_conn, spinlock_t, FL_CONN_LOCK)
+FL_MEMBER(fl_conn_polled_files, fuse_conn, struct rb_root, FL_CONN_POLLED_FILES)
 /* Protects the list of devices: fc->lock, since 7.3 that of fc->chan. */
 FL_MEMBER(fl_conn_dev_lock, fuse_conn, spinlock_t, FL_CONN_DEV_LOCK)
 /* Protects max_background, congestion_threshold, num_background, bg_queue. */
@@ -671,7 +674,9 @@ FL_MEMBER(fl_file_readdir_pos, fuse_file, loff_t, FL_FILE_READDIR_POS)
 FL_MEMBER(fl_file_readdir_cache_off, fuse_file, loff_t,
 	  FL_FILE_READDIR_CACHE_OFF)
 FL_MEMBER(fl_file_readdir_version, fuse_file, u64, FL_FILE_READDIR_VERSION)
-/* On fc->polled_files, under fl_conn_lock(); never taken off but by release. */
+/* On fc->polled_files, under fl_conn_lock(); fuse puts it there when somebody
+ * waits, and takes it off at release.
+ */
 FL_MEMBER(fl_file_polled_node, fuse_file, struct rb_node, FL_FILE_POLLED_NODE)
 FL_MEMBER(fl_file_iomode, fuse_file, u32, FL_FILE_IOMODE)
 FL_MEMBER(fl_file_passthrough, fuse_file, struct file *, FL_FILE_PASSTHROUGH)

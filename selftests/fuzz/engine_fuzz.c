@@ -58,6 +58,8 @@ static bool may_say_enosys(const struct model *m, uint32_t opcode)
 		return no & FUSECR_NO_FLUSH;
 	case FUSE_ACCESS:
 		return no & FUSECR_NO_ACCESS;
+	case FUSE_POLL:
+		return no & FUSECR_NO_POLL;
 	default:
 		return false;
 	}
@@ -68,8 +70,10 @@ static long reply_size(uint32_t opcode)
 {
 	switch (opcode) {
 	case FUSE_LOOKUP:
+	case FUSE_MKNOD:
 		return sizeof(struct fuse_entry_out);
 	case FUSE_GETATTR:
+	case FUSE_SETATTR:
 		return sizeof(struct fuse_attr_out);
 	case STATX:	/* struct fuse_statx_out */
 		return 288;
@@ -84,7 +88,11 @@ static long reply_size(uint32_t opcode)
 	case FUSE_RELEASEDIR:
 	case FUSE_FLUSH:
 	case FUSE_ACCESS:
+	case FUSE_UNLINK:
+	case FUSE_RENAME:
 		return 0;
+	case FUSE_POLL:
+		return sizeof(struct fuse_poll_out);
 	default:	/* the engine has no answer but an error */
 		return -1;
 	}

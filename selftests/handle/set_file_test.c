@@ -2,6 +2,7 @@
 /* Settings of open files. */
 #include <dirent.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -311,6 +312,32 @@ TEST_F(set_file, kh_of_a_polled_file_is_fixed)
 	EXPECT_EQ(kh, get_fd(self, self->fd, FUSECR_FILE_KH));
 	EXPECT_EQ(handle->fh, get_fd(self, self->fd, FUSECR_FILE_FH));
 	test_client_kill(&client);
+}
+
+/* Unless whoever waits is going to poll again. */
+TEST_F(set_file, kh_of_a_polled_file)
+{
+	const struct rawfs_handle *handle = rawfs_handle(self->fs, "f5", 0);
+	struct epoll_event event = { .events = EPOLLIN };
+	struct fusecr_set_file set = self->set;
+	int ep = epoll_create1(0);
+
+	ASSERT_LE(0, ep);
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->fd, &event));
+	ASSERT_EQ(FUSECR_FF_POLLED, get_fd(self, self->fd, FUSECR_FILE_FLAGS) &
+		  FUSECR_FF_POLLED);
+	set.mask = FUSECR_SET_KH | FUSECR_SET_POLLED;
+	set.kh = 12345;
+	ASSERT_EQ(0, th_set_file(self->handle, set));
+	EXPECT_EQ(12345, get_fd(self, self->fd, FUSECR_FILE_KH));
+	EXPECT_EQ(0, get_fd(self, self->fd, FUSECR_FILE_FLAGS) &
+		  FUSECR_FF_POLLED);
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_MOD, self->fd, &event));
+	EXPECT_EQ(12345, handle->kh);
+	EXPECT_EQ(FUSECR_FF_POLLED, get_fd(self, self->fd, FUSECR_FILE_FLAGS) &
+		  FUSECR_FF_POLLED);
+	ASSERT_EQ(0, th_commit(self->handle));
+	close(ep);
 }
 
 /* Names from where a directory stands, joined; @bytes at most at once. */

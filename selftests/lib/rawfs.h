@@ -14,7 +14,8 @@
  *	/.stats			counters, node ids still looked up, open handles
  *	/.log			the requests still in memory
  *	/.ctl			write "hold OPCODE", "late OPCODE" (it is done, but
- *				not answered), or "release [OPCODE]"
+ *				not answered), "release [OPCODE]", "ready" (POLL
+ *				says so, and who waits is told) or "unready"
  *
  * What the server counts lies in memory that it shares with the test, which
  * may therefore read it while the server is stopped or dead. It never waits
@@ -175,6 +176,7 @@ struct rawfs {
 	uint32_t pass[RAWFS_OPCODES];	/* so many go through before */
 	bool late;			/* what is held is done at once */
 	bool unlocked;			/* those that wait may get their lock */
+	bool ready;			/* what POLL answers of all files */
 	uint32_t nr_nodes, nr_names, nr_buckets;
 	uint64_t next_fh;
 	struct rawfs_node *nodes;

@@ -121,6 +121,26 @@ int rawfs_do_read(struct rawfs_req *req)
 	return 0;
 }
 
+/* Those who wait are told. */
+static void notify_polled(struct rawfs_req *req)
+{
+	struct rawfs *fs = req->fs;
+	struct {
+		struct fuse_out_header h;
+		struct fuse_notify_poll_wakeup_out out;
+	} msg = { .h = { .len = sizeof(msg), .error = FUSE_NOTIFY_POLL } };
+
+	for (uint32_t n = 0; n < RAWFS_MAX_HANDLES; n++) {
+		const struct rawfs_handle *handle = &fs->handles[n];
+
+		msg.out.kh = handle->kh;
+		if (handle->used && !handle->releases && handle->kh &&
+		    write(fs->fd[req->instance], &msg, sizeof(msg)) < 0)
+			rawfs_impossible(fs, "nobody has kh %#llx",
+					 (unsigned long long)handle->kh);
+	}
+}
+
 static int control(struct rawfs_req *req, const char *text, size_t len)
 {
 	char line[64], opcode[32] = "";
@@ -149,6 +169,12 @@ static int control(struct rawfs_req *req, const char *text, size_t len)
 			return -EINVAL;
 		rawfs_release(req->fs, n);
 		rawfs_answer_held(req->fs, n, 0, 0);
+		return 0;
+	}
+	if (strcmp(line, "ready") == 0 || strcmp(line, "unready") == 0) {
+		req->fs->ready = *line == 'r';
+		if (req->fs->ready)
+			notify_polled(req);
 		return 0;
 	}
 	return -EINVAL;
@@ -285,7 +311,7 @@ int rawfs_do_poll(struct rawfs_req *req)
 
 	if (handle && in->flags & FUSE_POLL_SCHEDULE_NOTIFY)
 		handle->kh = in->kh;
-	/* Never ready, so that the kernel keeps waiting. */
-	out->revents = 0;
+	/* Not ready before it is told to be, so that the kernel keeps waiting. */
+	out->revents = req->fs->ready ? in->events & (POLLIN | POLLRDNORM) : 0;
 	return 0;
 }

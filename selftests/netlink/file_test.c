@@ -5,8 +5,10 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 
 #include "kselftest_harness.h"
@@ -289,6 +291,52 @@ TEST_F(file, not_opened_by_fuse)
 	EXPECT_FALSE(tnl_has(obj, FUSECR_FILE_FH));
 	close(fifo);
 	close(path);
+}
+
+static int bound(struct rawfs *fs, const char *name)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", test_path(fs, name));
+	return fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) ||
+		listen(fd, 1) ? -1 : fd;
+}
+
+/* No file of the mount, but somebody who has its node. */
+TEST_F(file, unix_socket)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const struct tnl_obj *obj;
+	int fd, client, server;
+
+	fd = bound(self->fs, "socket");
+	ASSERT_LE(0, fd);
+	obj = find(self, getpid(), FUSECR_FILE_SOCKET, fd);
+	ASSERT_NE(NULL, obj);
+	EXPECT_EQ(1, self->list.n);
+	EXPECT_EQ(rawfs_nodeid(rawfs_index(self->fs, "socket")),
+		  tnl_u64(obj, FUSECR_FILE_NODEID));
+	EXPECT_TRUE(tnl_is(obj, FUSECR_FILE_PATH, "/socket"));
+	EXPECT_EQ(0, tnl_u32(obj, FUSECR_FILE_FLAGS));
+	EXPECT_TRUE(S_ISSOCK(tnl_u32(obj, FUSECR_FILE_MODE)));
+	EXPECT_FALSE(tnl_has(obj, FUSECR_FILE_FH));
+	EXPECT_FALSE(tnl_has(obj, FUSECR_FILE_COOKIE));
+	client = socket(AF_UNIX, SOCK_STREAM, 0);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s",
+		 test_path(self->fs, "socket"));
+	ASSERT_EQ(0, connect(client, (struct sockaddr *)&a, sizeof(a)));
+	server = accept(fd, NULL, NULL);
+	ASSERT_LE(0, server);
+	ASSERT_EQ(0, unlink(test_path(self->fs, "socket")));
+	obj = find(self, getpid(), FUSECR_FILE_SOCKET, server);
+	ASSERT_NE(NULL, obj);
+	EXPECT_EQ(2, self->list.n);
+	EXPECT_EQ(FUSECR_FF_CONNECTED | FUSECR_FF_UNLINKED,
+		  tnl_u32(obj, FUSECR_FILE_FLAGS));
+	close(client);
+	close(server);
+	close(fd);
 }
 
 static int poll_file(void *arg)

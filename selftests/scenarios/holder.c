@@ -8,14 +8,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -111,11 +114,64 @@ static int hold_locked_map(const char *path)
 	return p == MAP_FAILED ? -1 : 0;
 }
 
-static int hold_watch(const char *path)
+static int watch(const char *path, uint32_t mask)
 {
 	int fd = inotify_init1(IN_CLOEXEC);
 
-	return fd < 0 ? fd : inotify_add_watch(fd, path, IN_MODIFY);
+	return fd < 0 ? fd : inotify_add_watch(fd, path, mask);
+}
+
+static int hold_watch(const char *path)
+{
+	return watch(path, IN_MODIFY);
+}
+
+/* CRIU restores only what is an event. */
+static int hold_watch_once(const char *path)
+{
+	return watch(path, IN_MODIFY | IN_ONESHOT);
+}
+
+static int hold_watch_deleted(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+
+	return fd < 0 || watch(path, IN_MODIFY) < 0 ? -1 : unlink(path);
+}
+
+/* By signals: no descriptor tells of it. */
+static int hold_dnotify(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? fd : fcntl(fd, F_NOTIFY, DN_CREATE | DN_MULTISHOT);
+}
+
+static int hold_permission(const char *path)
+{
+	int fd = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY);
+
+	return fd < 0 ? fd : fanotify_mark(fd, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, path);
+}
+
+static int hold_bound(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	return fd < 0 ? fd : bind(fd, (struct sockaddr *)&a, sizeof(a));
+}
+
+/* Which of the two a bind() at restore is for nobody can tell. */
+static int hold_bound_twice(const char *path)
+{
+	return hold_bound(path) || unlink(path) ? -1 : hold_bound(path);
+}
+
+static int hold_deleted_fifo(const char *path)
+{
+	return mkfifo(path, 0600) || hold_open(path) < 0 ? -1 : unlink(path);
 }
 
 /* Stays in the cache only when write-back caching was negotiated. */
@@ -150,6 +206,13 @@ static const struct {
 	{ "path", hold_path },
 	{ "listed", hold_listed },
 	{ "watch", hold_watch },
+	{ "watch-once", hold_watch_once },
+	{ "watch-deleted", hold_watch_deleted },
+	{ "dnotify", hold_dnotify },
+	{ "permission", hold_permission },
+	{ "bound", hold_bound },
+	{ "bound-twice", hold_bound_twice },
+	{ "deleted-fifo", hold_deleted_fifo },
 	{ "dirty", hold_dirty },
 	{ "device", hold_device },
 };

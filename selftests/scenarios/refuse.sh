@@ -47,8 +47,6 @@ holding() {
 scenario refuse-lock-sent holding 'FLOCK.*through no descriptor' sent f0
 scenario refuse-lock-mapped holding 'POSIX.*has mapped' locked-map f1
 scenario refuse-deleted-below holding 'file) is in a deleted directory' deleted-below gone
-scenario refuse-watch holding 'f1.*is watched' watch f1
-scenario refuse-fifo holding 'FIFO' open fifo
 scenario refuse-fifo-path holding 'FIFO' path fifo
 
 # With FOPEN_DIRECT_IO and without.
@@ -79,6 +77,28 @@ far_cookie() {
 	accepted r
 }
 scenario refuse-cookie far_cookie
+scenario refuse-watch-once holding 'watches node.*IN_ONESHOT' watch-once f1
+scenario refuse-watch-deleted holding 'gone) is watched, and deleted' watch-deleted gone
+scenario refuse-dnotify holding 'watched, but through no descriptor' dnotify dir0
+scenario refuse-permission holding 'asked for permission' permission f1
+scenario refuse-device holding 'null) is a device' open null
+scenario refuse-deleted-fifo holding 'gone) is deleted' deleted-fifo gone
+scenario refuse-bound-twice holding 'gone) is deleted, and another socket has its name' bound-twice gone
+
+# What is watched stays in memory, what it is called does not.
+nameless() {
+	local n
+	tree_with rawd
+	holder_start h watch "$MNT/f1"
+	for n in 1 2 3 4; do
+		echo 2 >/proc/sys/vm/drop_caches
+	done
+	refused 'is watched, and the kernel has forgotten its name' c1
+	in_tree stat "$MNT/f1" >/dev/null || fail "f1 is not there"
+	accepted c1
+	tell h end
+}
+scenario refuse-watch-nameless nameless
 
 # Read by the daemon, and not answered: close_range() does not start over.
 in_flight() {
@@ -156,15 +176,19 @@ scenario refuse-cuse cuse
 
 # A program outside of the tree.
 outsider() {
+	local what
 	tree_with rawd
 	mkfifo "$OUT"/h.{cmd,out}
-	"$IN/bin/holder" open "$MNT/f1" "$IN/h" &
 	exec {fd}<>"$OUT/h.out"
 	SAYS[h]=$fd
-	expect h ready
-	refused "$! (holder).*outside the tree" c1
-	kill $!
-	wait $! || :
+	for what in "open $MNT/f1" "bound $MNT/socket" "watch $MNT/f1"; do
+		# shellcheck disable=SC2086
+		"$IN/bin/holder" $what "$IN/h" &
+		expect h ready
+		refused "$! (holder).*outside the tree" c1
+		kill $!
+		wait $! || :
+	done
 	(cd "$MNT" && exec sleep 1000) &
 	until_true in_mount $!
 	refused "$! (sleep).*outside the tree" c1
@@ -438,8 +462,8 @@ refused_in_runc() {
 	tree_start
 	daemon_start rawd
 	client_start c1
-	holder_start h watch "$MNT/f0"
-	refused 'f0.*is watched' c1
+	holder_start h watch-once "$MNT/f0"
+	refused 'watches node.*IN_ONESHOT' c1
 	tell h end
 	until_true not find_task holder >/dev/null
 	accepted c1
@@ -449,7 +473,7 @@ scenario refuse-runc refused_in_runc
 # As JSON, and with the exit status that is promised.
 refused_json() {
 	tree_with rawd
-	holder_start h watch "$MNT/f0"
+	holder_start h watch-once "$MNT/f0"
 	fusecr checkpoint -j --pid "$PID" -D "$T/img" >"$T/json" 2>"$T/tool.log" && fail "dumped"
 	jq -e '.done == false and .tree_runs == true' "$T/json" >/dev/null ||
 		fail "JSON: $(cat "$T/json")"

@@ -151,6 +151,7 @@ const struct flag_name file_flag_names[] = {
 	{ FUSECR_FF_NONSEEKABLE, "NONSEEKABLE" },
 	{ FUSECR_FF_STREAM, "STREAM" },
 	{ FUSECR_FF_BELOW_UNLINKED, "BELOW_UNLINKED" },
+	{ FUSECR_FF_CONNECTED, "CONNECTED" },
 	{ 0, NULL }
 };
 
@@ -266,6 +267,7 @@ const char *file_use_name(uint32_t use)
 		[FUSECR_FILE_ROOT] = "root",
 		[FUSECR_FILE_INCOMPLETE] = "incomplete",
 		[FUSECR_FILE_EXE] = "exe",
+		[FUSECR_FILE_SOCKET] = "socket",
 	};
 
 	return use < ARRAY_SIZE(names) ? names[use] : "unknown";

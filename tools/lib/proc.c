@@ -111,6 +111,21 @@ void proc_boot_id(char id[PROC_BOOT_ID_SIZE])
 		fclose(f);
 }
 
+void proc_comm(pid_t pid, char *comm, size_t size)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(comm, size, "?");
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return;
+	if (fgets(comm, size, f))
+		comm[strcspn(comm, "\n")] = '\0';
+	fclose(f);
+}
+
 uint64_t proc_ns(pid_t pid, const char *name)
 {
 	char path[64];

@@ -4,6 +4,7 @@
 #define FUSECR_PROC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,6 +19,8 @@ uint64_t proc_start(pid_t pid);
 /* Of the running kernel, another one after each boot; "" when it cannot be read. */
 #define PROC_BOOT_ID_SIZE 40
 void proc_boot_id(char id[PROC_BOOT_ID_SIZE]);
+/* What a task calls itself, "?" when there is no such task. */
+void proc_comm(pid_t pid, char *comm, size_t size);
 /* Inode number of a namespace ("mnt", "pid", ...) of a task or of the caller; 0: unknown. */
 uint64_t proc_ns(pid_t pid, const char *name);
 uint64_t proc_own_ns(const char *name);

@@ -13,9 +13,11 @@
 #include "names.h"
 #include "proc.h"
 #include "refuse.h"
+#include "watches.h"
 
 #define INIT_USER_NS	0xEFFFFFFDU	/* include/linux/proc_ns.h, PROC_USER_INIT_INO */
 #define INIT_PASSTHROUGH (1ULL << 37)	/* FUSE_PASSTHROUGH, Linux 6.9 */
+#define INIT_NO_EXPORT_SUPPORT (1ULL << 38) /* FUSE_NO_EXPORT_SUPPORT, Linux 6.6 */
 #define OLDEST_MINOR	12		/* older daemons use shorter structures */
 
 const char *refuse_label(const FuseConnEntry *c)
@@ -29,16 +31,9 @@ const char *refuse_label(const FuseConnEntry *c)
 
 void refuse_task_label(char *buf, size_t len, uint32_t pid)
 {
-	char path[64], comm[32] = "?";
-	FILE *f;
+	char comm[32];
 
-	snprintf(path, sizeof(path), "/proc/%u/comm", pid);
-	f = fopen(path, "re");
-	if (f) {
-		if (fgets(comm, sizeof(comm), f))
-			comm[strcspn(comm, "\n")] = '\0';
-		fclose(f);
-	}
+	proc_comm(pid, comm, sizeof(comm));
 	snprintf(buf, len, "%u (%s)", pid, comm);
 }
 
@@ -183,6 +178,26 @@ static void object_to_inode(struct report *r, const FuseConnEntry *c, const Fuse
 	report_add(r, "%s: node %lu%s %s", refuse_label(c), (unsigned long)i->nodeid, name, why);
 }
 
+static bool has_no_name(const FuseInodeEntry *i)
+{
+	for (size_t k = 0; k < i->n_name; k++)
+		if (!i->name[k]->has_unhashed || !i->name[k]->unhashed)
+			return false;
+	return i->nodeid != FUSE_ROOT_ID;
+}
+
+/* CRIU finds it by its handle, and wants a path of what it has found (criu/fsnotify.c). */
+static void refuse_watched(struct report *r, const FuseConnEntry *c, const FuseInodeEntry *i)
+{
+	/* Without a link the watch ends with the last name (fsnotify_inoderemove()). */
+	if (!i->nlink)
+		object_to_inode(r, c, i, "is watched, and deleted");
+	else if (has_no_name(i))
+		object_to_inode(r, c, i, "is watched, and the kernel has forgotten its name; look at it by its path, and try again");
+	if (c->flags & INIT_NO_EXPORT_SUPPORT)
+		object_to_inode(r, c, i, "is watched, and the daemon lets no file be opened by its handle");
+}
+
 /* There are many, and nearly all are in order: nothing is worded before it is needed. */
 void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry *i)
 {
@@ -191,7 +206,6 @@ void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry
 		const char *why;
 	} reasons[] = {
 		{ FUSECR_INODE_BAD, "is stale in the kernel" },
-		{ FUSECR_INODE_WATCHED, "is watched by inotify or fanotify" },
 		{ FUSECR_INODE_DAX, "uses DAX" },
 		{ FUSECR_INODE_PASSTHROUGH, "has a passthrough backing file" },
 	};
@@ -200,6 +214,8 @@ void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry
 	for (size_t k = 0; k < sizeof(reasons) / sizeof(*reasons); k++)
 		if (i->flags & reasons[k].flag)
 			object_to_inode(r, c, i, reasons[k].why);
+	if (i->flags & FUSECR_INODE_WATCHED)
+		refuse_watched(r, c, i);
 	if (i->dirty_pages || i->writeback_pages) {
 		snprintf(why, sizeof(why), "has %u dirty pages and %u under write-back; sync it and try again",
 			 i->dirty_pages, i->writeback_pages);
@@ -212,8 +228,8 @@ static void file_label(char *buf, size_t len, const FuseFileEntry *f)
 	char task[64];
 
 	refuse_task_label(task, sizeof(task), f->pid);
-	if (f->use == FUSECR_FILE_FD)
-		snprintf(buf, len, "process %s fd %lu (%.*s)", task, (unsigned long)f->number,
+	if (f->use == FUSECR_FILE_FD || f->use == FUSECR_FILE_SOCKET)
+		snprintf(buf, len, "process %s %s %lu (%.*s)", task, file_use_name(f->use), (unsigned long)f->number,
 			 (int)f->path.len, f->path.data ? (const char *)f->path.data : "");
 	else
 		snprintf(buf, len, "process %s %s (%.*s)", task, file_use_name(f->use),
@@ -294,17 +310,50 @@ static bool is_nameless(const struct snapshot_conn *sc, const FuseFileEntry *f)
 	return true;
 }
 
-/* Also with O_PATH: CRIU looks into what it takes for open (criu/pipes.c). */
+/* CRIU looks into what is O_PATH as if it were open (criu/pipes.c). */
 static bool is_special(uint32_t mode)
 {
 	return !S_ISREG(mode) && !S_ISDIR(mode) && !S_ISLNK(mode);
+}
+
+static bool has_name(const struct snapshot_name *a, const struct snapshot_name *b)
+{
+	return a->parent == b->parent && a->len == b->len && !memcmp(a->name, b->name, a->len);
+}
+
+/* CRIU binds by name, and what it makes there must be of one of them. */
+static bool shares_name(const struct snapshot_conn *sc, const FuseFileEntry *f)
+{
+	for (size_t i = 0; i < sc->nr_deleted; i++)
+		for (size_t k = 0; sc->deleted[i].nodeid == f->nodeid && k < sc->nr_sockets; k++)
+			if (has_name(&sc->sockets[k], &sc->deleted[i]))
+				return true;
+	return false;
+}
+
+static void refuse_deleted(struct report *r, const struct snapshot_conn *sc, const FuseFileEntry *f)
+{
+	const char *why = NULL;
+
+	if (f->flags & FUSECR_FF_BELOW_UNLINKED)
+		why = "is in a deleted directory";
+	else if (!(f->flags & FUSECR_FF_UNLINKED))
+		return;
+	else if (is_nameless(sc, f))
+		why = "is deleted, and its name is not known";
+	else if (S_ISFIFO(f->mode))
+		why = "is deleted, and a FIFO";
+	else if (f->use == FUSECR_FILE_SOCKET && shares_name(sc, f))
+		why = "is deleted, and another socket has its name";
+	if (why)
+		object_to_file(r, sc->conn, f, why);
 }
 
 void refuse_file(struct report *r, const struct snapshot *snap,
 		 const struct snapshot_conn *sc, const FuseFileEntry *f)
 {
 	const FuseConnEntry *c = sc->conn;
-	bool fd = f->use == FUSECR_FILE_FD, ours = tree_find(&snap->tree, f->pid);
+	bool ours = tree_find(&snap->tree, f->pid);
 
 	if (f->use == FUSECR_FILE_INCOMPLETE) {
 		if (ours)
@@ -319,25 +368,22 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		object_to_outsider(r, snap, sc, f);
 		return;
 	}
-	if (f->flags & FUSECR_FF_BELOW_UNLINKED)
-		object_to_file(r, c, f, "is in a deleted directory");
-	else if ((f->flags & FUSECR_FF_UNLINKED) && is_nameless(sc, f))
-		object_to_file(r, c, f, "is deleted, and its name is not known");
+	if (!(f->flags & FUSECR_FF_CONNECTED))
+		refuse_deleted(r, sc, f);
 	/* CRIU opens a file once for all that lie side by side (criu/files-reg.c). */
 	if (f->flags & FUSECR_FF_JOINS)
 		object_to_file(r, c, f, "is mapped side by side through two opens: restored it would be one");
-	/* Once polled it stays listed, also when the daemon knows no poll. */
-	if ((f->flags & FUSECR_FF_POLLED) && !(c->no & FUSECR_NO_POLL))
-		object_to_file(r, c, f, "waits for a poll notification of the daemon");
 	if (f->flags & FUSECR_FF_PASSTHROUGH)
 		object_to_file(r, c, f, "uses passthrough");
 	for (size_t i = 0; i < snap->nr_covered; i++)
 		if (f->has_mnt_id && f->mnt_id == snap->covered[i])
 			object_to_file(r, c, f, "is on a mount that another one hides: CRIU does not find it");
-	if (fd && ((f->flags & FUSECR_FF_FOREIGN) || is_special(f->mode)))
-		object_to_file(r, c, f, "is a FIFO, socket or device on the mount");
+	if ((f->flags & FUSECR_FF_FOREIGN) && !S_ISFIFO(f->mode))
+		object_to_file(r, c, f, "is a device on the mount");
+	else if ((f->flags & FUSECR_FF_PATH) && is_special(f->mode))
+		object_to_file(r, c, f, "is a FIFO, socket or device, and open with O_PATH");
 	/* Cookies of a directory may be of any kind; lseek() takes only some. */
-	if (fd && (f->pos < 0 || f->readdir_pos < 0))
+	if (f->use == FUSECR_FILE_FD && (f->pos < 0 || f->readdir_pos < 0))
 		object_to_file(r, c, f, "stands at a place that CRIU cannot have it go to");
 	if (lacks_owner(c, f))
 		object_to_file(r, c, f, "may be locked, and the fusecr.ko that is loaded is too old to say by whom");
@@ -371,4 +417,9 @@ void refuse_opens(struct report *r, const struct snapshot_conn *sc)
 void refuse_locks(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
 {
 	locks_refuse(r, &snap->tree, sc->conn->dev, refuse_label(sc->conn));
+}
+
+void refuse_watches(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
+{
+	watches_refuse(r, snap, sc, refuse_label(sc->conn));
 }

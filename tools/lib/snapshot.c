@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -87,13 +88,22 @@ const struct snapshot_rename *snapshot_renamed(const struct snapshot_renames *re
 	return NULL;
 }
 
-static void free_deleted(struct snapshot_conn *sc)
+static void free_names(struct snapshot_name **names, size_t *count)
 {
-	for (size_t i = 0; i < sc->nr_deleted; i++)
-		free(sc->deleted[i].name);
-	free(sc->deleted);
-	sc->deleted = NULL;
-	sc->nr_deleted = 0;
+	for (size_t i = 0; i < *count; i++)
+		free((*names)[i].name);
+	free(*names);
+	*names = NULL;
+	*count = 0;
+}
+
+static void free_nodes(struct snapshot_conn *sc)
+{
+	free_names(&sc->deleted, &sc->nr_deleted);
+	free_names(&sc->sockets, &sc->nr_sockets);
+	free(sc->watched);
+	sc->watched = NULL;
+	sc->nr_watched = 0;
 }
 
 static void conn_free(struct snapshot_conn *sc)
@@ -103,7 +113,7 @@ static void conn_free(struct snapshot_conn *sc)
 	message_list_free(&sc->devs);
 	message_list_free(&sc->mounts);
 	free(sc->opens);
-	free_deleted(sc);
+	free_nodes(sc);
 }
 
 void snapshot_free(struct snapshot *snap)
@@ -186,7 +196,7 @@ static int find_file(const FuseFileEntry *file, void *arg)
 }
 
 /* Whoever holds the tree still, or stands in for its daemon, has its files in hand too. */
-static bool stands_in(const struct snapshot *snap, uint32_t pid)
+bool snapshot_stands_in(const struct snapshot *snap, uint32_t pid)
 {
 	return pid == (uint32_t)snap->o.tracer || pid == (uint32_t)snap->o.surrogate[0] ||
 	       pid == (uint32_t)snap->o.surrogate[1];
@@ -199,7 +209,7 @@ static int add_dev(const FuseDevEntry *dev, void *arg)
 	const struct task *task = tree_find(&f->snap->tree, dev->pid);
 	FuseDevEntry copy = *dev;
 
-	if (stands_in(f->snap, dev->pid))
+	if (snapshot_stands_in(f->snap, dev->pid))
 		return 0;
 	if (!task) {
 		refuse_dev(f->r, f->snap, dev);
@@ -385,27 +395,48 @@ static int collect_request(const FuseRequestEntry *req, void *arg)
 	return collect_write(c, &req->base);
 }
 
-static int keep_deleted(struct snapshot_conn *sc, const FuseInodeEntry *inode)
+static int keep_name(struct snapshot_name **names, size_t *count, uint64_t nodeid,
+		     const FuseNameEntry *e)
 {
-	struct snapshot_name *grown;
+	struct snapshot_name *grown = reallocarray(*names, *count + 1, sizeof(*grown));
+	char *name;
 
-	for (size_t i = 0; i < inode->n_name; i++) {
+	if (!grown)
+		return -ENOMEM;
+	*names = grown;
+	name = strndup((const char *)e->name.data, e->name.len);
+	if (!name)
+		return -ENOMEM;
+	grown[(*count)++] = (struct snapshot_name){ nodeid, e->parent, name, e->name.len };
+	return 0;
+}
+
+static int keep_names(struct snapshot_conn *sc, const FuseInodeEntry *inode)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < inode->n_name; i++) {
 		const FuseNameEntry *e = inode->name[i];
-		char *name;
 
-		if (!e->has_unhashed || !e->unhashed)
-			continue;
-		grown = reallocarray(sc->deleted, sc->nr_deleted + 1, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		sc->deleted = grown;
-		name = strndup((const char *)e->name.data, e->name.len);
-		if (!name)
-			return -ENOMEM;
-		grown[sc->nr_deleted++] = (struct snapshot_name){
-			inode->nodeid, e->parent, name, e->name.len,
-		};
+		if (e->has_unhashed && e->unhashed)
+			err = keep_name(&sc->deleted, &sc->nr_deleted, inode->nodeid, e);
+		else if (S_ISSOCK(inode->mode))
+			err = keep_name(&sc->sockets, &sc->nr_sockets, inode->nodeid, e);
 	}
+	return err;
+}
+
+static int keep_watched(struct snapshot_conn *sc, const FuseInodeEntry *inode)
+{
+	uint64_t *grown;
+
+	if (!(inode->flags & FUSECR_INODE_WATCHED))
+		return 0;
+	grown = reallocarray(sc->watched, sc->nr_watched + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	sc->watched = grown;
+	grown[sc->nr_watched++] = inode->nodeid;
 	return 0;
 }
 
@@ -415,7 +446,7 @@ static int collect_inode(const FuseInodeEntry *inode, void *arg)
 
 	if (!c->snap->o.restless)
 		refuse_inode(c->r, c->sc->conn, inode);
-	return keep_deleted(c->sc, inode) ?: collect_write(c, &inode->base);
+	return keep_names(c->sc, inode) ?: keep_watched(c->sc, inode) ?: collect_write(c, &inode->base);
 }
 
 static int keep_open(struct snapshot_conn *sc, const FuseFileEntry *file)
@@ -469,11 +500,12 @@ static int collect_file(const FuseFileEntry *file, void *arg)
 	FuseFileEntry copy = *file;
 	int err = 0;
 
-	if (!c->sc->held && stands_in(c->snap, file->pid))
+	if (!c->sc->held && snapshot_stands_in(c->snap, file->pid))
 		return 0;
 	if (!c->snap->o.restless)
 		refuse_file(c->r, c->snap, c->sc, file);
-	if (!task || c->sc->held)
+	/* CRIU makes such a socket anew without the name. */
+	if (!task || c->sc->held || (file->flags & FUSECR_FF_CONNECTED))
 		return 0;
 	copy.has_vpid = 1;
 	copy.vpid = task->vpid;
@@ -530,7 +562,7 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 	int err;
 
 	sc->nr_opens = 0;
-	free_deleted(sc);
+	free_nodes(sc);
 	refuse_conn(r, snap, sc);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		err = collect_kind(&c, dirfd, kinds[i]);
@@ -540,6 +572,7 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 	if (!snap->o.restless && !sc->held) {
 		refuse_opens(r, sc);
 		refuse_locks(r, snap, sc);
+		refuse_watches(r, snap, sc);
 	}
 	return 0;
 }

@@ -27,7 +27,10 @@ struct snapshot_open {
 	uint32_t open_flags;
 };
 
-/* A name that is no more: the kernel keeps it as long as its node is in use. */
+/*
+ * A name that is no more, which the kernel keeps as long as its node is in use; or
+ * that of a unix socket.
+ */
 struct snapshot_name {
 	uint64_t nodeid, parent;
 	char *name;
@@ -66,8 +69,10 @@ struct snapshot_conn {
 	struct message_list mounts;	/* FuseMountEntry, in the tree's namespace */
 	struct snapshot_open *opens;	/* files that have a handle of the daemon's */
 	size_t nr_opens;
-	struct snapshot_name *deleted;
-	size_t nr_deleted;
+	struct snapshot_name *deleted, *sockets;
+	size_t nr_deleted, nr_sockets;
+	uint64_t *watched;		/* nodes */
+	size_t nr_watched;
 	uint32_t user;			/* a process of the tree that uses it, or 0 */
 	bool held;			/* for clients outside: it stays, and is not saved */
 };
@@ -126,6 +131,9 @@ void snapshot_free(struct snapshot *snap);
 int snapshot_collect(struct snapshot *snap, int dirfd, struct report *r);
 /* Writes devices and, last, the inventory: only now is the image set complete. */
 int snapshot_finish(struct snapshot *snap, int dirfd);
+
+/* Whether it holds the tree still, or stands in for its daemon. */
+bool snapshot_stands_in(const struct snapshot *snap, uint32_t pid);
 
 /* All of the above in one go, for a tree that need not stand still. */
 int snapshot_write(struct nl *nl, const struct snapshot_options *o, struct report *r);

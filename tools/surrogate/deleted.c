@@ -87,7 +87,8 @@ static int name_file(const FuseFileEntry *f, void *arg)
 	size_t len;
 	int err;
 
-	if (!(f->flags & FUSECR_FF_UNLINKED) || snapshot_renamed(renames, f) ||
+	/* For CRIU a socket has the name that it was bound to. */
+	if (!(f->flags & FUSECR_FF_UNLINKED) || f->use == FUSECR_FILE_SOCKET || snapshot_renamed(renames, f) ||
 	    !snapshot_last_name(f, &len))
 		return 0;
 	err = add_rename(renames, f);

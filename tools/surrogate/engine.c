@@ -60,6 +60,7 @@ struct reply {
 		struct fuse_open_out open;
 		struct fuse_statfs_out statfs;
 		struct fuse_init_out init;
+		struct fuse_poll_out poll;
 		struct statx_out statx;
 	} out;
 };
@@ -79,39 +80,62 @@ static enum verdict fail(struct reply *r, int error)
 
 /*
  * At dump nothing is deleted: a file of which CRIU hears that no link is left it
- * would read, to make it anew.
+ * would read, to make it anew.  Of a socket it does not ask.
  */
 static uint32_t links(const struct engine *e, const FuseInodeEntry *i)
 {
-	return e->phase == ENGINE_DUMP && !i->nlink ? 1 : i->nlink;
+	return e->phase == ENGINE_DUMP && !i->nlink && !S_ISSOCK(i->mode) ? 1 : i->nlink;
 }
 
-static const FuseInodeEntry *look_up(const struct engine *e, const struct request *q, size_t len)
+/* A name in a request's argument, behind so many bytes; NULL when it does not end. */
+struct name {
+	const char *text;
+	size_t len;
+};
+
+static struct name name_at(const struct request *q, size_t at)
 {
-	const FuseInodeEntry *i = model_lookup(e->model, q->h->nodeid, q->arg, len);
+	const char *text = (const char *)q->arg + at;
+	size_t len = at < q->len ? strnlen(text, q->len - at) : 0;
+
+	return at < q->len && len < q->len - at ? (struct name){ text, len } : (struct name){ 0 };
+}
+
+static const FuseInodeEntry *look_up(const struct engine *e, uint64_t parent, struct name n)
+{
 	const size_t suffix = strlen(MODEL_DELETED);
+	const FuseInodeEntry *i;
+	uint64_t nodeid;
 
-	if (i || len <= suffix || memcmp((const char *)q->arg + len - suffix, MODEL_DELETED, suffix))
+	if (renames_find(&e->renames, parent, n.text, n.len, &nodeid))
+		return nodeid ? model_inode(e->model, nodeid) : NULL;
+	i = model_lookup(e->model, parent, n.text, n.len);
+	if (i || n.len <= suffix || memcmp(n.text + n.len - suffix, MODEL_DELETED, suffix))
 		return i;
-	return model_lookup_deleted(e->model, q->h->nodeid, q->arg, len - suffix);
+	return model_lookup_deleted(e->model, parent, n.text, n.len - suffix);
 }
 
-static enum verdict do_lookup(struct engine *e, const struct request *q, struct reply *r)
+/* Timeouts stay 0: the real daemon is asked as soon as it is back. */
+static enum verdict answer_entry(const struct engine *e, struct reply *r, const FuseInodeEntry *i)
 {
-	size_t len = strnlen(q->arg, q->len);
-	const FuseInodeEntry *i;
-
-	if (len == q->len)
-		return fail(r, EINVAL);
-	i = look_up(e, q, len);
-	if (!i)	/* at dump the daemon may know better, but it cannot be asked */
-		return fail(r, e->phase == ENGINE_RESTORE ? ENOENT : EIO);
-	/* Timeouts stay 0: the real daemon is asked as soon as it is back. */
 	r->out.entry.nodeid = i->nodeid;
 	r->out.entry.generation = i->generation;
 	attr_fill(&r->out.entry.attr, i);
 	r->out.entry.attr.nlink = links(e, i);
 	return answer(r, sizeof(r->out.entry));
+}
+
+static enum verdict do_lookup(struct engine *e, const struct request *q, struct reply *r)
+{
+	struct name n = name_at(q, 0);
+	const FuseInodeEntry *i;
+
+	if (!n.text)
+		return fail(r, EINVAL);
+	i = look_up(e, q->h->nodeid, n);
+	if (!i)	/* at dump the daemon may know better, but it cannot be asked */
+		return fail(r, e->phase == ENGINE_RESTORE ? ENOENT : EIO);
+	return answer_entry(e, r, i);
 }
 
 static enum verdict do_getattr(struct engine *e, const struct request *q, struct reply *r)
@@ -403,7 +427,81 @@ static enum verdict do_getxattr(struct engine *e, const struct request *q, struc
 	return fail(r, EACCES);
 }
 
-/* These would need the daemon's data, too. */
+/*
+ * CRIU binds a unix socket anew, which makes a node: it is the one that the daemon
+ * has.  The name's old node is taken away before, and so is the new one if it was
+ * deleted, while whatever has that name now is moved aside (criu/sk-unix.c).
+ */
+static enum verdict do_mknod(struct engine *e, const struct request *q, struct reply *r)
+{
+	const struct fuse_mknod_in *in = q->arg;
+	struct name n = name_at(q, sizeof(*in));
+	const FuseInodeEntry *i;
+
+	if (!n.text)
+		return fail(r, EINVAL);
+	i = e->phase == ENGINE_RESTORE && S_ISSOCK(in->mode) ?
+		model_bound(e->model, q->h->nodeid, n.text, n.len) : NULL;
+	if (!i || renames_set(&e->renames, q->h->nodeid, n.text, n.len, i->nodeid))
+		return fail(r, EIO);
+	return answer_entry(e, r, i);
+}
+
+static enum verdict do_unlink(struct engine *e, const struct request *q, struct reply *r)
+{
+	struct name n = name_at(q, 0);
+	const FuseInodeEntry *i;
+
+	if (!n.text)
+		return fail(r, EINVAL);
+	i = e->phase == ENGINE_RESTORE ? look_up(e, q->h->nodeid, n) : NULL;
+	if (!i || !S_ISSOCK(i->mode) || renames_set(&e->renames, q->h->nodeid, n.text, n.len, 0))
+		return fail(r, EIO);
+	return answer(r, 0);
+}
+
+static enum verdict do_rename(struct engine *e, const struct request *q, struct reply *r)
+{
+	const struct fuse_rename_in *in = q->arg;
+	struct name from = name_at(q, sizeof(*in)), to = name_at(q, sizeof(*in) + from.len + 1);
+	const FuseInodeEntry *i;
+
+	if (!from.text || !to.text)
+		return fail(r, EINVAL);
+	i = e->phase == ENGINE_RESTORE ? look_up(e, q->h->nodeid, from) : NULL;
+	if (!i || renames_set(&e->renames, in->newdir, to.text, to.len, i->nodeid) ||
+	    renames_set(&e->renames, q->h->nodeid, from.text, from.len, 0))
+		return fail(r, EIO);
+	return answer(r, 0);
+}
+
+/* Owner and mode of a socket that was bound anew are what they were already. */
+static enum verdict do_setattr(struct engine *e, const struct request *q, struct reply *r)
+{
+	const FuseInodeEntry *i = model_inode(e->model, q->h->nodeid);
+
+	if (e->phase != ENGINE_RESTORE || !i || !S_ISSOCK(i->mode))
+		return fail(r, EIO);
+	return do_getattr(e, q, r);
+}
+
+/*
+ * Whoever polls again is told that there may be something: epoll then asks the
+ * daemon as soon as its owner waits, and tells of nothing that is not there.
+ */
+static enum verdict do_poll(struct engine *e, const struct request *q, struct reply *r)
+{
+	const struct fuse_poll_in *in = q->arg;
+
+	if (model_conn(e->model)->no & FUSECR_NO_POLL)
+		return fail(r, ENOSYS);
+	if (q->len < sizeof(*in))
+		return fail(r, EINVAL);
+	r->out.poll.revents = in->events;
+	return answer(r, sizeof(r->out.poll));
+}
+
+/* So would these. */
 static enum verdict do_unknown(struct engine *e, const struct request *q, struct reply *r)
 {
 	(void)e;
@@ -439,6 +537,11 @@ static const struct op ops[] = {
 	{ FUSE_GETXATTR,	do_getxattr,	false },
 	{ FUSE_LISTXATTR,	do_unknown,	false },
 	{ FUSE_LSEEK,		do_unknown,	false },
+	{ FUSE_MKNOD,		do_mknod,	false },
+	{ FUSE_UNLINK,		do_unlink,	false },
+	{ FUSE_RENAME,		do_rename,	false },
+	{ FUSE_SETATTR,		do_setattr,	false },
+	{ FUSE_POLL,		do_poll,	false },
 };
 
 static enum verdict dispatch(struct engine *e, const struct request *q, struct reply *r)
@@ -518,6 +621,7 @@ int engine_init(struct engine *e, enum engine_phase phase, uint32_t max_write, s
 
 void engine_free(struct engine *e)
 {
+	renames_free(&e->renames);
 	free(e->buf);
 	free(e->guessed);
 	free(e->noise);

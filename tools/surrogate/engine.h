@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "model.h"
+#include "renames.h"
 
 /* Throw-away handles: no daemon is likely to use such numbers, and the exact
  * ones are put back before any daemon sees the connection again. */
@@ -48,6 +49,8 @@ struct engine {
 	size_t nr_guessed;
 	void *noise;
 	size_t noise_size;
+
+	struct renames renames;
 
 	void *buf;
 	size_t buf_size;

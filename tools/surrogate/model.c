@@ -38,6 +38,7 @@ struct node {
 	const FuseInodeEntry *inode;	/* NULL: only forgets are left of it */
 	const FuseFileEntry *file;	/* one that is open, or NULL */
 	bool held;			/* by the kernel, now */
+	bool bound;			/* a unix socket is bound to it */
 };
 
 struct name {
@@ -137,6 +138,10 @@ static int index_file(struct model *m, const FuseFileEntry *file)
 
 	if (!node)
 		return -ENOMEM;
+	if (file->use == FUSECR_FILE_SOCKET) {
+		node->bound = true;
+		return 0;
+	}
 	node->file = file;
 	if (!model_has_handle(m, file) || tfind(&key, &m->handles, handle_cmp))
 		return 0;
@@ -187,7 +192,7 @@ static int index_all(struct model *m)
 	for (size_t i = 0; i < m->files.count; i++) {
 		const FuseFileEntry *file = (const FuseFileEntry *)m->files.items[i];
 
-		err = file->has_fh ? index_file(m, file) : 0;
+		err = file->has_fh || file->use == FUSECR_FILE_SOCKET ? index_file(m, file) : 0;
 		if (err)
 			return err;
 	}
@@ -321,6 +326,22 @@ const FuseInodeEntry *model_lookup_deleted(const struct model *m, uint64_t paren
 	void **found = tfind(&key, &m->deleted, name_cmp);
 
 	return found ? (*(struct name **)found)->inode : NULL;
+}
+
+const FuseInodeEntry *model_bound(const struct model *m, uint64_t parent,
+				  const char *name, size_t len)
+{
+	const FuseInodeEntry *found[] = {
+		model_lookup(m, parent, name, len), model_lookup_deleted(m, parent, name, len),
+	};
+
+	for (size_t i = 0; i < sizeof(found) / sizeof(*found); i++) {
+		const struct node *node = found[i] ? node_find(m, found[i]->nodeid) : NULL;
+
+		if (node && node->bound)
+			return node->inode;
+	}
+	return NULL;
 }
 
 uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t fallback)

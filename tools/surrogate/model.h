@@ -44,6 +44,9 @@ const FuseInodeEntry *model_lookup(const struct model *m, uint64_t parent,
 #define MODEL_DELETED " (deleted)"
 const FuseInodeEntry *model_lookup_deleted(const struct model *m, uint64_t parent,
 					   const char *name, size_t len);
+/* The node of a unix socket of the tree's that is, or was, bound to the name. */
+const FuseInodeEntry *model_bound(const struct model *m, uint64_t parent,
+				  const char *name, size_t len);
 /* FOPEN_* that opens of this node were answered with; fallback when none is open. */
 uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t fallback);
 

@@ -308,7 +308,8 @@ int settle_pages(int handle, const struct engine *e, struct report *r)
 static int settle_file(int handle, const FuseFileEntry *f, pid_t pid, struct report *r)
 {
 	struct fusecr_set_file set = {
-		.mask = FUSECR_SET_FH | FUSECR_SET_KH | FUSECR_SET_OPEN_FLAGS | FUSECR_SET_FILE_FLAGS,
+		.mask = FUSECR_SET_FH | FUSECR_SET_KH | FUSECR_SET_POLLED | FUSECR_SET_OPEN_FLAGS |
+			FUSECR_SET_FILE_FLAGS,
 		.pid = pid,
 		.use = f->use,
 		.number = f->number,
@@ -424,7 +425,8 @@ int settle_deleted(int handle, const struct model *m, const struct tree *tree, s
 		const FuseFileEntry *f = (const FuseFileEntry *)files->items[i];
 		pid_t pid;
 
-		if (!(f->flags & FUSECR_FF_UNLINKED))
+		/* Names of sockets CRIU has taken away itself. */
+		if (!(f->flags & FUSECR_FF_UNLINKED) || f->use == FUSECR_FILE_SOCKET)
 			continue;
 		pid = restored_pid(tree, f, r);
 		if (!pid)

@@ -356,6 +356,9 @@ enum fusecr_file_use {
 	FUSECR_FILE_ROOT,	/* likewise */
 	FUSECR_FILE_INCOMPLETE,	/* this task's mappings could not be read now */
 	FUSECR_FILE_EXE,	/* the program that it runs; number is 0 */
+	FUSECR_FILE_SOCKET,	/* a unix socket that is bound to the node, at the
+				 * descriptor number: otherwise as CWD
+				 */
 };
 
 enum fusecr_file_flag {
@@ -375,6 +378,9 @@ enum fusecr_file_flag {
 	FUSECR_FF_NONSEEKABLE	= 1 << 8, /* lseek() fails, and pread() */
 	FUSECR_FF_STREAM	= 1 << 9, /* and it has no position */
 	FUSECR_FF_BELOW_UNLINKED = 1 << 10, /* path leads through what is deleted */
+	FUSECR_FF_CONNECTED	= 1 << 11, /* SOCKET: of a stream that is connected, which
+					   * has the name of the one that listened
+					   */
 };
 
 enum fusecr_file_attr {
@@ -481,6 +487,10 @@ enum fusecr_set_file_mask {
 					   * but the undoing
 					   */
 	FUSECR_SET_SEEK		= 1 << 7, /* flags */
+	FUSECR_SET_POLLED	= 1 << 8, /* KH also of a file that is polled: who waits
+					   * hears of no notification until he polls again,
+					   * as epoll does for what was ready
+					   */
 };
 
 struct fusecr_set_file {
@@ -493,7 +503,7 @@ struct fusecr_set_file {
 				 */
 	__u64 nodeid;		/* expected; ESTALE when it is another */
 	__u64 fh;
-	__u64 kh;		/* EBUSY when the file is polled */
+	__u64 kh;		/* EBUSY when the file is polled, but for POLLED */
 	__s64 readdir_pos;
 	__s64 pos;
 	__u32 file_flags;	/* O_* */

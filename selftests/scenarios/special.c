@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * special - a program that uses FIFOs and unix sockets on a mount.
+ *
+ *	special NAME MOUNT CONTROL
+ *
+ * Makes MOUNT/NAME and all that in it. CONTROL.cmd and CONTROL.out are FIFOs
+ * outside the mount. Says "ready", then answers each line:
+ *	check	uses all that it holds, and says "ok", or what is wrong
+ *	quit	closes and removes all, says "bye" and ends
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char left[] = "what nobody has read";
+
+static char dir[64], wrong[512];
+static struct stat was_fifo, was_stream, was_dgram;
+static int fifo_in, fifo_out;		/* of our own */
+static int to_child, from_child;	/* by way of a FIFO, by a pipe */
+static pid_t child;
+static int listener, server, client;	/* stream */
+static int dgram, sender;
+static int gone;			/* listens, but has no name any more */
+
+__attribute__((format(printf, 1, 2)))
+static int bad(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(wrong, sizeof(wrong), fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+/* Through the descriptors comes what was written, and what was left before. */
+static int pass(const char *what, int to, int from, const char *before)
+{
+	char buf[128], want[128];
+	size_t len = snprintf(want, sizeof(want), "%s%s", before, what), got = 0;
+
+	if (write(to, what, strlen(what)) != (ssize_t)strlen(what))
+		return bad("%s: write: %s", what, strerror(errno));
+	while (got < len) {
+		ssize_t n = read(from, buf + got, sizeof(buf) - got);
+
+		if (n <= 0)
+			return bad("%s: read %zu of %zu: %s", what, got, len, n ? strerror(errno) : "end");
+		got += n;
+	}
+	return got == len && !memcmp(buf, want, len) ? 0 : bad("%s: %.*s", what, (int)got, buf);
+}
+
+static int leave(int fd)
+{
+	return write(fd, left, strlen(left)) == (ssize_t)strlen(left) ? 0 : bad("leave: %s", strerror(errno));
+}
+
+static int same_node(const char *name, const struct stat *was)
+{
+	struct stat st;
+
+	if (stat(name, &st))
+		return bad("stat %s: %s", name, strerror(errno));
+	if (st.st_ino != was->st_ino || st.st_mode != was->st_mode || st.st_nlink != was->st_nlink)
+		return bad("%s is inode %lu mode %o nlink %lu, not %lu %o %lu", name, st.st_ino, st.st_mode,
+			   st.st_nlink, was->st_ino, was->st_mode, was->st_nlink);
+	return 0;
+}
+
+/* --- FIFOs ------------------------------------------------------------------ */
+
+/* Sends back what comes through a FIFO of which it has the other end open. */
+static int start_child(void)
+{
+	int back[2];
+
+	if (mkfifo("two", 0600) || pipe2(back, O_CLOEXEC))
+		return bad("two: %s", strerror(errno));
+	child = fork();
+	if (!child) {
+		char buf[64];
+		ssize_t n;
+		int in = open("two", O_RDONLY);
+
+		while ((n = read(in, buf, sizeof(buf))) > 0)
+			if (write(back[1], buf, n) != n)
+				break;
+		_exit(n ? 1 : 0);
+	}
+	close(back[1]);
+	from_child = back[0];
+	to_child = open("two", O_WRONLY | O_CLOEXEC);
+	return child < 0 || to_child < 0 ? bad("child: %s", strerror(errno)) : 0;
+}
+
+static int start_fifos(void)
+{
+	if (mkfifo("fifo", 0640))
+		return bad("mkfifo: %s", strerror(errno));
+	fifo_in = open("fifo", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	fifo_out = open("fifo", O_WRONLY | O_CLOEXEC);
+	if (fifo_in < 0 || fifo_out < 0 || stat("fifo", &was_fifo))
+		return bad("fifo: %s", strerror(errno));
+	return leave(fifo_out) ?: start_child();
+}
+
+static int check_fifos(void)
+{
+	int again = open("fifo", O_WRONLY | O_NONBLOCK | O_CLOEXEC), err;
+
+	if (again < 0)
+		return bad("open fifo: %s", strerror(errno));
+	err = same_node("fifo", &was_fifo) ?: pass("a FIFO", fifo_out, fifo_in, left) ?:
+	      pass("a FIFO by its name", again, fifo_in, "");
+	close(again);
+	return err ?: leave(fifo_out) ?: pass("a child's FIFO", to_child, from_child, "");
+}
+
+/* --- unix sockets ------------------------------------------------------------- */
+
+static struct sockaddr_un address(const char *name, bool relative)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%.60s%s%.20s",
+		 relative ? "" : dir, relative ? "" : "/", name);
+	return a;
+}
+
+static int bound(int type, const char *name, bool relative)
+{
+	struct sockaddr_un a = address(name, relative);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) ||
+	    (type == SOCK_STREAM && listen(fd, 5)))
+		return bad("bind %s: %s", name, strerror(errno));
+	return fd;
+}
+
+static int connected(int type, const char *name)
+{
+	struct sockaddr_un a = address(name, false);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return bad("socket: %s", strerror(errno));
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a))) {
+		int err = errno;
+
+		close(fd);
+		errno = err;
+		return bad("connect %s: %s", name, strerror(err));
+	}
+	return fd;
+}
+
+/* Of a name that another file has got. */
+static int start_gone(void)
+{
+	int fd;
+
+	gone = bound(SOCK_STREAM, "gone", false);
+	if (gone < 0)
+		return -1;
+	fd = unlink("gone") ? -1 : open("gone", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || leave(fd) || close(fd))
+		return bad("gone: %s", strerror(errno));
+	return 0;
+}
+
+static int start_sockets(void)
+{
+	listener = bound(SOCK_STREAM, "stream", false);
+	dgram = bound(SOCK_DGRAM, "dgram", true);
+	if (listener < 0 || dgram < 0)
+		return -1;
+	if (chmod("stream", 0620) || stat("stream", &was_stream) || stat("dgram", &was_dgram))
+		return bad("sockets: %s", strerror(errno));
+	client = connected(SOCK_STREAM, "stream");
+	sender = connected(SOCK_DGRAM, "dgram");
+	/* cppcheck-suppress nullPointer ; accept4() wants no address */
+	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (client < 0 || sender < 0 || server < 0)
+		return bad("connect: %s", strerror(errno));
+	return leave(client) ?: leave(sender) ?: start_gone();
+}
+
+static int check_stream(void)
+{
+	int fd, other, err;
+
+	if (same_node("stream", &was_stream) || pass("a connection", client, server, left) ||
+	    pass("its other side", server, client, "") || leave(client))
+		return -1;
+	fd = connected(SOCK_STREAM, "stream");
+	if (fd < 0)
+		return -1;
+	/* cppcheck-suppress nullPointer ; likewise */
+	other = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (other < 0)
+		return bad("accept: %s", strerror(errno));
+	err = pass("a new connection", fd, other, "");
+	close(fd);
+	close(other);
+	return err;
+}
+
+static int check_dgram(void)
+{
+	char buf[64];
+	int fd, err;
+
+	if (same_node("dgram", &was_dgram))
+		return -1;
+	if (read(dgram, buf, sizeof(buf)) != (ssize_t)strlen(left) || memcmp(buf, left, strlen(left)))
+		return bad("the datagram: %s", strerror(errno));
+	fd = connected(SOCK_DGRAM, "dgram");
+	if (fd < 0)
+		return -1;
+	err = pass("a new datagram", fd, dgram, "") ?: pass("a datagram", sender, dgram, "");
+	close(fd);
+	return err ?: leave(sender);
+}
+
+static int check_gone(void)
+{
+	struct sockaddr_un a, want = address("gone", false);
+	socklen_t len = sizeof(a);
+	char buf[64];
+	int listens = 0, fd;
+	socklen_t int_len = sizeof(listens);
+
+	if (getsockopt(gone, SOL_SOCKET, SO_ACCEPTCONN, &listens, &int_len) || !listens)
+		return bad("gone does not listen");
+	if (getsockname(gone, (struct sockaddr *)&a, &len) || strcmp(a.sun_path, want.sun_path))
+		return bad("gone has become %s", a.sun_path);
+	if (connected(SOCK_STREAM, "gone") >= 0 || errno != ECONNREFUSED)
+		return bad("gone is there: %s", strerror(errno));
+	fd = open("gone", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, buf, sizeof(buf)) != (ssize_t)strlen(left) || memcmp(buf, left, strlen(left)))
+		return bad("the new gone: %s", strerror(errno));
+	return close(fd);
+}
+
+/* --- all of it ---------------------------------------------------------------- */
+
+static int start(const char *mount, const char *name)
+{
+	snprintf(dir, sizeof(dir), "%s/%s", mount, name);
+	if (mkdir(dir, 0755) || chdir(dir))
+		return bad("%s: %s", dir, strerror(errno));
+	return start_fifos() ?: start_sockets();
+}
+
+static int check(void)
+{
+	return check_fifos() ?: check_stream() ?: check_dgram() ?: check_gone();
+}
+
+static int quit(void)
+{
+	int status;
+
+	close(to_child);
+	if (waitpid(child, &status, 0) != child || status)
+		return bad("the child: %#x", status);
+	close(fifo_in);
+	close(fifo_out);
+	close(listener);
+	close(server);
+	close(client);
+	close(dgram);
+	close(sender);
+	close(gone);
+	if (unlink("fifo") || unlink("two") || unlink("stream") || unlink("dgram") ||
+	    unlink("gone") || chdir("..") || rmdir(dir))
+		return bad("quit: %s", strerror(errno));
+	return 0;
+}
+
+static FILE *open_control(const char *control, const char *suffix)
+{
+	char path[PATH_MAX];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s.%s", control, suffix);
+	f = fopen(path, "r+e");
+	if (!f) {
+		perror(path);
+		exit(2);
+	}
+	setlinebuf(f);
+	return f;
+}
+
+int main(int argc, char **argv)
+{
+	FILE *in, *out;
+	char line[64];
+
+	if (argc != 4) {
+		fprintf(stderr, "usage: special NAME MOUNT CONTROL\n");
+		return 2;
+	}
+	in = open_control(argv[3], "cmd");
+	out = open_control(argv[3], "out");
+	fprintf(out, "%s\n", start(argv[2], argv[1]) ? wrong : "ready");
+	while (fgets(line, sizeof(line), in)) {
+		bool over = !strcmp(line, "quit\n");
+
+		fprintf(out, "%s\n", (over ? quit() : check()) ? wrong : over ? "bye" : "ok");
+		if (over)
+			return 0;
+	}
+	return 1;
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "proc.h"
+#include "watches.h"
+
+/* FAN_*_PERM and FAN_PRE_ACCESS (Linux 6.14). */
+#define FANOTIFY_PERM (FAN_OPEN_PERM | FAN_ACCESS_PERM | FAN_OPEN_EXEC_PERM | 0x100000)
+
+struct scan {
+	struct report *r;
+	const struct snapshot *snap;
+	const struct snapshot_conn *sc;
+	const char *label;
+	bool *found;		/* one for each watched node */
+	pid_t pid;
+	char comm[32];
+};
+
+/* One line of /proc/PID/fdinfo/FD (fs/notify/fdinfo.c). */
+struct mark {
+	bool fanotify;
+	uint32_t mask;
+	uint64_t nodeid;
+};
+
+/* What fuse_encode_fh() makes of a node, byte by byte: the upper half comes first. */
+static uint64_t decode_handle(const char *hex)
+{
+	uint32_t half[2] = { 0 };
+
+	for (size_t i = 0; i < sizeof(half); i++) {
+		unsigned int byte;
+
+		if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
+			return 0;
+		((unsigned char *)half)[i] = byte;
+	}
+	return (uint64_t)half[0] << 32 | half[1];
+}
+
+/* The number that follows "key:" in a line. */
+static bool number_of(const char *line, const char *key, uint32_t *value)
+{
+	const char *at = strstr(line, key);
+
+	return at && sscanf(at + strlen(key), "%x", value) == 1;
+}
+
+static bool read_mark(const char *line, uint32_t dev, struct mark *m)
+{
+	const char *handle = strstr(line, "f_handle:");
+	uint32_t sdev;
+
+	m->fanotify = !strncmp(line, "fanotify ino:", 13);
+	if ((!m->fanotify && strncmp(line, "inotify wd:", 11)) || !handle ||
+	    !number_of(line, " sdev:", &sdev) || !number_of(line, " mask:", &m->mask))
+		return false;
+	/* As the kernel has it, not as stat() tells it. */
+	if (sdev != (major(dev) << 20 | minor(dev)))
+		return false;
+	m->nodeid = decode_handle(handle + strlen("f_handle:"));
+	return true;
+}
+
+static void object(const struct scan *s, uint64_t nodeid, const char *why)
+{
+	report_add(s->r, "%s: process %d (%s) watches node %lu%s", s->label, s->pid, s->comm,
+		   (unsigned long)nodeid, why);
+}
+
+static void see_mark(const struct scan *s, const struct mark *m)
+{
+	if (!tree_find(&s->snap->tree, s->pid))
+		object(s, m->nodeid, " from outside the tree");
+	else if (m->fanotify && (m->mask & FANOTIFY_PERM))
+		object(s, m->nodeid, " and is asked for permission: CRIU would wait for it");
+	else if (!m->fanotify && (m->mask & (IN_ONESHOT | IN_EXCL_UNLINK)))
+		object(s, m->nodeid, " with IN_ONESHOT or IN_EXCL_UNLINK, which CRIU would lose");
+	for (size_t i = 0; i < s->sc->nr_watched; i++)
+		if (s->sc->watched[i] == m->nodeid)
+			s->found[i] = true;
+}
+
+static void scan_group(const struct scan *s, const char *fd)
+{
+	FILE *f cleanup(fclose_auto) = NULL;
+	char text[512];
+	struct mark m;
+
+	snprintf(text, sizeof(text), "/proc/%d/fdinfo/%s", s->pid, fd);
+	f = fopen(text, "re");
+	while (f && fgets(text, sizeof(text), f))
+		if (read_mark(text, s->sc->conn->dev, &m))
+			see_mark(s, &m);
+}
+
+static void scan_task(struct scan *s)
+{
+	DIR *dir cleanup(closedir_auto) = NULL;
+	char path[64], target[32];
+	struct dirent *de;
+
+	proc_comm(s->pid, s->comm, sizeof(s->comm));
+	snprintf(path, sizeof(path), "/proc/%d/fd", s->pid);
+	dir = opendir(path);
+	while (dir && (de = readdir(dir))) {
+		ssize_t n = readlinkat(dirfd(dir), de->d_name, target, sizeof(target) - 1);
+
+		target[n > 0 ? n : 0] = '\0';
+		if (!strcmp(target, "anon_inode:inotify") || !strcmp(target, "anon_inode:[fanotify]"))
+			scan_group(s, de->d_name);
+	}
+}
+
+void watches_refuse(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc,
+		    const char *label)
+{
+	struct scan s = { .r = r, .snap = snap, .sc = sc, .label = label };
+	DIR *proc cleanup(closedir_auto) = NULL;
+	struct dirent *de;
+
+	if (!sc->nr_watched)
+		return;
+	s.found = calloc(sc->nr_watched, sizeof(*s.found));
+	proc = opendir("/proc");
+	while (s.found && proc && (de = readdir(proc))) {
+		s.pid = atoi(de->d_name);
+		if (s.pid > 0 && !snapshot_stands_in(snap, s.pid))
+			scan_task(&s);
+	}
+	/* dnotify, the audit subsystem, or a descriptor that is in a message. */
+	for (size_t i = 0; i < sc->nr_watched; i++)
+		if (!s.found || !s.found[i])
+			report_add(r, "%s: node %lu is watched, but through no descriptor that could be found",
+				   label, (unsigned long)sc->watched[i]);
+	free(s.found);
+}
