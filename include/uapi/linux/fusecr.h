@@ -557,7 +557,7 @@ struct fusecr_own_page {
  */
 struct fusecr_unlink {
 	__s32 pid;		/* as in struct fusecr_set_file */
-	__u32 use;		/* enum fusecr_file_use; EINVAL for _INCOMPLETE */
+	__u32 use;		/* enum fusecr_file_use; EINVAL for _INCOMPLETE, _SOCKET */
 	__u64 number;
 	__u64 nodeid;		/* ESTALE; EINVAL for the root of the mount; EBUSY */
 	__u64 name;		/* address; "/": what never had one is called so */
