@@ -84,6 +84,7 @@ place_new() {
 	mkdir -p "$OUT"/{bin,mnt,mnt2}
 	chmod 1777 "$OUT"/{mnt,mnt2}
 	cp /bin/busybox "$BUILD"/scenarios/{asker,client,hammer,holder,mapper,remover,subreaper} \
+		"$BUILD"/examples/{hello,hello_ll,passthrough,passthrough_fh,passthrough_ll} \
 		"$BUILD/lib/rawd" "$OUT/bin/"
 	cat >"$OUT/tree" <<-END
 		exec </dev/null >>$IN/tree.log 2>&1 3<>$IN/tree.cmd
@@ -118,9 +119,14 @@ child_of() {
 	[ -n "$PID" ]
 }
 
+# BOUND: where an lxcfs is whose file is to be in the container.
 start_runc() {
 	mkdir -p "$T/bundle"
-	sed "s|@ROOT@|$ROOT|" "$HERE/config.json" >"$T/bundle/config.json"
+	sed "s|@ROOT@|$ROOT|" "$HERE/config.json" |
+		jq --arg from "${BOUND-}" 'if $from == "" then . else
+			.mounts += [{ destination: "/proc/meminfo", type: "bind",
+				source: ($from + "/proc/meminfo"), options: ["bind"] }]
+			end' >"$T/bundle/config.json"
 	runc --root "$T/runc" run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" \
 		</dev/null >>"$T/tool.log" 2>&1 || fail "runc run"
 	PID=$(cat "$T/pid")
@@ -289,6 +295,18 @@ daemon_start() {
 		CRIU+=(--tcp-established)
 		tree_spawn "/usr/bin/sshfs -f $SSH_OPTIONS -o IdentityFile=$IN/id" \
 			"-o allow_other $* root@127.0.0.1:$T/far $MNT"
+		;;
+	hello | hello_ll)
+		tree_spawn "$IN/bin/$kind -f $* $MNT"
+		;;
+	passthrough*)
+		mkdir "$OUT/src"
+		chmod 1777 "$OUT/src"
+		case $kind in
+		passthrough_ll) set -- -o "source=$IN/src" "$@" ;;
+		*) set -- -o "modules=subdir,subdir=$IN/src" "$@" ;;
+		esac
+		tree_spawn "$IN/bin/$kind -f -o allow_other $* $MNT"
 		;;
 	esac
 	until_true mounted_at "$MNT" || fail "$kind does not mount"
