@@ -84,7 +84,9 @@ place_new() {
 	mkdir -p "$OUT"/{bin,mnt,mnt2}
 	chmod 1777 "$OUT"/{mnt,mnt2}
 	cp /bin/busybox "$BUILD"/scenarios/{asker,attrs,client,dweller,hammer,holder,mapper,moder,remover} \
-		"$BUILD"/scenarios/{special,subreaper,watcher} "$BUILD/lib/rawd" "$OUT/bin/"
+		"$BUILD"/scenarios/{special,subreaper,watcher} \
+		"$BUILD"/examples/{hello,hello_ll,passthrough,passthrough_fh,passthrough_ll} \
+		"$BUILD/lib/rawd" "$OUT/bin/"
 	cat >"$OUT/tree" <<-END
 		exec </dev/null >>$IN/tree.log 2>&1 3<>$IN/tree.cmd
 		cd /
@@ -118,12 +120,16 @@ child_of() {
 	[ -n "$PID" ]
 }
 
+# BOUND: where an lxcfs is whose file is to be in the container.
 start_runc() {
 	mkdir -p "$T/bundle"
 	sed "s|@ROOT@|$ROOT|" "$HERE/config.json" |
-		jq --arg from "${BIND-}" 'if $from == "" then . else .mounts += [{
-			destination: "/data", type: "bind", source: $from, options: ["bind"]
-		}] end' >"$T/bundle/config.json"
+		jq --arg from "${BIND-}" --arg lxcfs "${BOUND-}" '
+			def bind($what; $where): .mounts += [{
+				destination: $where, type: "bind", source: $what, options: ["bind"] }];
+			if $from == "" then . else bind($from; "/data") end |
+			if $lxcfs == "" then . else bind($lxcfs + "/proc/meminfo"; "/proc/meminfo") end' \
+			>"$T/bundle/config.json"
 	runc --root "$T/runc" run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" \
 		</dev/null >>"$T/tool.log" 2>&1 || fail "runc run"
 	PID=$(cat "$T/pid")
@@ -292,6 +298,18 @@ daemon_start() {
 		CRIU+=(--tcp-established)
 		tree_spawn "/usr/bin/sshfs -f $SSH_OPTIONS -o IdentityFile=$IN/id" \
 			"-o allow_other $* root@127.0.0.1:$T/far $MNT"
+		;;
+	hello | hello_ll)
+		tree_spawn "$IN/bin/$kind -f $* $MNT"
+		;;
+	passthrough*)
+		mkdir "$OUT/src"
+		chmod 1777 "$OUT/src"
+		case $kind in
+		passthrough_ll) set -- -o "source=$IN/src" "$@" ;;
+		*) set -- -o "modules=subdir,subdir=$IN/src" "$@" ;;
+		esac
+		tree_spawn "$IN/bin/$kind -f -o allow_other $* $MNT"
 		;;
 	esac
 	until_true mounted_at "$MNT" || fail "$kind does not mount"

@@ -26,11 +26,16 @@ static void object_to_mount(struct report *r, const struct snapshot_conn *sc, co
 static void refuse_options(struct report *r, const struct snapshot *snap,
 			   const struct snapshot_conn *sc, const FuseMountEntry *m)
 {
-	char *copy cleanup(free_auto) = strdup(m->options), *save, *word;
+	size_t len;
 
-	for (word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save))
+	for (const char *at = m->options; *at; at += len + (at[len] == ',')) {
+		char word[64];
+
+		len = strcspn(at, ",");
+		snprintf(word, sizeof(word), "%.*s", (int)len, at);
 		if (!mount_option_known(word) || (snap->own_mnt_ns && !strcmp(word, "nosymfollow")))
 			object_to_mount(r, sc, m, "with an option that is not carried: ", word);
+	}
 }
 
 struct elsewhere {
@@ -200,34 +205,30 @@ struct stacking {
 	struct snapshot *snap;
 };
 
-static int keep_covered(struct snapshot *snap, uint32_t mnt_id)
+static void cover(struct snapshot *snap, uint32_t mnt_id)
 {
-	uint32_t *grown = reallocarray(snap->covered, snap->nr_covered + 1, sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	snap->covered = grown;
-	grown[snap->nr_covered++] = mnt_id;
-	return 0;
+	for (size_t i = 0; i < snap->nr_covered; i++)
+		if (snap->covered[i] == mnt_id)
+			return;
+	snap->covered[snap->nr_covered++] = mnt_id;
 }
 
 /* One of ours beside any other mount of the namespace. */
-static int beside(struct stacking *s, const struct snapshot_conn *sc, const FuseMountEntry *own,
+static void beside(struct stacking *s, const struct snapshot_conn *sc, const FuseMountEntry *own,
 		  const FuseMountEntry *m, const char *fstype, bool carried)
 {
 	bool same_place = same_bytes(&own->mountpoint, &m->mountpoint);
 	char what[320];
 
 	if (own->mnt_id == m->mnt_id)
-		return 0;
+		return;
 	snprintf(what, sizeof(what), "%s at %.*s", fstype, (int)m->mountpoint.len, m->mountpoint.data);
 	if (s->snap->own_mnt_ns && same_place)
 		object_to_mount(s->r, sc, own, "where CRIU cannot tell it from another mount: ", what);
 	else if (!s->snap->own_mnt_ns && m->parent_mnt_id == own->mnt_id && !carried)
 		object_to_mount(s->r, sc, own, "below another mount, which would go with it: ", what);
 	if (m->parent_mnt_id == own->mnt_id && same_place)
-		return keep_covered(s->snap, own->mnt_id);
-	return 0;
+		cover(s->snap, own->mnt_id);
 }
 
 static bool is_carried(const struct snapshot *snap, uint32_t mnt_id)
@@ -243,22 +244,27 @@ static int each_mount(const FuseMountEntry *m, const char *fstype, const char *s
 {
 	struct stacking *s = arg;
 	bool carried = is_carried(s->snap, m->mnt_id);
-	int err = 0;
 
 	(void)source;
-	for (size_t i = 0; !err && i < s->snap->count; i++) {
+	for (size_t i = 0; i < s->snap->count; i++) {
 		const struct snapshot_conn *sc = &s->snap->conns[i];
 
-		for (size_t k = 0; !err && !sc->held && k < sc->mounts.count; k++)
-			err = beside(s, sc, (const FuseMountEntry *)sc->mounts.items[k], m, fstype, carried);
+		for (size_t k = 0; !sc->held && k < sc->mounts.count; k++)
+			beside(s, sc, (const FuseMountEntry *)sc->mounts.items[k], m, fstype, carried);
 	}
-	return err;
+	return 0;
 }
 
 int refuse_stacking(struct report *r, struct snapshot *snap)
 {
 	struct stacking s = { .r = r, .snap = snap };
+	size_t own = 0;
 
+	for (size_t i = 0; i < snap->count; i++)
+		own += snap->conns[i].mounts.count;
+	snap->covered = calloc(own ?: 1, sizeof(*snap->covered));
+	if (!snap->covered)
+		return -ENOMEM;
 	/* What is held stays where it is. */
 	for (size_t i = 0; i < snap->count; i++)
 		for (size_t k = 0; !snap->conns[i].held && k < snap->conns[i].mounts.count; k++)

@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cleanup.h"
 #include "control.h"
 #include "mounts.h"
 #include "restore.h"
@@ -60,17 +59,11 @@ static int leave_group(const struct spot *s, int fd)
 
 static int clone_source(struct spot *s)
 {
-	char *root cleanup(free_auto) = strndup((const char *)s->m->root.data, s->m->root.len);
-	int err;
+	char root[PATH_SIZE];
 
-	if (!root)
-		return -ENOMEM;
+	snprintf(root, sizeof(root), "%.*s", (int)s->m->root.len, s->m->root.data);
 	s->fd = mountfs_clone(s->source->fd, below_root(s->source->m, root), s->m->options);
-	if (s->fd < 0)
-		return s->fd;
-	err = leave_group(s, s->fd);
-	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): root is guarded */
-	return err;
+	return s->fd < 0 ? s->fd : leave_group(s, s->fd);
 }
 
 /* What lies in a shared mount has become shared. */
