@@ -144,6 +144,9 @@ upon() {
 	leave_running c1 c2
 	clients_quit c1 c2
 	MNT=$MNT/upper expect_rawd_clean
+	in_tree umount "$MNT/upper"
+	LOGGED=0
+	expect_rawd_clean
 }
 scenario upon-host upon host
 scenario upon-runc upon runc

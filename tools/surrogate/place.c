@@ -173,7 +173,7 @@ static int place_own(struct restore *re)
 	if (!err) {
 		link_spots(&s);
 		re->placed = true;
-		err = restore_in_child(&re->conns[0], put_all, &s);
+		err = restore_in_child(&re->conns[0], put_all, &s, true);
 		if (err && *s.path)
 			report_add(&re->s->report, "cannot be mounted at %s: %s", s.path, strerror(-err));
 	}
@@ -222,7 +222,7 @@ int restore_place(struct restore *re)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < re->count; i++)
-		err = re->conns[i].held ? 0 : restore_in_child(&re->conns[i], look_at_root, NULL);
+		err = re->conns[i].held ? 0 : restore_in_child(&re->conns[i], look_at_root, NULL, false);
 	if (err)
 		return err;
 	if (!re->inv->own_mnt_ns)

@@ -253,7 +253,8 @@ static void serve_all(struct restore *re, int timeout_ms)
 	free(pfd);
 }
 
-int restore_in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, const void *arg), const void *arg)
+int restore_in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, const void *arg), const void *arg,
+		     bool all)
 {
 	pid_t pid = fork();
 	int status;
@@ -265,7 +266,10 @@ int restore_in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, const voi
 		_exit(-fn(rb, arg));
 	}
 	while (!waitpid(pid, &status, WNOHANG))
-		serve_all(rb->re, 10);
+		if (all)
+			serve_all(rb->re, 10);
+		else
+			serve(rb, 10);
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
@@ -428,7 +432,7 @@ static int open_again(struct rebuilt *rb, const void *share)
 
 static int reopen(const struct fusecr_share_file *share, void *rb)
 {
-	return restore_in_child(rb, open_again, share);
+	return restore_in_child(rb, open_again, share, false);
 }
 
 static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tree)
@@ -442,7 +446,7 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 				    rb->model, tree, r);
 	err = err ?: check_handles(re, rb);
 	/* Closes the files that others have taken the place of: that is for us. */
-	err = err ?: restore_in_child(rb, commit, NULL);
+	err = err ?: restore_in_child(rb, commit, NULL, false);
 	err = err ?: await_closes(re, rb);
 	err = err ?: settle_files(rb->handle, rb->model, tree, r);
 	err = err ?: settle_deleted(rb->handle, rb->model, tree, r);

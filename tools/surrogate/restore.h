@@ -50,10 +50,12 @@ struct restore {
 const char *restore_label(const struct rebuilt *rb);
 
 /*
- * What may have to wait for an answer is done in a child: it is we who answer.
- * 0, what fn returns (-errno), or -EIO.
+ * What may have to wait for an answer is done in a child: it is we who answer,
+ * for this connection or for all.  Not for all once one is settled: the FORGETs
+ * in its queue are for the daemon.  0, what fn returns (-errno), or -EIO.
  */
-int restore_in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, const void *arg), const void *arg);
+int restore_in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, const void *arg), const void *arg,
+		     bool all);
 
 /*
  * Mounts them all, when all can be had: at their places in our own mount
