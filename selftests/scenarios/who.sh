@@ -409,7 +409,7 @@ hold_json() {
 	wait "$PID" || :
 	HOLDER=$(jq .holder $T/json)
 	holder_runs "$HOLDER" || fail "JSON: $(cat $T/json)"
-	fusecr gate close "$(fusecr list -j | jq -r '.connections[0].id')" >$T/gate.log 2>&1 &
+	fusecr gate close "$(fusecr list -j | jq -r '.connections[0].dev_name')" >$T/gate.log 2>&1 &
 	gate=$!
 	until_true gate_closed || fail "the gate is not closed: $(cat $T/gate.log)"
 	tool_restore $T/img && fail "restored"
