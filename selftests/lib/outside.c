@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -47,7 +48,8 @@ static int iterate(const struct bpf_program *program, struct outside_list *list)
 
 static int run(const char *name, struct outside_list *list)
 {
-	struct bpf_object *bpf = bpf_object__open_mem(object, object_end - object, NULL);
+	size_t size = (uintptr_t)object_end - (uintptr_t)object;
+	struct bpf_object *bpf = bpf_object__open_mem(object, size, NULL);
 	const struct bpf_program *program;
 	int err;
 

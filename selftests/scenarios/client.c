@@ -107,12 +107,18 @@ static int make_file(const char *path, size_t size)
 	return err;
 }
 
+/* CRIU by itself drops what only matters to open (criu/files-reg.c). */
+static int file_flags(int fd)
+{
+	return fcntl(fd, F_GETFL) & ~O_DIRECTORY;
+}
+
 /* Notes what is to be so for ever after. */
 static int note(int which)
 {
 	struct held *h = &held[which];
 
-	h->fl = fcntl(h->fd, F_GETFL);
+	h->fl = file_flags(h->fd);
 	h->fdfl = fcntl(h->fd, F_GETFD);
 	h->pos = lseek(h->fd, 0, SEEK_CUR);
 	if (fstat(h->fd, &h->st))
@@ -255,7 +261,7 @@ static int check_fds(void)
 	for (int i = 0; i < NR_FDS; i++) {
 		struct held *h = &held[i];
 		struct stat st;
-		int fl = fcntl(h->fd, F_GETFL), fdfl = fcntl(h->fd, F_GETFD);
+		int fl = file_flags(h->fd), fdfl = fcntl(h->fd, F_GETFD);
 
 		if (fl != h->fl || fdfl != h->fdfl)
 			return bad("%s has flags %#o %#o, not %#o %#o", names[i],
