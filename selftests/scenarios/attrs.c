@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +23,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "control.h"
+
 #define ACCESS "system.posix_acl_access"
 #define OWNER	500
 #define FRIEND	1000
@@ -32,7 +33,6 @@
 static int fd = -1, bare = -1;
 static bool lists;
 static unsigned int rounds;
-static char wrong[512];
 
 /* As the kernel keeps it (include/uapi/linux/posix_acl_xattr.h). */
 static struct {
@@ -42,17 +42,6 @@ static struct {
 		uint32_t id;
 	} entry[5];
 } acl;
-
-__attribute__((format(printf, 1, 2)))
-static int bad(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(wrong, sizeof(wrong), fmt, ap);
-	va_end(ap);
-	return -1;
-}
 
 /* The group's bits of the mode are the mask of the list. */
 static void make_acl(int perm)
@@ -186,24 +175,8 @@ static int quit(const char *name)
 	       bad("remove: %s", strerror(errno)) : 0;
 }
 
-static FILE *open_control(const char *control, const char *suffix)
-{
-	char path[PATH_MAX];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s.%s", control, suffix);
-	f = fopen(path, "r+e");
-	if (!f) {
-		perror(path);
-		exit(2);
-	}
-	setlinebuf(f);
-	return f;
-}
-
 int main(int argc, char **argv)
 {
-	FILE *in, *out;
 	char line[64];
 
 	if (argc != 4 && (argc != 5 || strcmp(argv[4], "acl"))) {
@@ -211,14 +184,13 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	lists = argc == 5;
-	in = open_control(argv[3], "cmd");
-	out = open_control(argv[3], "out");
-	fprintf(out, "%s\n", start(argv[2], argv[1]) ? wrong : "ready");
-	while (fgets(line, sizeof(line), in)) {
-		bool over = !strcmp(line, "quit\n");
+	control_open(argv[3]);
+	control_say("%s", start(argv[2], argv[1]) ? wrong : "ready");
+	while (control_hear(line, sizeof(line))) {
+		bool over = !strcmp(line, "quit");
 
 		*wrong = '\0';
-		fprintf(out, "%s\n", (over ? quit(argv[1]) : check()) ? wrong : over ? "bye" : "ok");
+		control_say("%s", (over ? quit(argv[1]) : check()) ? wrong : over ? "bye" : "ok");
 		if (over)
 			return 0;
 	}

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,23 +22,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "control.h"
+
 #define SIZE 5000
 #define NR(a) (sizeof(a) / sizeof(*(a)))
 
 static const char *mount;
 static char top[PATH_MAX];
-static char wrong[512];
-
-__attribute__((format(printf, 1, 2)))
-static int bad(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(wrong, sizeof(wrong), fmt, ap);
-	va_end(ap);
-	return -1;
-}
 
 /* --- what is held, and must stay what it is -------------------------------- */
 
@@ -565,24 +554,8 @@ static int quit(void)
 	return rmdir(top) ? bad("rmdir: %s", strerror(errno)) : 0;
 }
 
-static FILE *open_control(const char *control, const char *suffix)
-{
-	char path[PATH_MAX];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s.%s", control, suffix);
-	f = fopen(path, "r+e");
-	if (!f) {
-		perror(path);
-		exit(2);
-	}
-	setlinebuf(f);
-	return f;
-}
-
 int main(int argc, char **argv)
 {
-	FILE *in, *out;
 	char line[64];
 
 	if (argc < 4) {
@@ -591,14 +564,13 @@ int main(int argc, char **argv)
 	}
 	mount = argv[2];
 	snprintf(top, sizeof(top), "%s/%s", mount, argv[1]);
-	in = open_control(argv[3], "cmd");
-	out = open_control(argv[3], "out");
-	fprintf(out, "%s\n", start(argv + 4) ? wrong : "ready");
-	while (fgets(line, sizeof(line), in)) {
-		bool over = !strcmp(line, "quit\n");
+	control_open(argv[3]);
+	control_say("%s", start(argv + 4) ? wrong : "ready");
+	while (control_hear(line, sizeof(line))) {
+		bool over = !strcmp(line, "quit");
 
 		*wrong = '\0';
-		fprintf(out, "%s\n", (over ? quit() : order('c')) ? wrong : over ? "bye" : "ok");
+		control_say("%s", (over ? quit() : order('c')) ? wrong : over ? "bye" : "ok");
 		if (over)
 			return 0;
 	}

@@ -12,8 +12,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,25 +22,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "control.h"
+
 #define SIZE		16384
 #define PIECE		512	/* what O_DIRECT takes everywhere */
 #define NR_ENTRIES	200
 #define NR(a) (sizeof(a) / sizeof(*(a)))
 
-static char wrong[512];
 static bool seekable, stream, fixed;
 static char *buf;		/* aligned */
-
-__attribute__((format(printf, 1, 2)))
-static int bad(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(wrong, sizeof(wrong), fmt, ap);
-	va_end(ap);
-	return -1;
-}
 
 /* --- files ---------------------------------------------------------------------- */
 
@@ -359,24 +347,8 @@ static int quit(const char *name)
 	return chdir("..") || rmdir(name) ? bad("rmdir: %s", strerror(errno)) : 0;
 }
 
-static FILE *open_control(const char *control, const char *suffix)
-{
-	char path[PATH_MAX];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s.%s", control, suffix);
-	f = fopen(path, "r+e");
-	if (!f) {
-		perror(path);
-		exit(2);
-	}
-	setlinebuf(f);
-	return f;
-}
-
 int main(int argc, char **argv)
 {
-	FILE *in, *out;
 	char line[64];
 
 	if (argc < 4 || argc > 6) {
@@ -386,13 +358,12 @@ int main(int argc, char **argv)
 	stream = argc > 4 && !strcmp(argv[4], "stream");
 	seekable = argc == 4 || !strcmp(argv[4], "seekable");
 	fixed = argc == 6;
-	in = open_control(argv[3], "cmd");
-	out = open_control(argv[3], "out");
-	fprintf(out, "%s\n", start(argv[2], argv[1]) ? wrong : "ready");
-	while (fgets(line, sizeof(line), in)) {
-		bool over = !strcmp(line, "quit\n");
+	control_open(argv[3]);
+	control_say("%s", start(argv[2], argv[1]) ? wrong : "ready");
+	while (control_hear(line, sizeof(line))) {
+		bool over = !strcmp(line, "quit");
 
-		fprintf(out, "%s\n", (over ? quit(argv[1]) : check()) ? wrong : over ? "bye" : "ok");
+		control_say("%s", (over ? quit(argv[1]) : check()) ? wrong : over ? "bye" : "ok");
 		if (over)
 			return 0;
 	}
