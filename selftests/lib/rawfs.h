@@ -36,7 +36,7 @@
 
 #define RAWFS_NODE_BASE	0x1f00000000ULL	/* above 32 bits, below any kernel's */
 #define RAWFS_NODE_STEP	0x10ULL
-#define RAWFS_INO_BASE	0x5000000000ULL
+#define RAWFS_INO_BASE	0x5050000000ULL
 #define RAWFS_FH_BASE	0x7e0000000000ULL
 #define RAWFS_TIME_BASE	1600000000ULL
 #define RAWFS_ROOT	0		/* index of the root */

@@ -47,6 +47,32 @@ holding() {
 scenario refuse-lock-sent holding 'FLOCK.*through no descriptor' sent f0
 scenario refuse-lock-mapped holding 'POSIX.*has mapped' locked-map f1
 scenario refuse-deleted-below holding 'file) is in a deleted directory' deleted-below gone
+# CRIU tells FIFOs apart by their inode numbers only; bindfs has those of what it shows.
+same_number() {
+	tree_with bindfs
+	mkfifo "$OUT/src/fifo"
+	holder_start h open "$MNT/fifo"
+	holder_start g open "$IN/src/fifo"
+	refused '(holder) fd [0-9]* (/fifo) is a FIFO with the inode number of another, process [0-9]* (holder) fd [0-9]* (.*/src/fifo)' c1
+	tell g end
+	until_true not is_open "$IN/src/fifo"
+	tool_dump "$T/img" --leave-running || fail "still refused"
+	rm -r "$T/img"
+	# And so for one of another daemon.
+	tree_spawn "/usr/bin/bindfs -f $IN/src ${MNT}2"
+	until_true mounted_at "${MNT}2" || fail "the second bindfs does not mount"
+	holder_start f open "${MNT}2/fifo"
+	refused '(holder) fd [0-9]* (/fifo) is a FIFO with the inode number of another, process [0-9]* (holder) fd [0-9]* (/fifo)' c1
+	tell f end
+	until_true not is_open "${MNT}2/fifo"
+	tell h end
+	until_true not find_task holder >/dev/null
+	accepted c1
+}
+is_open() {
+	readlink /proc/[0-9]*/fd/* | grep -qx "$1"
+}
+scenario refuse-fifo-number same_number
 scenario refuse-fifo-path holding 'FIFO' path fifo
 
 # With FOPEN_DIRECT_IO and without.

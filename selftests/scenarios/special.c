@@ -11,8 +11,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,9 +21,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "control.h"
+
 static const char left[] = "what nobody has read";
 
-static char dir[64], wrong[512];
+static char dir[64];
 static struct stat was_fifo, was_stream, was_dgram;
 static int fifo_in, fifo_out;		/* of our own */
 static int to_child, from_child;	/* by way of a FIFO, by a pipe */
@@ -33,17 +33,6 @@ static pid_t child;
 static int listener, server, client;	/* stream */
 static int dgram, sender;
 static int gone;			/* listens, but has no name any more */
-
-__attribute__((format(printf, 1, 2)))
-static int bad(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(wrong, sizeof(wrong), fmt, ap);
-	va_end(ap);
-	return -1;
-}
 
 /* Through the descriptors comes what was written, and what was left before. */
 static int pass(const char *what, int to, int from, const char *before)
@@ -292,37 +281,20 @@ static int quit(void)
 	return 0;
 }
 
-static FILE *open_control(const char *control, const char *suffix)
-{
-	char path[PATH_MAX];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s.%s", control, suffix);
-	f = fopen(path, "r+e");
-	if (!f) {
-		perror(path);
-		exit(2);
-	}
-	setlinebuf(f);
-	return f;
-}
-
 int main(int argc, char **argv)
 {
-	FILE *in, *out;
 	char line[64];
 
 	if (argc != 4) {
 		fprintf(stderr, "usage: special NAME MOUNT CONTROL\n");
 		return 2;
 	}
-	in = open_control(argv[3], "cmd");
-	out = open_control(argv[3], "out");
-	fprintf(out, "%s\n", start(argv[2], argv[1]) ? wrong : "ready");
-	while (fgets(line, sizeof(line), in)) {
-		bool over = !strcmp(line, "quit\n");
+	control_open(argv[3]);
+	control_say("%s", start(argv[2], argv[1]) ? wrong : "ready");
+	while (control_hear(line, sizeof(line))) {
+		bool over = !strcmp(line, "quit");
 
-		fprintf(out, "%s\n", (over ? quit() : check()) ? wrong : over ? "bye" : "ok");
+		control_say("%s", (over ? quit() : check()) ? wrong : over ? "bye" : "ok");
 		if (over)
 			return 0;
 	}

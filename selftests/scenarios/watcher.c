@@ -15,7 +15,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,21 +27,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "control.h"
+
 #define PATIENCE_MS 20000
 
-static char wrong[512];
 static bool polls;
-
-__attribute__((format(printf, 1, 2)))
-static int bad(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(wrong, sizeof(wrong), fmt, ap);
-	va_end(ap);
-	return -1;
-}
 
 /* --- inotify ------------------------------------------------------------------ */
 
@@ -295,24 +284,8 @@ static int quit(const char *name)
 	return 0;
 }
 
-static FILE *open_control(const char *path, const char *suffix)
-{
-	char name[PATH_MAX];
-	FILE *f;
-
-	snprintf(name, sizeof(name), "%s.%s", path, suffix);
-	f = fopen(name, "r+e");
-	if (!f) {
-		perror(name);
-		exit(2);
-	}
-	setlinebuf(f);
-	return f;
-}
-
 int main(int argc, char **argv)
 {
-	FILE *in, *out;
 	char line[64];
 
 	if (argc != 4 && argc != 5) {
@@ -320,13 +293,12 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	polls = argc == 5;
-	in = open_control(argv[3], "cmd");
-	out = open_control(argv[3], "out");
-	fprintf(out, "%s\n", start(argv[2], argv[1]) ? wrong : "ready");
-	while (fgets(line, sizeof(line), in)) {
-		bool over = !strcmp(line, "quit\n");
+	control_open(argv[3]);
+	control_say("%s", start(argv[2], argv[1]) ? wrong : "ready");
+	while (control_hear(line, sizeof(line))) {
+		bool over = !strcmp(line, "quit");
 
-		fprintf(out, "%s\n", (over ? quit(argv[1]) : check()) ? wrong : over ? "bye" : "ok");
+		control_say("%s", (over ? quit(argv[1]) : check()) ? wrong : over ? "bye" : "ok");
 		if (over)
 			return 0;
 	}

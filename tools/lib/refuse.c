@@ -223,7 +223,7 @@ void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry
 	}
 }
 
-static void file_label(char *buf, size_t len, const FuseFileEntry *f)
+void refuse_file_label(char *buf, size_t len, const FuseFileEntry *f)
 {
 	char task[64];
 
@@ -240,7 +240,7 @@ void refuse_virtiofs(struct report *r, const FuseFileEntry *f)
 {
 	char what[320];
 
-	file_label(what, sizeof(what), f);
+	refuse_file_label(what, sizeof(what), f);
 	report_add(r, "%s: on virtiofs, which is not carried", what);
 }
 
@@ -248,7 +248,7 @@ static void object_to_file(struct report *r, const FuseConnEntry *c, const FuseF
 {
 	char what[320];
 
-	file_label(what, sizeof(what), f);
+	refuse_file_label(what, sizeof(what), f);
 	report_add(r, "%s: %s %s", refuse_label(c), what, why);
 }
 

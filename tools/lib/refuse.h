@@ -13,6 +13,9 @@ const char *refuse_label(const FuseConnEntry *conn);
 /* "123 (bash)" */
 void refuse_task_label(char *buf, size_t len, uint32_t pid);
 
+/* "process 123 (bash) fd 4 (/mnt/file)" */
+void refuse_file_label(char *buf, size_t len, const FuseFileEntry *file);
+
 /* A task of a tree that has connections. */
 void refuse_task(struct report *r, const struct snapshot *snap, const struct task *task);
 void refuse_conn(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc);

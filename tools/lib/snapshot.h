@@ -37,6 +37,11 @@ struct snapshot_name {
 	size_t len;
 };
 
+struct snapshot_fifo {
+	uint64_t nodeid, ino;
+	char *user;			/* who of the tree has it open, NULL: nobody */
+};
+
 /*
  * The last name in the path of a file, in it; NULL without a path.  What never had
  * a name is called "/" (vfs_tmpfile(), fs/namei.c).
@@ -73,6 +78,8 @@ struct snapshot_conn {
 	size_t nr_deleted, nr_sockets;
 	uint64_t *watched;		/* nodes */
 	size_t nr_watched;
+	struct snapshot_fifo *fifos;
+	size_t nr_fifos;
 	uint32_t user;			/* a process of the tree that uses it, or 0 */
 	bool held;			/* for clients outside: it stays, and is not saved */
 };
