@@ -128,7 +128,7 @@ $(BUILD)/%: Documentation/%.scd
 # With MODULE_OUT=dir the build happens there, on copies: several kernels can
 # be built for at the same time.
 MODULE_DIR := $(abspath $(or $(MODULE_OUT),.))
-MODULE_SRC := Kbuild VERSION include/uapi/linux/fusecr.h $(wildcard kmod/*.[ch])
+MODULE_SRC := Kbuild VERSION $(wildcard include/uapi/linux/*.h kmod/*.[ch])
 
 module:
 ifneq ($(MODULE_DIR),$(CURDIR))

@@ -4,7 +4,7 @@
 #define FUSECR_ADJUST_H
 
 #include <linux/list.h>
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 
 struct fusecr_conn;
 

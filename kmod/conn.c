@@ -6,7 +6,7 @@
 #include <linux/exportfs.h>
 #include <linux/fs.h>
 #include <linux/fs_context.h>
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 #include <linux/kdev_t.h>
 #include <linux/module.h>
 #include <linux/pid_namespace.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The gate of a connection, see gate.h. */
 
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
 #include <linux/pid.h>

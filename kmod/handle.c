@@ -19,7 +19,7 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 
 #include "adjust.h"
 #include "admit.h"

@@ -2,7 +2,7 @@
 /* Kept requests are told, and come back from an image: see keep.h. */
 
 #include <linux/file.h>
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/slab.h>

@@ -3,7 +3,7 @@
 #ifndef FUSECR_UNLINK_H
 #define FUSECR_UNLINK_H
 
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 
 struct fusecr_conn;
 struct list_head;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 
 #include "test_nl.h"
 

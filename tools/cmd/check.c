@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 #include "cleanup.h"
 #include "cmd.h"
 #include "names.h"

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 
 #include "cleanup.h"
 #include "cmd.h"

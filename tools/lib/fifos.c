@@ -5,6 +5,7 @@
  * the same number one would get what is in the other, or nothing.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,9 +14,56 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <linux/fusecr.h>
+
 #include "cleanup.h"
 #include "fifos.h"
 #include "refuse.h"
+
+int fifos_keep(struct snapshot_conn *sc, const FuseInodeEntry *inode)
+{
+	struct snapshot_fifo *grown;
+
+	if (!S_ISFIFO(inode->mode))
+		return 0;
+	grown = reallocarray(sc->fifos, sc->nr_fifos + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	sc->fifos = grown;
+	grown[sc->nr_fifos++] = (struct snapshot_fifo){ inode->nodeid, inode->orig_ino, NULL };
+	return 0;
+}
+
+/* gcc 12 does not see that the list has what is put into it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+int fifos_keep_user(struct snapshot_conn *sc, const FuseFileEntry *file)
+{
+	char label[320];
+
+	if (!S_ISFIFO(file->mode) || (file->flags & FUSECR_FF_PATH))
+		return 0;
+	for (size_t i = 0; i < sc->nr_fifos; i++) {
+		struct snapshot_fifo *fifo = &sc->fifos[i];
+
+		if (fifo->nodeid != file->nodeid || fifo->user)
+			continue;
+		refuse_file_label(label, sizeof(label), file);
+		fifo->user = strdup(label);
+		return fifo->user ? 0 : -ENOMEM;
+	}
+	return 0;
+}
+#pragma GCC diagnostic pop
+
+void fifos_free(struct snapshot_conn *sc)
+{
+	for (size_t i = 0; i < sc->nr_fifos; i++)
+		free(sc->fifos[i].user);
+	free(sc->fifos);
+	sc->fifos = NULL;
+	sc->nr_fifos = 0;
+}
 
 static void object(struct report *r, const struct snapshot_conn *sc, const struct snapshot_fifo *fifo,
 		   const char *other)

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 
 #include "nl.h"
 

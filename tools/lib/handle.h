@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 
 /* All return 0 (open: a descriptor) or -errno. */
 int handle_open(uint64_t conn_id);

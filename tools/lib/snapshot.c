@@ -105,11 +105,7 @@ static void free_nodes(struct snapshot_conn *sc)
 	free(sc->watched);
 	sc->watched = NULL;
 	sc->nr_watched = 0;
-	for (size_t i = 0; i < sc->nr_fifos; i++)
-		free(sc->fifos[i].user);
-	free(sc->fifos);
-	sc->fifos = NULL;
-	sc->nr_fifos = 0;
+	fifos_free(sc);
 }
 
 static void conn_free(struct snapshot_conn *sc)
@@ -446,45 +442,13 @@ static int keep_watched(struct snapshot_conn *sc, const FuseInodeEntry *inode)
 	return 0;
 }
 
-static int keep_fifo(struct snapshot_conn *sc, const FuseInodeEntry *inode)
-{
-	struct snapshot_fifo *grown;
-
-	if (!S_ISFIFO(inode->mode))
-		return 0;
-	grown = reallocarray(sc->fifos, sc->nr_fifos + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	sc->fifos = grown;
-	grown[sc->nr_fifos++] = (struct snapshot_fifo){ inode->nodeid, inode->orig_ino, NULL };
-	return 0;
-}
-
-static int keep_fifo_user(struct snapshot_conn *sc, const FuseFileEntry *file)
-{
-	char label[320];
-
-	if (!S_ISFIFO(file->mode) || (file->flags & FUSECR_FF_PATH))
-		return 0;
-	for (size_t i = 0; i < sc->nr_fifos; i++) {
-		struct snapshot_fifo *fifo = &sc->fifos[i];
-
-		if (fifo->nodeid != file->nodeid || fifo->user)
-			continue;
-		refuse_file_label(label, sizeof(label), file);
-		fifo->user = strdup(label);
-		return fifo->user ? 0 : -ENOMEM;
-	}
-	return 0;
-}
-
 static int collect_inode(const FuseInodeEntry *inode, void *arg)
 {
 	struct collect *c = arg;
 
 	if (!c->snap->o.restless)
 		refuse_inode(c->r, c->sc->conn, inode);
-	return keep_names(c->sc, inode) ?: keep_watched(c->sc, inode) ?: keep_fifo(c->sc, inode) ?:
+	return keep_names(c->sc, inode) ?: keep_watched(c->sc, inode) ?: fifos_keep(c->sc, inode) ?:
 	       collect_write(c, &inode->base);
 }
 
@@ -552,7 +516,7 @@ static int collect_file(const FuseFileEntry *file, void *arg)
 		return 0;
 	copy.has_vpid = 1;
 	copy.vpid = task->vpid;
-	err = keep_fifo_user(c->sc, file);
+	err = fifos_keep_user(c->sc, file);
 	if (!err && file->has_fh)
 		err = keep_open(c->sc, file);
 	return err ?: write_file(c, &copy);

@@ -5,7 +5,7 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 
 #include "calm.h"
 #include "dump.h"

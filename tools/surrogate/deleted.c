@@ -7,7 +7,7 @@
 #include <sys/uio.h>
 
 #include <linux/fuse.h>
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 
 #include "deleted.h"
 #include "handle.h"

@@ -9,7 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 
 #include "holder.h"
 #include "proc.h"

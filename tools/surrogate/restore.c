@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include <linux/fuse.h>
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 
 #include "cleanup.h"
 #include "control.h"

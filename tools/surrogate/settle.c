@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include <linux/fuse.h>
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 
 #include "attr.h"
 #include "handle.h"
