@@ -4,7 +4,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <linux/capability.h>
 #include <stdarg.h>
@@ -16,6 +15,7 @@
 #include <linux/fusecr_ioctl.h>
 #include "cleanup.h"
 #include "cmd.h"
+#include "options.h"
 #include "names.h"
 
 /* Where CRIU looks unless it is told otherwise (criu/include/plugin.h). */
@@ -356,27 +356,8 @@ static int check(bool json)
 
 int cmd_check(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
-	bool json = false;
-	int c;
+	struct options o;
+	int status = options_only(argc, argv, "", help, &o);
 
-	while ((c = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
-		switch (c) {
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return CMD_DONE;
-		default:
-			return usage_error(argv, NULL);
-		}
-	}
-	if (optind < argc)
-		return usage_error(argv, "unexpected '%s'", argv[optind]);
-	return check(json);
+	return status == OPTIONS_READ ? check(o.json) : status;
 }

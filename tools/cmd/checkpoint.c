@@ -2,13 +2,13 @@
 /* fusecr checkpoint: a whole process tree through criu dump. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd.h"
+#include "options.h"
 #include "criu.h"
 #include "fusecr.pb-c.h"
 #include "image.h"
@@ -108,56 +108,23 @@ static int run(pid_t pid, const char *dir, bool leave, char **more, bool json)
 
 int cmd_checkpoint(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "pid", required_argument, NULL, 't' },
-		{ "images-dir", required_argument, NULL, 'D' },
-		{ "leave-running", no_argument, NULL, 'R' },
-		{ "hold", no_argument, NULL, 'H' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
-	bool json = false, leave = false;
-	const char *dir = NULL;
-	pid_t pid = 0;
-	int c;
+	struct options o;
+	int status = options_read(argc, argv, "+tDRH", help, &o);
 
-	while ((c = getopt_long(argc, argv, "+t:D:RHjh", options, NULL)) != -1) {
-		switch (c) {
-		case 't':
-			if (!parse_pid(optarg, &pid))
-				return usage_error(argv, "%s is not a process id", optarg);
-			break;
-		case 'D':
-			dir = optarg;
-			break;
-		case 'R':
-			leave = true;
-			break;
-		case 'H':
-			setenv("FUSECR_HOLD", "1", 1);
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return CMD_DONE;
-		default:
-			return usage_error(argv, NULL);
-		}
-	}
-	if (!pid || !dir)
+	if (status != OPTIONS_READ)
+		return status;
+	if (!o.pid || !o.dir)
 		return usage_error(argv, "--pid and -D are needed");
-	if (optind < argc && strcmp(argv[optind - 1], "--"))
-		return usage_error(argv, "options for criu follow \"--\"");
-	if (!alive(pid)) {
-		say_error("there is no process %d", pid);
+	if (!alive(o.pid)) {
+		say_error("there is no process %d", o.pid);
 		return CMD_FAILED;
 	}
-	if (mkdir(dir, 0700) && errno != EEXIST) {
-		say_error("cannot make the directory %s: %s", dir, strerror(errno));
+	if (mkdir(o.dir, 0700) && errno != EEXIST) {
+		say_error("cannot make the directory %s: %s", o.dir, strerror(errno));
 		return CMD_FAILED;
 	}
-	return run(pid, dir, leave, argv + optind, json);
+	/* For the plugin. */
+	if (o.hold)
+		setenv("FUSECR_HOLD", "1", 1);
+	return run(o.pid, o.dir, o.leave_running, argv + optind, o.json);
 }

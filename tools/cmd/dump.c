@@ -2,11 +2,11 @@
 /* fusecr dump: the FUSE state of a process tree, without CRIU. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "cleanup.h"
 #include "cmd.h"
+#include "options.h"
 #include "image.h"
 #include "print.h"
 #include "snapshot.h"
@@ -114,42 +114,14 @@ static int dump(pid_t pid, const char *dir, bool json)
 
 int cmd_dump(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "pid", required_argument, NULL, 't' },
-		{ "images-dir", required_argument, NULL, 'D' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
-	const char *dir = NULL;
-	bool json = false;
-	pid_t pid = 0;
-	int c;
+	struct options o;
+	int status = options_only(argc, argv, "tD", help, &o);
 
-	while ((c = getopt_long(argc, argv, "t:D:jh", options, NULL)) != -1) {
-		switch (c) {
-		case 't':
-			if (!parse_pid(optarg, &pid))
-				return usage_error(argv, "'%s' is not a pid", optarg);
-			break;
-		case 'D':
-			dir = optarg;
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return CMD_DONE;
-		default:
-			return usage_error(argv, NULL);
-		}
-	}
-	if (optind < argc)
-		return usage_error(argv, "unexpected '%s'", argv[optind]);
-	if (!pid)
+	if (status != OPTIONS_READ)
+		return status;
+	if (!o.pid)
 		return usage_error(argv, "which tree? --pid is missing");
-	if (!dir)
+	if (!o.dir)
 		return usage_error(argv, "where to? -D is missing");
-	return dump(pid, dir, json);
+	return dump(o.pid, o.dir, o.json);
 }

@@ -208,13 +208,13 @@ static int open_gate(const FuseConnEntry *c)
 
 /* ------------------------------------------------------------------------------- */
 
-struct options {
+struct gate_options {
 	unsigned int seconds;
 	struct exempt exempt;
 	bool json;
 };
 
-static int run(char **argv, const char *what, const char *name, struct options *o)
+static int run(char **argv, const char *what, const char *name, struct gate_options *o)
 {
 	struct nl *nl cleanup(nl_auto) = NULL;
 	struct message_list found cleanup(conns_auto) = { 0 };
@@ -241,7 +241,7 @@ int cmd_gate(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
-	struct options o = { .seconds = SECONDS };
+	struct gate_options o = { .seconds = SECONDS };
 	pid_t pid;
 	int c;
 

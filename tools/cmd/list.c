@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* fusecr list: live connections. */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <linux/fusecr.h>
 #include "cleanup.h"
 #include "cmd.h"
+#include "options.h"
 #include "mounts.h"
 #include "names.h"
 #include "print.h"
@@ -316,27 +316,8 @@ static int list(bool json)
 
 int cmd_list(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
-	bool json = false;
-	int c;
+	struct options o;
+	int status = options_only(argc, argv, "", help, &o);
 
-	while ((c = getopt_long(argc, argv, "jh", options, NULL)) != -1) {
-		switch (c) {
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return CMD_DONE;
-		default:
-			return usage_error(argv, NULL);
-		}
-	}
-	if (optind < argc)
-		return usage_error(argv, "unexpected '%s'", argv[optind]);
-	return list(json);
+	return status == OPTIONS_READ ? list(o.json) : status;
 }

@@ -2,12 +2,12 @@
 /* fusecr restore: a whole process tree through criu restore. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cmd.h"
+#include "options.h"
 #include "criu.h"
 
 #define PIDFILE	"fusecr-restored.pid"
@@ -92,34 +92,12 @@ static int run(const char *dir, char **more, bool json)
 
 int cmd_restore(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "images-dir", required_argument, NULL, 'D' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
-	const char *dir = NULL;
-	bool json = false;
-	int c;
+	struct options o;
+	int status = options_read(argc, argv, "+D", help, &o);
 
-	while ((c = getopt_long(argc, argv, "+D:jh", options, NULL)) != -1) {
-		switch (c) {
-		case 'D':
-			dir = optarg;
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return CMD_DONE;
-		default:
-			return usage_error(argv, NULL);
-		}
-	}
-	if (!dir)
-		return usage_error(argv, "-D is needed");
-	if (optind < argc && strcmp(argv[optind - 1], "--"))
-		return usage_error(argv, "options for criu follow \"--\"");
-	return run(dir, argv + optind, json);
+	if (status != OPTIONS_READ)
+		return status;
+	if (!o.dir)
+		return usage_error(argv, "which images? -D is missing");
+	return run(o.dir, argv + optind, o.json);
 }

@@ -5,11 +5,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <string.h>
 #include "cleanup.h"
 #include "cmd.h"
+#include "options.h"
 #include "image.h"
 #include "print.h"
 
@@ -182,33 +182,13 @@ static int show_dir(const char *dir, bool json)
 
 int cmd_show(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "images-dir", required_argument, NULL, 'D' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
-	const char *dir = NULL;
-	bool json = false;
-	int c;
+	struct options o;
+	int status = options_read(argc, argv, "D", help, &o);
 
-	while ((c = getopt_long(argc, argv, "D:jh", options, NULL)) != -1) {
-		switch (c) {
-		case 'D':
-			dir = optarg;
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return CMD_DONE;
-		default:
-			return usage_error(argv, NULL);
-		}
-	}
-	if (!dir == (optind == argc))
-		return usage_error(argv, dir ? "either -D or files, not both" :
+	if (status != OPTIONS_READ)
+		return status;
+	if (!o.dir == (optind == argc))
+		return usage_error(argv, o.dir ? "either -D or files, not both" :
 				   "what to show? give -D or a file");
-	return dir ? show_dir(dir, json) : show_files(argc - optind, argv + optind, json);
+	return o.dir ? show_dir(o.dir, o.json) : show_files(argc - optind, argv + optind, o.json);
 }

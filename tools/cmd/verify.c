@@ -2,7 +2,6 @@
 /* fusecr verify: does the restored kernel say again what the images say? */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <linux/fusecr.h>
 #include "cleanup.h"
 #include "cmd.h"
+#include "options.h"
 #include "compare.h"
 #include "entryset.h"
 #include "image.h"
@@ -619,44 +619,12 @@ static int verify(const char *dir, pid_t pid, bool running, bool json)
 
 int cmd_verify(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "images-dir", required_argument, NULL, 'D' },
-		{ "pid", required_argument, NULL, 't' },
-		{ "running", no_argument, NULL, 'r' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "help", no_argument, NULL, 'h' },
-		{ }
-	};
-	bool json = false, running = false;
-	const char *dir = NULL;
-	pid_t pid = 0;
-	int c;
+	struct options o;
+	int status = options_only(argc, argv, "Dtr", help, &o);
 
-	while ((c = getopt_long(argc, argv, "D:t:rjh", options, NULL)) != -1) {
-		switch (c) {
-		case 'D':
-			dir = optarg;
-			break;
-		case 't':
-			if (!parse_pid(optarg, &pid))
-				return usage_error(argv, "'%s' is not a pid", optarg);
-			break;
-		case 'r':
-			running = true;
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return CMD_DONE;
-		default:
-			return usage_error(argv, NULL);
-		}
-	}
-	if (optind < argc)
-		return usage_error(argv, "unexpected '%s'", argv[optind]);
-	if (!dir)
+	if (status != OPTIONS_READ)
+		return status;
+	if (!o.dir)
 		return usage_error(argv, "which images? -D is missing");
-	return verify(dir, pid, running, json);
+	return verify(o.dir, o.pid, o.running, o.json);
 }
