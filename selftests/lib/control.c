@@ -60,3 +60,19 @@ int bad(const char *format, ...)
 	va_end(args);
 	return -1;
 }
+
+int control_serve(int started, int (*check)(void), int (*quit)(void))
+{
+	char line[64];
+
+	control_say("%s", started ? wrong : "ready");
+	while (control_hear(line, sizeof(line))) {
+		bool over = !strcmp(line, "quit");
+
+		*wrong = '\0';
+		control_say("%s", (over ? quit() : check()) ? wrong : over ? "bye" : "ok");
+		if (over)
+			return 0;
+	}
+	return 1;
+}

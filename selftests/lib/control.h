@@ -23,4 +23,11 @@ extern char wrong[512];
 __attribute__((format(printf, 1, 2)))
 int bad(const char *format, ...);
 
+/*
+ * The whole conversation of most: "ready", if it has started (0); then to each line
+ * "ok" when check() gives 0, and to "quit" "bye" when quit() does; else what is in
+ * wrong. Returns what main() is to.
+ */
+int control_serve(int started, int (*check)(void), int (*quit)(void));
+
 #endif

@@ -30,6 +30,7 @@
 #define FRIEND	1000
 #define STRANGER 1001
 
+static const char *self;		/* our directory on the mount */
 static int fd = -1, bare = -1;
 static bool lists;
 static unsigned int rounds;
@@ -167,32 +168,22 @@ static int start(const char *mount, const char *name)
 	return lists ? start_lists(name) : 0;
 }
 
-static int quit(const char *name)
+static int quit(void)
 {
 	close(fd);
 	close(bare);
-	return unlink("file") || unlink("bare") || chdir("..") || rmdir(name) ?
+	return unlink("file") || unlink("bare") || chdir("..") || rmdir(self) ?
 	       bad("remove: %s", strerror(errno)) : 0;
 }
 
 int main(int argc, char **argv)
 {
-	char line[64];
-
 	if (argc != 4 && (argc != 5 || strcmp(argv[4], "acl"))) {
 		fprintf(stderr, "usage: attrs NAME MOUNT CONTROL [acl]\n");
 		return 2;
 	}
 	lists = argc == 5;
 	control_open(argv[3]);
-	control_say("%s", start(argv[2], argv[1]) ? wrong : "ready");
-	while (control_hear(line, sizeof(line))) {
-		bool over = !strcmp(line, "quit");
-
-		*wrong = '\0';
-		control_say("%s", (over ? quit(argv[1]) : check()) ? wrong : over ? "bye" : "ok");
-		if (over)
-			return 0;
-	}
-	return 1;
+	self = argv[1];
+	return control_serve(start(argv[2], argv[1]), check, quit);
 }

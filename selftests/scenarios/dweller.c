@@ -554,10 +554,13 @@ static int quit(void)
 	return rmdir(top) ? bad("rmdir: %s", strerror(errno)) : 0;
 }
 
+static int check(void)
+{
+	return order('c');
+}
+
 int main(int argc, char **argv)
 {
-	char line[64];
-
 	if (argc < 4) {
 		fprintf(stderr, "usage: dweller NAME MOUNT CONTROL [PLACE...]\n");
 		return 2;
@@ -565,14 +568,5 @@ int main(int argc, char **argv)
 	mount = argv[2];
 	snprintf(top, sizeof(top), "%s/%s", mount, argv[1]);
 	control_open(argv[3]);
-	control_say("%s", start(argv + 4) ? wrong : "ready");
-	while (control_hear(line, sizeof(line))) {
-		bool over = !strcmp(line, "quit");
-
-		*wrong = '\0';
-		control_say("%s", (over ? quit() : order('c')) ? wrong : over ? "bye" : "ok");
-		if (over)
-			return 0;
-	}
-	return 1;
+	return control_serve(start(argv + 4), check, quit);
 }

@@ -285,20 +285,10 @@ static int start(const char *mount, const char *name)
 
 int main(int argc, char **argv)
 {
-	char line[64];
-
 	if (argc != 4) {
 		fprintf(stderr, "usage: mapper NAME MOUNT CONTROL\n");
 		return 2;
 	}
 	control_open(argv[3]);
-	control_say("%s", start(argv[2], argv[1]) ? wrong : "ready");
-	while (control_hear(line, sizeof(line))) {
-		bool over = !strcmp(line, "quit");
-
-		control_say("%s", (over ? quit() : check()) ? wrong : over ? "bye" : "ok");
-		if (over)
-			return 0;
-	}
-	return 1;
+	return control_serve(start(argv[2], argv[1]), check, quit);
 }

@@ -29,6 +29,7 @@
 #define NR_ENTRIES	200
 #define NR(a) (sizeof(a) / sizeof(*(a)))
 
+static const char *self;		/* our directory on the mount */
 static bool seekable, stream, fixed;
 static char *buf;		/* aligned */
 
@@ -337,20 +338,18 @@ static int check(void)
 	return check_listing(&half) ?: check_listing(&cached);
 }
 
-static int quit(const char *name)
+static int quit(void)
 {
 	for (size_t i = 0; i < NR(modes); i++)
 		if (close(modes[i].fd) || unlink(modes[i].name))
 			return bad("%s: %s", modes[i].name, strerror(errno));
 	if (end_listing())
 		return -1;
-	return chdir("..") || rmdir(name) ? bad("rmdir: %s", strerror(errno)) : 0;
+	return chdir("..") || rmdir(self) ? bad("rmdir: %s", strerror(errno)) : 0;
 }
 
 int main(int argc, char **argv)
 {
-	char line[64];
-
 	if (argc < 4 || argc > 6) {
 		fprintf(stderr, "usage: moder NAME MOUNT CONTROL [KIND [fixed]]\n");
 		return 2;
@@ -359,13 +358,6 @@ int main(int argc, char **argv)
 	seekable = argc == 4 || !strcmp(argv[4], "seekable");
 	fixed = argc == 6;
 	control_open(argv[3]);
-	control_say("%s", start(argv[2], argv[1]) ? wrong : "ready");
-	while (control_hear(line, sizeof(line))) {
-		bool over = !strcmp(line, "quit");
-
-		control_say("%s", (over ? quit(argv[1]) : check()) ? wrong : over ? "bye" : "ok");
-		if (over)
-			return 0;
-	}
-	return 1;
+	self = argv[1];
+	return control_serve(start(argv[2], argv[1]), check, quit);
 }

@@ -43,6 +43,7 @@ static struct held {
 enum { PLAIN, PLAIN_TOO, REPLACED, REPLACEMENT, LINKED, RENAMED, OVER, OVER_IT, NR };
 
 static char *mapped;	/* a deleted file whose descriptor is closed */
+static const char *self;		/* our directory on the mount */
 static unsigned int rounds;
 
 static int make(const char *name, char byte)
@@ -146,33 +147,24 @@ static int check(void)
 	return 0;
 }
 
-static int quit(const char *name)
+static int quit(void)
 {
 	for (int i = 0; i < NR; i++)
 		close(held[i].fd);
 	munmap(mapped, SIZE);
 	if (unlink("replaced") || unlink("other") || unlink("new") || unlink("over") ||
-	    chdir("..") || rmdir(name))
+	    chdir("..") || rmdir(self))
 		return bad("quit: %s", strerror(errno));
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	char line[64];
-
 	if (argc != 4) {
 		fprintf(stderr, "usage: remover NAME MOUNT CONTROL\n");
 		return 2;
 	}
 	control_open(argv[3]);
-	control_say("%s", start(argv[2], argv[1]) ? wrong : "ready");
-	while (control_hear(line, sizeof(line))) {
-		bool over = !strcmp(line, "quit");
-
-		control_say("%s", (over ? quit(argv[1]) : check()) ? wrong : over ? "bye" : "ok");
-		if (over)
-			return 0;
-	}
-	return 1;
+	self = argv[1];
+	return control_serve(start(argv[2], argv[1]), check, quit);
 }

@@ -36,6 +36,7 @@ static bool polls;
 /* --- inotify ------------------------------------------------------------------ */
 
 static int group, lone;		/* the second watches one file that is open, too */
+static const char *self;		/* our directory on the mount */
 static int on_file, on_dir, on_open, opened;
 static int fan;			/* fanotify */
 static char was_group[2048], was_lone[2048], was_fan[2048];
@@ -268,7 +269,7 @@ static int check(void)
 	return check_watches() ?: check_fanotify() ?: polls ? check_polls() : 0;
 }
 
-static int quit(const char *name)
+static int quit(void)
 {
 	close(group);
 	close(lone);
@@ -279,28 +280,19 @@ static int quit(const char *name)
 	close(level);
 	close(edge);
 	close(control);
-	if (unlink("file") || unlink("open") || unlink("fan") || rmdir("dir") || chdir("..") || rmdir(name))
+	if (unlink("file") || unlink("open") || unlink("fan") || rmdir("dir") || chdir("..") || rmdir(self))
 		return bad("quit: %s", strerror(errno));
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	char line[64];
-
 	if (argc != 4 && argc != 5) {
 		fprintf(stderr, "usage: watcher NAME MOUNT CONTROL [poll]\n");
 		return 2;
 	}
 	polls = argc == 5;
 	control_open(argv[3]);
-	control_say("%s", start(argv[2], argv[1]) ? wrong : "ready");
-	while (control_hear(line, sizeof(line))) {
-		bool over = !strcmp(line, "quit");
-
-		control_say("%s", (over ? quit(argv[1]) : check()) ? wrong : over ? "bye" : "ok");
-		if (over)
-			return 0;
-	}
-	return 1;
+	self = argv[1];
+	return control_serve(start(argv[2], argv[1]), check, quit);
 }
