@@ -84,10 +84,7 @@ FIXTURE_SETUP(background)
 	config.init.flags = variant->init | FUSE_BIG_WRITES;
 	config.init.max_background = 1;
 	config.init.congestion_threshold = 1;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	for (i = 0; i < CLIENTS; i++) {
 		job = &self->jobs[i];
 		job->io = io_find(variant->io);
@@ -97,8 +94,6 @@ FIXTURE_SETUP(background)
 	}
 	ASSERT_EQ(0, test_drop_caches());
 	self->opcode = self->jobs[0].io->write ? FUSE_WRITE : FUSE_READ;
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
 	self->fd = th_attach(self->id);
 	ASSERT_LE(0, self->fd);
 }

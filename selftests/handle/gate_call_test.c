@@ -34,13 +34,8 @@ FIXTURE_SETUP(call)
 	config.entry_ms = 0;
 	config.attr_ms = 0;
 	config.init.flags = FUSE_WRITEBACK_CACHE | FUSE_BIG_WRITES;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	ASSERT_EQ(0, test_keep_dirty(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
 	self->fd = th_attach(self->id);
 	ASSERT_LE(0, self->fd);
 }

@@ -174,18 +174,15 @@ static int copy_program(const char *from, const char *to)
 FIXTURE_SETUP(fault)
 {
 	struct rawfs_config config;
+	uint64_t id;
 
 	rawfs_defaults(&config);
 	config.spare = 4;
 	config.entry_ms = 0;
 	config.init.flags = variant->init | FUSE_BIG_WRITES;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &id));
 	ASSERT_EQ(0, copy_program("/bin/true", test_path(self->fs, "true")));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->fd = th_attach(tnl_conn_id(&self->nl, self->fs->dev));
+	self->fd = th_attach(id);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, test_write("/proc/sys/kernel/core_pattern",
 				test_path(self->fs, "core")));

@@ -97,6 +97,7 @@ static int run(void *arg)
 FIXTURE_SETUP(io)
 {
 	struct rawfs_config config;
+	uint64_t id;
 	int err;
 
 	self->io = io_find(variant->io);
@@ -111,14 +112,10 @@ FIXTURE_SETUP(io)
 	config.open_flags = variant->open;
 	/* A file that can be polled is, by io_uring; the server's is never ready. */
 	config.enosys = 1ULL << FUSE_POLL;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &id));
 	snprintf(self->path, sizeof(self->path), "%s/f1", self->fs->dir);
 	ASSERT_EQ(0, io_fill(self->path, self->size, IO_OLD));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->fd = th_attach(tnl_conn_id(&self->nl, self->fs->dev));
+	self->fd = th_attach(id);
 	ASSERT_LE(0, self->fd);
 }
 

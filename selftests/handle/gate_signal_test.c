@@ -63,16 +63,13 @@ static void prepare(struct shared *s)
 FIXTURE_SETUP(signal)
 {
 	struct rawfs_config config;
+	uint64_t id;
 
 	rawfs_defaults(&config);
 	config.entry_ms = 0;
 	config.init.flags = FUSE_POSIX_LOCKS;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->fd = th_attach(tnl_conn_id(&self->nl, self->fs->dev));
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &id));
+	self->fd = th_attach(id);
 	ASSERT_LE(0, self->fd);
 	self->s = mmap(NULL, sizeof(*self->s), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -67,16 +67,13 @@ static int reader(void *arg)
 FIXTURE_SETUP(read)
 {
 	struct rawfs_config config;
+	uint64_t id;
 
 	rawfs_defaults(&config);
 	config.init.flags = variant->flags;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &id));
 	ASSERT_LE(BYTES, rawfs_node(self->fs, "f1")->attr.size);
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->fd = th_attach(tnl_conn_id(&self->nl, self->fs->dev));
+	self->fd = th_attach(id);
 	ASSERT_LE(0, self->fd);
 }
 

@@ -111,12 +111,7 @@ FIXTURE_SETUP(keep)
 	config.entry_ms = 0;
 	config.attr_ms = 0;
 	config.init.flags = FUSE_POSIX_LOCKS | FUSE_ATOMIC_O_TRUNC;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	ASSERT_EQ(0, ops_prepare(self->fs->dir));
 
 	c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,

@@ -70,13 +70,7 @@ FIXTURE_SETUP(set_conn)
 	rawfs_defaults(&config);
 	config.entry_ms = 0;
 	config.enosys = 1ULL << FUSE_FLUSH | 1ULL << FUSE_ACCESS;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
-	ASSERT_NE(0, self->id);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	/* So that something is learned and counted. */
 	ASSERT_EQ(0, test_open((void *)test_path(self->fs, "f3")));
 	ASSERT_EQ(0, access(test_path(self->fs, "f3"), R_OK));
@@ -90,32 +84,17 @@ FIXTURE_TEARDOWN(set_conn)
 	EXPECT_EQ(0, rawfs_down(self->fs));
 }
 
-/* One attribute of the connection, as a number. */
-static uint64_t get(struct tnl *nl, uint64_t id, uint16_t attr)
-{
-	struct tnl_list list;
-	uint64_t value = UINT64_MAX;
-
-	if (tnl_conn(nl, id, &list) == 0) {
-		value = tnl_u64(&list.v[0], attr);
-		if (value == UINT64_MAX)
-			value = tnl_u32(&list.v[0], attr);
-	}
-	tnl_free(&list);
-	return value;
-}
-
 TEST_F(set_conn, close_puts_back)
 {
-	uint64_t old = get(&self->nl, self->id, variant->attr);
+	uint64_t old = tnl_conn_value(&self->nl, self->id, variant->attr);
 	int fd = th_attach(self->id);
 
 	ASSERT_LE(0, fd);
 	ASSERT_NE(variant->value, old);
 	ASSERT_EQ(0, th_set_conn(fd, variant->set));
-	EXPECT_EQ(variant->value, get(&self->nl, self->id, variant->attr));
+	EXPECT_EQ(variant->value, tnl_conn_value(&self->nl, self->id, variant->attr));
 	close(fd);
-	EXPECT_EQ(old, get(&self->nl, self->id, variant->attr));
+	EXPECT_EQ(old, tnl_conn_value(&self->nl, self->id, variant->attr));
 }
 
 TEST_F(set_conn, commit_keeps)
@@ -126,7 +105,7 @@ TEST_F(set_conn, commit_keeps)
 	ASSERT_EQ(0, th_set_conn(fd, variant->set));
 	ASSERT_EQ(0, th_commit(fd));
 	close(fd);
-	EXPECT_EQ(variant->value, get(&self->nl, self->id, variant->attr));
+	EXPECT_EQ(variant->value, tnl_conn_value(&self->nl, self->id, variant->attr));
 }
 
 /* What is set after COMMIT is undone down to what was committed. */
@@ -143,14 +122,14 @@ TEST_F(set_conn, commit_is_where_undo_ends)
 	set.attr_version += 1000;
 	set.no ^= FUSECR_NO_BMAP;
 	ASSERT_EQ(0, th_set_conn(fd, set));
-	EXPECT_NE(variant->value, get(&self->nl, self->id, variant->attr));
+	EXPECT_NE(variant->value, tnl_conn_value(&self->nl, self->id, variant->attr));
 	close(fd);
-	EXPECT_EQ(variant->value, get(&self->nl, self->id, variant->attr));
+	EXPECT_EQ(variant->value, tnl_conn_value(&self->nl, self->id, variant->attr));
 }
 
 TEST_F(set_conn, undo_goes_backwards)
 {
-	uint64_t old = get(&self->nl, self->id, variant->attr);
+	uint64_t old = tnl_conn_value(&self->nl, self->id, variant->attr);
 	struct fusecr_set_conn set = variant->set;
 	int fd = th_attach(self->id), i;
 
@@ -163,7 +142,7 @@ TEST_F(set_conn, undo_goes_backwards)
 		set.no ^= 1 << i;
 	}
 	close(fd);
-	EXPECT_EQ(old, get(&self->nl, self->id, variant->attr));
+	EXPECT_EQ(old, tnl_conn_value(&self->nl, self->id, variant->attr));
 }
 
 struct holder {
@@ -187,7 +166,7 @@ static int hold(void *arg)
 
 TEST_F(set_conn, death_puts_back)
 {
-	uint64_t old = get(&self->nl, self->id, variant->attr);
+	uint64_t old = tnl_conn_value(&self->nl, self->id, variant->attr);
 	struct holder holder = { .id = self->id, .set = variant->set };
 	struct test_client client;
 	int pipes[2], err;
@@ -197,9 +176,9 @@ TEST_F(set_conn, death_puts_back)
 	ASSERT_EQ(0, test_client_start(&client, hold, &holder));
 	ASSERT_EQ(sizeof(err), read(pipes[0], &err, sizeof(err)));
 	ASSERT_EQ(0, err);
-	EXPECT_EQ(variant->value, get(&self->nl, self->id, variant->attr));
+	EXPECT_EQ(variant->value, tnl_conn_value(&self->nl, self->id, variant->attr));
 	test_client_kill(&client);
-	EXPECT_EQ(old, get(&self->nl, self->id, variant->attr));
+	EXPECT_EQ(old, tnl_conn_value(&self->nl, self->id, variant->attr));
 	close(pipes[0]);
 	close(pipes[1]);
 }
@@ -217,12 +196,7 @@ FIXTURE_SETUP(counters)
 
 	rawfs_defaults(&config);
 	config.entry_ms = 0;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	self->fd = th_attach(self->id);
 	ASSERT_LE(0, self->fd);
 }
@@ -251,13 +225,13 @@ TEST_F(counters, unique_is_used)
 	ASSERT_EQ(0, test_stat((void *)test_path(self->fs, "f1")));
 	EXPECT_EQ(1000002, last(self->fs)->unique);
 	close(self->fd);
-	EXPECT_EQ(1000002, get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
+	EXPECT_EQ(1000002, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
 	self->fd = -1;
 }
 
 TEST_F(counters, unique_does_not_fall_behind)
 {
-	uint64_t old = get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE);
+	uint64_t old = tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE);
 	struct fusecr_set_conn set = { .mask = FUSECR_SET_NEXT_UNIQUE,
 				       .next_unique = 1000000 };
 
@@ -267,8 +241,8 @@ TEST_F(counters, unique_does_not_fall_behind)
 	ASSERT_EQ(0, test_stat((void *)test_path(self->fs, "f1")));
 	close(self->fd);
 	self->fd = -1;
-	EXPECT_LE(500002, get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
-	EXPECT_LT(old, get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
+	EXPECT_LE(500002, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
+	EXPECT_LT(old, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
 }
 
 /* What fuse learns while the handle is open is not unlearned. */
@@ -284,7 +258,7 @@ TEST_F(counters, no_keeps_what_is_learned)
 	close(self->fd);
 	self->fd = th_attach(self->id);
 	ASSERT_LE(0, self->fd);
-	no = get(&self->nl, self->id, FUSECR_CONN_NO);
+	no = tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NO);
 	EXPECT_FALSE(no & FUSECR_NO_LSEEK);
 	ASSERT_EQ(0, th_set_conn(self->fd, set));
 	EXPECT_EQ(-1, getxattr(test_path(self->fs, "f1"), "user.raw", value,
@@ -293,13 +267,13 @@ TEST_F(counters, no_keeps_what_is_learned)
 	close(self->fd);
 	self->fd = -1;
 	EXPECT_EQ(no | FUSECR_NO_GETXATTR,
-		  get(&self->nl, self->id, FUSECR_CONN_NO));
+		  tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NO));
 }
 
 TEST_F(counters, nonsense_is_refused_whole)
 {
-	uint64_t unique = get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE);
-	uint64_t kh = get(&self->nl, self->id, FUSECR_CONN_NEXT_KH);
+	uint64_t unique = tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE);
+	uint64_t kh = tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_KH);
 	struct fusecr_set_conn good = {
 		.mask = FUSECR_SET_NEXT_UNIQUE | FUSECR_SET_NEXT_KH,
 		.next_unique = 4000,
@@ -325,10 +299,10 @@ TEST_F(counters, nonsense_is_refused_whole)
 	EXPECT_EQ(-ESRCH, th_set_conn(self->fd, bad));
 	bad.pid = -1;
 	EXPECT_EQ(-ESRCH, th_set_conn(self->fd, bad));
-	EXPECT_EQ(unique, get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
-	EXPECT_EQ(kh, get(&self->nl, self->id, FUSECR_CONN_NEXT_KH));
+	EXPECT_EQ(unique, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
+	EXPECT_EQ(kh, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_KH));
 	EXPECT_EQ(0, th_set_conn(self->fd, good));
-	EXPECT_EQ(4000, get(&self->nl, self->id, FUSECR_CONN_NEXT_KH));
+	EXPECT_EQ(4000, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_KH));
 }
 
 /* The first process of a pid namespace; stats a path for each byte it gets. */
@@ -396,20 +370,20 @@ TEST_F(counters, pid_namespace_is_exchanged)
 	ASSERT_LT(0, pid);
 	self->fd = th_attach(self->id);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(old, get(&self->nl, self->id, FUSECR_CONN_PID_NS));
+	ASSERT_EQ(old, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_PID_NS));
 	EXPECT_EQ(pid, pid_seen(self->fs, to[1], from[0], "f1"));
 
 	set.pid = pid;
 	ASSERT_EQ(0, th_set_conn(self->fd, set));
-	EXPECT_NE(old, get(&self->nl, self->id, FUSECR_CONN_PID_NS));
-	EXPECT_EQ(ns_of(pid), get(&self->nl, self->id, FUSECR_CONN_PID_NS));
+	EXPECT_NE(old, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_PID_NS));
+	EXPECT_EQ(ns_of(pid), tnl_conn_value(&self->nl, self->id, FUSECR_CONN_PID_NS));
 	EXPECT_EQ(1, pid_seen(self->fs, to[1], from[0], "f2"));
 	/* Not in that namespace. */
 	ASSERT_EQ(0, test_stat((void *)test_path(self->fs, "f3")));
 	EXPECT_EQ(0, last(self->fs)->pid);
 
 	close(self->fd);
-	EXPECT_EQ(old, get(&self->nl, self->id, FUSECR_CONN_PID_NS));
+	EXPECT_EQ(old, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_PID_NS));
 	EXPECT_EQ(pid, pid_seen(self->fs, to[1], from[0], "f4"));
 
 	self->fd = th_attach(self->id);

@@ -34,12 +34,7 @@ FIXTURE_SETUP(set_file)
 	config.open_flags = OPEN_FLAGS;
 	config.opendir_flags = FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE;
 	config.init.flags = FUSE_DO_READDIRPLUS;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	self->handle = th_attach(self->id);
 	ASSERT_LE(0, self->handle);
 	self->fd = open(test_path(self->fs, "f5"), O_RDONLY);

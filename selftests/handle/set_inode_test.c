@@ -23,12 +23,7 @@ FIXTURE_SETUP(set_inode)
 
 	rawfs_defaults(&config);
 	config.entry_ms = 0;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	self->fd = th_attach(self->id);
 	ASSERT_LE(0, self->fd);
 	self->index = rawfs_index(self->fs, "dir1/f2");

@@ -43,12 +43,7 @@ FIXTURE_SETUP(share)
 
 	rawfs_defaults(&config);
 	config.open_flags = FOPEN_KEEP_CACHE;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	self->handle = th_attach(self->id);
 	ASSERT_LE(0, self->handle);
 	self->fd = open(test_path(self->fs, "f5"), O_RDWR | O_CLOEXEC);

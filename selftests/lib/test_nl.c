@@ -359,3 +359,19 @@ int tnl_conn(struct tnl *nl, uint64_t id, struct tnl_list *list)
 
 	return tnl_do(nl, &q, list);
 }
+
+uint64_t tnl_conn_value(struct tnl *nl, uint64_t id, uint16_t attr)
+{
+	struct tnl_list list;
+	uint64_t value = UINT64_MAX;
+
+	if (tnl_conn(nl, id, &list) == 0) {
+		value = tnl_u64(&list.v[0], attr);
+		if (value == UINT64_MAX)
+			value = tnl_u32(&list.v[0], attr);
+		if (value == UINT32_MAX && !tnl_has(&list.v[0], attr))
+			value = UINT64_MAX;
+	}
+	tnl_free(&list);
+	return value;
+}

@@ -80,6 +80,8 @@ struct tnl_obj tnl_nest(const struct tnl_obj *obj, uint16_t type,
 uint64_t tnl_conn_id(struct tnl *nl, dev_t dev);
 /* Its object; an empty list when it is not there. */
 int tnl_conn(struct tnl *nl, uint64_t id, struct tnl_list *list);
+/* One u64 or u32 of it; all ones, as 64 bits, when it is not there. */
+uint64_t tnl_conn_value(struct tnl *nl, uint64_t id, uint16_t attr);
 
 /* The object in the list whose u64 or u32 attribute has this value. */
 const struct tnl_obj *tnl_find64(const struct tnl_list *list, uint16_t type,

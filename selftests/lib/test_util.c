@@ -32,6 +32,23 @@ int test_own_mounts(void)
 	return 0;
 }
 
+int test_up(const struct rawfs_config *config, struct rawfs **fs, struct tnl *nl,
+	    uint64_t *id)
+{
+	int err = test_own_mounts();
+
+	if (err)
+		return err;
+	*fs = rawfs_up(config, false);
+	if (!*fs)
+		return -EIO;
+	err = rawfs_wait_init(*fs) ?: tnl_open(nl);
+	if (err)
+		return err;
+	*id = tnl_conn_id(nl, (*fs)->dev);
+	return *id ? 0 : -ENOENT;
+}
+
 int test_client_start(struct test_client *client, int (*work)(void *arg),
 		      void *arg)
 {

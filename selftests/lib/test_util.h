@@ -13,6 +13,14 @@
 int test_own_mounts(void);
 
 /*
+ * What nearly every test begins with: mounts of its own, a server, a conversation
+ * with the module, and the server's connection. 0 or -errno; what is there then is
+ * for the test to end.
+ */
+int test_up(const struct rawfs_config *config, struct rawfs **fs, struct tnl *nl,
+	    uint64_t *id);
+
+/*
  * A process that does one thing. It is killed when the test ends, whatever it
  * waits for; the result of @work is what test_client_wait() returns.
  */

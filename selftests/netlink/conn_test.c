@@ -25,19 +25,15 @@ static int env_up(struct env *env, const struct rawfs_config *config)
 	struct tnl_query q = { .cmd = FUSECR_CMD_GET_INFO };
 	struct tnl_list list;
 
-	if (test_own_mounts())
-		return __LINE__;
-	env->fs = rawfs_up(config, false);
-	if (!env->fs || rawfs_wait_init(env->fs))
+	if (test_up(config, &env->fs, &env->nl, &env->id))
 		return __LINE__;
 	env->offered = env->fs->init_in.flags |
 		(uint64_t)env->fs->init_in.flags2 << 32;
-	if (tnl_open(&env->nl) || tnl_do(&env->nl, &q, &list))
+	if (tnl_do(&env->nl, &q, &list))
 		return __LINE__;
 	env->known = tnl_u64(&list.v[0], FUSECR_INFO_KNOWN_FLAGS);
 	tnl_free(&list);
-	env->id = tnl_conn_id(&env->nl, env->fs->dev);
-	return env->id ? 0 : __LINE__;
+	return 0;
 }
 
 /* 0, or the server's exit status, or -1 for a leak. */
@@ -51,18 +47,7 @@ static int env_down(struct env *env)
 
 static uint64_t get(struct env *env, uint16_t attr)
 {
-	struct tnl_list list;
-	uint64_t value = UINT64_MAX;
-
-	if (tnl_conn(&env->nl, env->id, &list) == 0) {
-		value = tnl_u64(&list.v[0], attr);
-		if (value == UINT64_MAX)
-			value = tnl_u32(&list.v[0], attr);
-		if (value == UINT32_MAX && !tnl_has(&list.v[0], attr))
-			value = UINT64_MAX;
-	}
-	tnl_free(&list);
-	return value;
+	return tnl_conn_value(&env->nl, env->id, attr);
 }
 
 /* --- flags of INIT -------------------------------------------------------- */

@@ -29,12 +29,7 @@ FIXTURE_SETUP(file)
 	config.init.flags = FUSE_FLOCK_LOCKS | FUSE_DO_READDIRPLUS;
 	config.open_flags = FOPEN_KEEP_CACHE;
 	config.opendir_flags = FOPEN_CACHE_DIR;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 }
 
 FIXTURE_TEARDOWN(file)

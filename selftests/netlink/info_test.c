@@ -19,13 +19,7 @@ FIXTURE_SETUP(info)
 	struct rawfs_config config;
 
 	rawfs_defaults(&config);
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
-	ASSERT_NE(0, self->id);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 }
 
 FIXTURE_TEARDOWN(info)
@@ -362,12 +356,7 @@ FIXTURE_SETUP(bad)
 	struct rawfs_config config;
 
 	rawfs_defaults(&config);
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 }
 
 FIXTURE_TEARDOWN(bad)

@@ -46,13 +46,7 @@ FIXTURE_SETUP(inode)
 	config.entry_ms = variant->timeout;
 	config.attr_ms = variant->timeout;
 	config.init.flags = variant->flags;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
-	ASSERT_NE(0, self->id);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 }
 
 FIXTURE_TEARDOWN(inode)

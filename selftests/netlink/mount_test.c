@@ -68,12 +68,7 @@ FIXTURE_SETUP(mount)
 		config.fstype = variant->fstype;
 	config.user_id = variant->uid;
 	config.group_id = variant->gid;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	ASSERT_EQ(0, tnl_conn(&self->nl, self->id, &self->list));
 	ASSERT_EQ(1, self->list.n);
 	self->obj = &self->list.v[0];
@@ -239,37 +234,23 @@ FIXTURE_TEARDOWN(state)
 	EXPECT_EQ(0, rawfs_down(self->fs));
 }
 
-static uint64_t get(struct tnl *nl, uint64_t id, uint16_t attr)
-{
-	struct tnl_list list;
-	uint64_t value = UINT64_MAX;
-
-	if (tnl_conn(nl, id, &list) == 0) {
-		value = tnl_u64(&list.v[0], attr);
-		if (value == UINT64_MAX)
-			value = tnl_u32(&list.v[0], attr);
-	}
-	tnl_free(&list);
-	return value;
-}
-
 TEST_F(state, of_life_and_death)
 {
 	EXPECT_EQ(FUSECR_CONN_INITIALIZED | FUSECR_CONN_CONNECTED,
-		  get(&self->nl, self->id, FUSECR_CONN_STATE));
-	EXPECT_EQ(3, get(&self->nl, self->id, FUSECR_CONN_DEV_COUNT));
+		  tnl_conn_value(&self->nl, self->id, FUSECR_CONN_STATE));
+	EXPECT_EQ(3, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_DEV_COUNT));
 	ASSERT_EQ(0, rawfs_kill(self->fs));
 	ASSERT_EQ(0, test_wait_state(&self->nl, self->id,
 				     FUSECR_CONN_CONNECTED, 0));
 	EXPECT_EQ(FUSECR_CONN_INITIALIZED,
-		  get(&self->nl, self->id, FUSECR_CONN_STATE));
-	EXPECT_EQ(0, get(&self->nl, self->id, FUSECR_CONN_DEV_COUNT));
+		  tnl_conn_value(&self->nl, self->id, FUSECR_CONN_STATE));
+	EXPECT_EQ(0, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_DEV_COUNT));
 	/* The mount is still there. */
 	EXPECT_EQ(-ENOTCONN, test_stat((void *)test_path(self->fs, "f1")));
 	ASSERT_EQ(0, rawfs_down(self->fs));
 	self->fs = NULL;	/* so there is nothing left to end */
 	EXPECT_EQ(0, tnl_conn_id(&self->nl, 0));
-	EXPECT_EQ(UINT64_MAX, get(&self->nl, self->id, FUSECR_CONN_STATE));
+	EXPECT_EQ(UINT64_MAX, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_STATE));
 }
 
 /* fuse remembers who aborted only for servers that want to be told. */
@@ -281,7 +262,7 @@ TEST_F(state, of_an_abort)
 
 	ASSERT_EQ(0, test_fusectl(self->fs, "abort"));
 	EXPECT_EQ(FUSECR_CONN_INITIALIZED,
-		  get(&self->nl, self->id, FUSECR_CONN_STATE));
+		  tnl_conn_value(&self->nl, self->id, FUSECR_CONN_STATE));
 	rawfs_defaults(&config);
 	config.init.flags = FUSE_ABORT_ERROR;
 	/* With the device open: 7.3 forgets it with the last close. */
@@ -291,7 +272,7 @@ TEST_F(state, of_an_abort)
 	id = tnl_conn_id(&self->nl, told->dev);
 	ASSERT_EQ(0, test_fusectl(told, "abort"));
 	EXPECT_EQ(FUSECR_CONN_INITIALIZED | FUSECR_CONN_ABORTED,
-		  get(&self->nl, id, FUSECR_CONN_STATE));
+		  tnl_conn_value(&self->nl, id, FUSECR_CONN_STATE));
 	EXPECT_EQ(0, rawfs_down(told));
 }
 
@@ -311,13 +292,13 @@ TEST_F(state, before_init_and_after_a_bad_one)
 	ASSERT_EQ(0, rawfs_wait_held(late, FUSE_INIT, 1));
 	id = tnl_conn_id(&self->nl, late->dev);
 	EXPECT_EQ(FUSECR_CONN_CONNECTED,
-		  get(&self->nl, id, FUSECR_CONN_STATE) &
+		  tnl_conn_value(&self->nl, id, FUSECR_CONN_STATE) &
 		  ~FUSECR_CONN_BLOCKED);
-	EXPECT_EQ(0, get(&self->nl, id, FUSECR_CONN_FLAGS));
+	EXPECT_EQ(0, tnl_conn_value(&self->nl, id, FUSECR_CONN_FLAGS));
 	rawfs_release(late, FUSE_INIT);
 	ASSERT_EQ(0, rawfs_wait_init(late));
 	EXPECT_EQ(FUSECR_CONN_CONNECTED | FUSECR_CONN_INITIALIZED,
-		  get(&self->nl, id, FUSECR_CONN_STATE));
+		  tnl_conn_value(&self->nl, id, FUSECR_CONN_STATE));
 	EXPECT_EQ(0, rawfs_down(late));
 
 	config.init.major = 99;
@@ -326,7 +307,7 @@ TEST_F(state, before_init_and_after_a_bad_one)
 	ASSERT_EQ(0, rawfs_wait_init(bad));
 	id = tnl_conn_id(&self->nl, bad->dev);
 	EXPECT_EQ(FUSECR_CONN_CONNECTED | FUSECR_CONN_ERROR,
-		  get(&self->nl, id, FUSECR_CONN_STATE));
+		  tnl_conn_value(&self->nl, id, FUSECR_CONN_STATE));
 	EXPECT_EQ(0, rawfs_down(bad));
 }
 
@@ -354,19 +335,19 @@ TEST_F(state, counts_requests)
 		ASSERT_EQ(0, test_client_start(&clients[i], read_fd, &fds[i]));
 	/* The other two wait for a place in the background. */
 	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_READ, 2));
-	EXPECT_EQ(2, get(&self->nl, self->id, FUSECR_CONN_NUM_PROCESSING));
-	EXPECT_EQ(0, get(&self->nl, self->id, FUSECR_CONN_NUM_PENDING));
+	EXPECT_EQ(2, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_PROCESSING));
+	EXPECT_EQ(0, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_PENDING));
 	/* fuse looks before it counts: a third may slip in. */
-	EXPECT_LE(2, get(&self->nl, self->id, FUSECR_CONN_NUM_BACKGROUND));
-	EXPECT_GE(4, get(&self->nl, self->id, FUSECR_CONN_NUM_BACKGROUND));
-	EXPECT_LE(2, get(&self->nl, self->id, FUSECR_CONN_NUM_WAITING));
-	EXPECT_TRUE(get(&self->nl, self->id, FUSECR_CONN_STATE) &
+	EXPECT_LE(2, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_BACKGROUND));
+	EXPECT_GE(4, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_BACKGROUND));
+	EXPECT_LE(2, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_WAITING));
+	EXPECT_TRUE(tnl_conn_value(&self->nl, self->id, FUSECR_CONN_STATE) &
 		    FUSECR_CONN_BLOCKED);
 	rawfs_release(self->fs, FUSE_READ);
 	for (i = 0; i < 4; i++)
 		EXPECT_EQ(0, test_client_wait(&clients[i]));
-	EXPECT_EQ(0, get(&self->nl, self->id, FUSECR_CONN_NUM_BACKGROUND));
-	EXPECT_FALSE(get(&self->nl, self->id, FUSECR_CONN_STATE) &
+	EXPECT_EQ(0, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_BACKGROUND));
+	EXPECT_FALSE(tnl_conn_value(&self->nl, self->id, FUSECR_CONN_STATE) &
 		     FUSECR_CONN_BLOCKED);
 	for (i = 0; i < 4; i++)
 		close(fds[i]);
@@ -378,23 +359,23 @@ TEST_F(state, counts_on)
 	int fd;
 
 	ASSERT_EQ(0, test_stat((void *)test_path(self->fs, "f1")));
-	unique = get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE);
+	unique = tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE);
 	EXPECT_EQ(self->fs->log[self->fs->requests - 1].unique, unique);
-	kh = get(&self->nl, self->id, FUSECR_CONN_NEXT_KH);
-	version = get(&self->nl, self->id, FUSECR_CONN_ATTR_VERSION);
-	inodes = get(&self->nl, self->id, FUSECR_CONN_NUM_INODES);
+	kh = tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_KH);
+	version = tnl_conn_value(&self->nl, self->id, FUSECR_CONN_ATTR_VERSION);
+	inodes = tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_INODES);
 	EXPECT_EQ(2, inodes);
 	fd = open(test_path(self->fs, "f2"), O_RDONLY);
 	ASSERT_LE(0, fd);
 	/* LOOKUP and OPEN. */
 	EXPECT_EQ(unique + 4,
-		  get(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
-	EXPECT_EQ(kh + 1, get(&self->nl, self->id, FUSECR_CONN_NEXT_KH));
+		  tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
+	EXPECT_EQ(kh + 1, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_KH));
 	EXPECT_EQ(inodes + 1,
-		  get(&self->nl, self->id, FUSECR_CONN_NUM_INODES));
+		  tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_INODES));
 	ASSERT_EQ(0, fchmod(fd, 0600));
 	EXPECT_LT(version,
-		  get(&self->nl, self->id, FUSECR_CONN_ATTR_VERSION));
+		  tnl_conn_value(&self->nl, self->id, FUSECR_CONN_ATTR_VERSION));
 	close(fd);
 }
 
@@ -403,7 +384,7 @@ TEST_F(state, counts_forgets)
 	ASSERT_EQ(0, test_stat((void *)test_path(self->fs, "dir0/f1")));
 	ASSERT_EQ(0, rawfs_stop(self->fs));
 	ASSERT_EQ(0, test_drop_caches());
-	EXPECT_EQ(2, get(&self->nl, self->id, FUSECR_CONN_NUM_FORGETS));
+	EXPECT_EQ(2, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_FORGETS));
 	ASSERT_EQ(0, rawfs_cont(self->fs));
 	ASSERT_EQ(0, rawfs_wait_nlookup(self->fs, rawfs_index(self->fs,
 							"dir0/f1"), 0));

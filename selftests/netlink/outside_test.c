@@ -83,12 +83,7 @@ FIXTURE_SETUP(outside)
 	config.open_flags = FOPEN_KEEP_CACHE;
 	config.init.max_background = 9;
 	config.init.congestion_threshold = 5;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	ASSERT_EQ(0, pipe2(self->ready, O_CLOEXEC));
 	for (i = 0; i < CLIENTS; i++) {
 		ASSERT_EQ(0, test_client_start(&self->clients[i], client, self));

@@ -100,12 +100,7 @@ FIXTURE_SETUP(stall)
 	config.entry_ms = 0;
 	config.attr_ms = 0;
 	config.init.flags = FUSE_WRITEBACK_CACHE | FUSE_ASYNC_READ;
-	ASSERT_EQ(0, test_own_mounts());
-	self->fs = rawfs_up(&config, false);
-	ASSERT_NE(NULL, self->fs);
-	ASSERT_EQ(0, rawfs_wait_init(self->fs));
-	ASSERT_EQ(0, tnl_open(&self->nl));
-	self->id = tnl_conn_id(&self->nl, self->fs->dev);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	/* Some that it knows, some that it will have to ask for. */
 	ASSERT_EQ(0, test_stat((void *)test_path(self->fs, "dir0/f1")));
 	for (i = 0; i < CLIENTS; i++)
