@@ -130,6 +130,17 @@ static int check_init(const FuseConnEntry *got, void *arg)
 	return 0;
 }
 
+/* The programs' right to go on does not hang on it. */
+static void limit_memory(struct restore *re, const struct rebuilt *rb)
+{
+	struct report r = { 0 };
+
+	limit_set_memory(model_conn(rb->model), rb->dev, &r);
+	for (size_t i = 0; i < r.count; i++)
+		surrogate_warn(re->s, "%s: %s", restore_label(rb), r.lines[i]);
+	report_clear(&r);
+}
+
 static int negotiate(struct restore *re, struct rebuilt *rb)
 {
 	struct check c = { re, rb };
@@ -146,7 +157,8 @@ static int negotiate(struct restore *re, struct rebuilt *rb)
 	err = nl_devs(re->nl, 0, getpid(), find_own, rb);
 	if (err <= 0)
 		return err ?: -ENODEV;
-	limit_set(model_conn(rb->model), rb->dev, &re->s->report);
+	limit_set_requests(model_conn(rb->model), rb->dev, &re->s->report);
+	limit_memory(re, rb);
 	err = nl_conn(re->nl, rb->conn_id, check_init, &c);
 	if (!err && re->s->report.count)
 		err = -EOPNOTSUPP;
