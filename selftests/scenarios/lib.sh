@@ -509,6 +509,18 @@ verify() {
 		fail "verify: $(cat "$T/tool.log")"
 }
 
+# names_gone - those by which CRIU knew what is deleted, and the kernel forgets.
+names_gone() {
+	rm -rf "$T/names"
+	mkdir "$T/names"
+	fusecr dump --pid "$PID" -D "$T/names" >"$T/tool.log" 2>&1 ||
+		fail "dump: $(cat "$T/tool.log")"
+	fusecr show -D "$T/names" >"$T/names/all"
+	grep -q nodeid "$T/names/all" || fail "nothing is shown"
+	! grep -F '#fusecr-' "$T/names/all" || fail "names of ours are left"
+	! ls -l "/proc/$PID/task/"*/fd 2>/dev/null | grep -F '#fusecr-' || fail "names of ours are left"
+}
+
 # A tree that nobody was to touch.
 expect_unharmed() {
 	[ -d "/proc/$PID" ] || fail "the tree is gone"

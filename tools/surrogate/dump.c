@@ -23,6 +23,7 @@
 #include "handle.h"
 #include "held.h"
 #include "image.h"
+#include "outsiders.h"
 #include "proc.h"
 #include "refuse.h"
 #include "settle.h"
@@ -427,7 +428,7 @@ static void serve_held(struct dump *d, struct served *sv)
 		;
 }
 
-static int serve_ready(struct dump *d, const struct pollfd *pfd)
+static void serve_ready(struct dump *d, const struct pollfd *pfd)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		struct served *sv = &d->served[i];
@@ -439,7 +440,6 @@ static int serve_ready(struct dump *d, const struct pollfd *pfd)
 		while (engine_serve(&sv->engine, sv->devfd) > 0)
 			;
 	}
-	return 0;
 }
 
 static void poll_set(struct dump *d, struct pollfd *pfd)
@@ -574,9 +574,10 @@ static void stand_in(struct dump *d)
 	while (!over) {
 		poll_set(d, pfd);
 		pfd[d->count] = (struct pollfd){ .fd = d->s->control, .events = POLLIN };
-		n = poll(pfd, d->count + 1, d->cord[0] < 0 ? -1 : HELD_LOOK_MS);
+		n = poll(pfd, d->count + 1, d->cord[0] < 0 && !outsiders_wait(d) ? -1 : HELD_LOOK_MS);
 		if (n < 0 && errno != EINTR)
 			break;
+		outsiders_rest(d);
 		if (pfd[d->count].revents) {
 			if (control_recv(d->s->control, &msg, &fd) <= 0)
 				msg = (struct control_msg){ .type = CONTROL_END, .value = -1 };
