@@ -98,10 +98,11 @@ static bool get_ratio(const struct ratio *ratio, uint32_t *value)
 static void set_ratio(const struct ratio *ratio, uint32_t value, struct report *r)
 {
 	uint32_t now;
+	const bool percents = get(&ratio->coarse, &now) && !get(&ratio->fine, &now);
 
-	if (get(&ratio->coarse, &now) && !get(&ratio->fine, &now) && value % SCALE)
+	if (percents && value % SCALE)
 		report_add(r, "%s was %u, and this kernel sets whole percents only", ratio->fine.name, value);
-	else if (get(&ratio->coarse, &now) && !get(&ratio->fine, &now))
+	else if (percents)
 		set(&ratio->coarse, value / SCALE, r);
 	else
 		set(&ratio->fine, value, r);
