@@ -511,6 +511,7 @@ verify() {
 
 # names_gone - those by which CRIU knew what is deleted, and the kernel forgets.
 names_gone() {
+	local pid
 	rm -rf "$T/names"
 	mkdir "$T/names"
 	fusecr dump --pid "$PID" -D "$T/names" >"$T/tool.log" 2>&1 ||
@@ -518,7 +519,9 @@ names_gone() {
 	fusecr show -D "$T/names" >"$T/names/all"
 	grep -q nodeid "$T/names/all" || fail "nothing is shown"
 	! grep -F '#fusecr-' "$T/names/all" || fail "names of ours are left"
-	! ls -l "/proc/$PID/task/"*/fd 2>/dev/null | grep -F '#fusecr-' || fail "names of ours are left"
+	for pid in $(tree_pids); do
+		! find "/proc/$pid/"{cwd,root,fd} -lname '*#fusecr-*' | grep . || fail "names of ours are left"
+	done
 }
 
 # A tree that nobody was to touch.
