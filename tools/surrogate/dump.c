@@ -128,18 +128,11 @@ static bool from_criu(uint32_t pid, uint64_t unique, void *arg)
 static int clone_device(struct served *sv, const struct snapshot_conn *sc)
 {
 	const FuseDevEntry *dev = (const FuseDevEntry *)sc->devs.items[0];
-	int pidfd, theirs, err = 0;
+	int theirs = proc_take_fd(dev->pid, dev->fd), err = 0;
 	uint32_t fd32;
 
-	pidfd = pidfd_open(dev->pid, 0);
-	if (pidfd < 0)
-		return -errno;
-	/* A device, not a file on the mount: closing this duplicate sends nothing. */
-	theirs = pidfd_getfd(pidfd, dev->fd, 0);
-	err = theirs < 0 ? -errno : 0;
-	close(pidfd);
-	if (err)
-		return err;
+	if (theirs < 0)
+		return theirs;
 	sv->devfd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	fd32 = theirs;
 	if (sv->devfd < 0 || ioctl(sv->devfd, FUSE_DEV_IOC_CLONE, &fd32) < 0)
@@ -498,6 +491,8 @@ static void step_aside(struct dump *d)
 		if (err)
 			report_add(&r, "lookup counts of connection %u:%u could not be put back: %s",
 				   major(sv->dev), minor(sv->dev), strerror(-err));
+		if (sv->engine.nr_interrupted)
+			outsiders_interrupt(d, sv);
 		if (sv->engine.held) {
 			err = handle_requeue(sv->handle, sv->devfd, 0);
 			surrogate_log("%zu requests left for the daemon, %d put back", sv->engine.held, err);

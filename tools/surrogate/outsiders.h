@@ -14,5 +14,7 @@
 bool outsiders_wait(const struct dump *d);
 /* Their system calls start over when the gate opens, and meet with the answers. */
 void outsiders_rest(struct dump *d);
+/* What they gave up, of which the daemon was to hear, it hears now. */
+void outsiders_interrupt(const struct dump *d, const struct served *sv);
 
 #endif
