@@ -3,6 +3,7 @@
 
 #include <linux/file.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -14,6 +15,7 @@
 #include "inode.h"
 #include "keep.h"
 #include "kept.h"
+#include "origin.h"
 
 /* How often to look whether threads are gone. */
 #define LOOK	(HZ / 4)
@@ -86,6 +88,35 @@ bool kept_pin(struct fusecr_kept *k, u64 nodeid)
 		}
 	fusecr_inode_put(inode);
 	return inode;
+}
+
+/*
+ * A thread that is killed closes its files: without this, the daemon would be told
+ * to release the handle that it works with.  As fuse does, whose requests have a
+ * waiter that lasts as long as they do.
+ */
+void kept_pin_file(struct fusecr_kept *k, struct task_struct *task)
+{
+	switch (k->h.opcode) {
+	case FUSE_READ:
+	case FUSE_WRITE:
+	case FUSE_FLUSH:
+	case FUSE_FSYNC:
+	case FUSE_FSYNCDIR:
+	case FUSE_READDIR:
+	case FUSE_READDIRPLUS:
+	case FUSE_GETLK:
+	case FUSE_SETLK:
+	case FUSE_SETLKW:
+	case FUSE_IOCTL:
+	case FUSE_FALLOCATE:
+	case FUSE_LSEEK:
+	case FUSE_COPY_FILE_RANGE:
+		/* All start with the handle.  That of a close() is known already. */
+		if (!k->file && k->in_len >= sizeof(u64))
+			k->file = fusecr_origin_file(task, k->fc, k->h.nodeid,
+						     *(u64 *)k->in);
+	}
 }
 
 static void deactivate(void *sb)
@@ -430,6 +461,28 @@ static void interrupt(struct fusecr_kept *k)
 	spin_unlock(fl_conn_dev_lock(k->fc));
 }
 
+/*
+ * Of several who wait for one page the first one reads it for all: the others find
+ * it there, and ask no more.  Had they to, it would be as good to read it again.
+ */
+static bool is_read_by_others(const struct fusecr_kept *k)
+{
+	const struct fuse_read_in *in = k->in;
+	struct page *page;
+	bool uptodate;
+
+	if (k->state != KEPT_ANSWERED || k->h.opcode != FUSE_READ ||
+	    k->in_len < sizeof(*in) || !k->file || k->file->f_flags & O_DIRECT ||
+	    *fl_file_open_flags(fl_file(k->file)) & FOPEN_DIRECT_IO)
+		return false;
+	page = find_get_page(k->file->f_mapping, in->offset >> PAGE_SHIFT);
+	if (!page)
+		return false;
+	uptodate = folio_test_uptodate(page_folio(page));
+	put_page(page);
+	return uptodate;
+}
+
 /* One that is, not to be claimed any more. */
 static struct fusecr_kept *next_over(void)
 {
@@ -437,7 +490,7 @@ static struct fusecr_kept *next_over(void)
 
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry)
-		if (!k->claiming && is_over(k)) {
+		if (!k->claiming && (is_over(k) || is_read_by_others(k))) {
 			k->claiming = true;
 			found = k;
 			break;

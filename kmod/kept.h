@@ -21,6 +21,7 @@ struct fusecr_conn;
 struct inode;
 struct pid;
 struct super_block;
+struct task_struct;
 
 enum kept_state {
 	KEPT_NEW,		/* the proxy is on no list yet */
@@ -89,6 +90,8 @@ void kept_start(struct fusecr_kept *k);
 void kept_finish(struct fusecr_kept *k, enum kept_state state);
 /* Whether the kernel holds it; then it does until the record is freed. */
 bool kept_pin(struct fusecr_kept *k, u64 nodeid);
+/* The file whose handle is in it, if @task has that open, stays as long, too. */
+void kept_pin_file(struct fusecr_kept *k, struct task_struct *task);
 /* Finds the names in the input, pins what it tells by number. */
 void kept_find_names(struct fusecr_kept *k);
 

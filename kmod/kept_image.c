@@ -178,6 +178,17 @@ static int fill_names(struct fusecr_kept *k, const struct fusecr_keep *in)
 	return 0;
 }
 
+/* The restored thread has it open already. */
+static void pin_file(struct fusecr_kept *k)
+{
+	struct task_struct *task = get_pid_task(k->tid, PIDTYPE_PID);
+
+	if (!task)
+		return;
+	kept_pin_file(k, task);
+	put_task_struct(task);
+}
+
 static int fill(struct fusecr_kept *k, const struct fusecr_keep *in)
 {
 	u32 i, out_len = 0;
@@ -197,6 +208,7 @@ static int fill(struct fusecr_kept *k, const struct fusecr_keep *in)
 	rcu_read_unlock();
 	if (!k->tid)
 		return -ESRCH;
+	pin_file(k);
 	kept_find_names(k);
 	return fill_names(k, in);
 }

@@ -369,34 +369,6 @@ static void look_names_up(struct fusecr_kept *k)
 	}
 }
 
-/*
- * A thread that is killed closes its files: without this, the daemon would be told
- * to release the handle that it works with.  As fuse does, whose requests have a
- * waiter that lasts as long as they do.
- */
-static void pin_file(struct fusecr_kept *k, struct task_struct *task)
-{
-	switch (k->h.opcode) {
-	case FUSE_READ:
-	case FUSE_WRITE:
-	case FUSE_FSYNC:
-	case FUSE_FSYNCDIR:
-	case FUSE_READDIR:
-	case FUSE_READDIRPLUS:
-	case FUSE_GETLK:
-	case FUSE_SETLK:
-	case FUSE_SETLKW:
-	case FUSE_IOCTL:
-	case FUSE_FALLOCATE:
-	case FUSE_LSEEK:
-	case FUSE_COPY_FILE_RANGE:
-		/* All start with the handle. */
-		if (k->in_len >= sizeof(u64))
-			k->file = fusecr_origin_file(task, k->fc, k->h.nodeid,
-						     *(u64 *)k->in);
-	}
-}
-
 /* Its waiter goes up to the system call, and from there starts over. */
 static void let_waiter_go(const struct candidate *c, struct swapping *s,
 			  struct fusecr_restart *restart)
@@ -448,7 +420,7 @@ static int take(const struct taking *t, const struct candidate *c)
 		if (s.k) {
 			kept_find_names(s.k);
 			look_names_up(s.k);
-			pin_file(s.k, s.task);
+			kept_pin_file(s.k, s.task);
 			kept_start(s.k);
 		}
 		let_waiter_go(c, &s, restart);

@@ -14,6 +14,7 @@
 
 #define BIG		(64 << 10)
 #define UNIQUE		(1ULL << 32)	/* no request of the kernel's own */
+#define QUIET_MS	100	/* some looks of the module's */
 
 /* --- refusals -------------------------------------------------------------------- */
 
@@ -411,6 +412,55 @@ TEST_F(call, keep_unanswered)
 	EXPECT_EQ(-EDQUOT, test_client_wait(&self->clients[1]));
 	EXPECT_EQ(1, self->fs->nr_op[FUSE_MKDIR]);
 	EXPECT_EQ(1, self->fs->interrupts);
+	close(dev);
+}
+
+struct opener {
+	int opened[2];		/* a byte says so */
+	const char *path;
+};
+
+static int open_and_stay(void *arg)
+{
+	const struct opener *o = arg;
+	int fd = open(o->path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(o->opened[1], "", 1) != 1)
+		return -errno;
+	return pause();
+}
+
+/* Killed, its files are closed; but the server still uses the handle. */
+TEST_F(call, keep_of_who_is_killed)
+{
+	struct fuse_out_header answer = { .len = sizeof(answer), .error = -EIO, .unique = UNIQUE };
+	struct fuse_entry_out named[FUSECR_KEEP_NAMES] = { };
+	struct opener opener = { .path = path(self, "f1") };
+	struct fuse_read_in in = { .size = 4096 };
+	int dev = device(self);
+	struct fusecr_keep k;
+	char byte;
+
+	ASSERT_EQ(0, pipe2(opener.opened, O_CLOEXEC));
+	ASSERT_EQ(0, test_client_start(&self->clients[0], open_and_stay, &opener));
+	ASSERT_EQ(1, read(opener.opened[0], &byte, 1));
+	in.fh = rawfs_handle(self->fs, "f1", 0)->fh;
+	k = (struct fusecr_keep){
+		.fd = dev, .opcode = FUSE_READ, .unique = UNIQUE,
+		.nodeid = rawfs_nodeid(rawfs_index(self->fs, "f1")),
+		.pid = self->clients[0].pid, .in_len = sizeof(in), .in = (uintptr_t)&in,
+		.out_count = 1, .out_size[0] = in.size, .out_var = 1,
+		.named = (uintptr_t)named,
+	};
+	ASSERT_EQ(0, th_call(self->fd, FUSECR_IOC_KEEP, &k));
+	self->fs->config.ignore_interrupts = true;
+	test_client_kill(&self->clients[0]);
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_INTERRUPT, 1));
+	test_nap(QUIET_MS);
+	EXPECT_EQ(0, self->fs->nr_op[FUSE_RELEASE]);
+	EXPECT_EQ(sizeof(answer), write(dev, &answer, sizeof(answer)));
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
+	EXPECT_TRUE(kept_is(self->fd, 0));
 	close(dev);
 }
 

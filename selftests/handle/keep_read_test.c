@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 #include "test_handle.h"
@@ -19,6 +20,8 @@ FIXTURE(read) {
 	struct tnl nl;
 	int fd;
 	struct test_client client;
+	struct test_client other;
+	int go[2];		/* a byte lets one of two go on */
 };
 
 FIXTURE_VARIANT(read) {
@@ -71,6 +74,7 @@ FIXTURE_SETUP(read)
 
 	rawfs_defaults(&config);
 	config.init.flags = variant->flags;
+	ASSERT_EQ(0, pipe2(self->go, O_CLOEXEC));
 	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &id));
 	ASSERT_LE(BYTES, rawfs_node(self->fs, "f1")->attr.size);
 	self->fd = th_attach(id);
@@ -82,6 +86,7 @@ FIXTURE_TEARDOWN(read)
 	close(self->fd);
 	rawfs_release(self->fs, 0);
 	test_client_kill(&self->client);
+	test_client_kill(&self->other);
 	EXPECT_STREQ("", self->nl.leak);
 	tnl_close(&self->nl);
 	EXPECT_EQ(0, rawfs_down(self->fs));
@@ -114,6 +119,56 @@ TEST_F(read, is_kept)
 	EXPECT_EQ(0, test_client_wait(&self->client));
 	EXPECT_EQ(0, self->fs->duplicates);
 	EXPECT_EQ(0, self->fs->interrupts);
+}
+
+struct two {
+	int fd;			/* open before: open() drops what is cached */
+	int go;			/* a byte lets one go on */
+};
+
+static int read_and_stay(void *arg)
+{
+	const struct two *two = arg;
+	unsigned char buf[BYTES];
+
+	if (pread(two->fd, buf, BYTES, 0) != BYTES)
+		return -EIO;
+	return read(two->go, buf, 1) == 1 ? 0 : -EPIPE;
+}
+
+/* The page is read for both by one, and nothing is kept of the other. */
+TEST_F(read, by_two)
+{
+	struct two two = { .go = self->go[0] };
+	int i;
+
+	two.fd = open(test_path(self->fs, "f1"), O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, two.fd);
+	rawfs_hold(self->fs, FUSE_READ);
+	ASSERT_EQ(0, test_client_start(&self->client, read_and_stay, &two));
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_READ, 1));
+	ASSERT_EQ(0, test_client_start(&self->other, read_and_stay, &two));
+	ASSERT_TRUE(test_sleeps_in(self->other.pid, SYS_pread64));
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	ASSERT_LE(0, th_hold(self->fd, self->client.pid));
+	ASSERT_LE(0, th_hold(self->fd, self->other.pid));
+	for (i = 0; i < DRAIN_MS && !th_drained(self->fd, 1); i++)
+		th_take(self->fd);
+	ASSERT_TRUE(th_drained(self->fd, 0));
+	EXPECT_EQ(2, th_kept(self->fd));
+	if (variant->before)
+		rawfs_release(self->fs, 0);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	rawfs_release(self->fs, 0);
+	for (i = 0; i < DRAIN_MS && th_kept(self->fd); i++)
+		test_nap(1);
+	EXPECT_EQ(0, th_kept(self->fd));
+	ASSERT_EQ(2, write(self->go[1], "xx", 2));
+	EXPECT_EQ(0, test_client_wait(&self->client));
+	EXPECT_EQ(0, test_client_wait(&self->other));
+	EXPECT_EQ(0, close(two.fd));
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
+	EXPECT_EQ(0, self->fs->duplicates);
 }
 
 TEST_HARNESS_MAIN

@@ -111,13 +111,14 @@ surrogate_killed_first() {
 }
 scenario dump-surrogate-never surrogate_killed_first
 
-# Has the surrogate killed in the middle of its answer number N to a request.
+# doomed N [CALL] - has the surrogate killed in the middle of its answer number N to
+# a request, or when it comes to another call (doomed.c) for that time.
 doomed() {
 	mv /usr/sbin/fusecr "$T/fusecr"
 	cat >/usr/sbin/fusecr <<-END
 		#!/bin/sh
 		[ "\$1" = surrogate ] || exec $T/fusecr "\$@"
-		export DOOM=$1 DOOM_MARK=$T/doomed LD_PRELOAD=$BUILD/scenarios/doomed.so
+		export DOOM=$1 DOOM_CALL=${2-} DOOM_MARK=$T/doomed LD_PRELOAD=$BUILD/scenarios/doomed.so
 		exec $T/fusecr "\$@"
 	END
 	chmod +x /usr/sbin/fusecr
@@ -320,15 +321,23 @@ restore_criu_killed() {
 }
 scenario restore-criu-killed restore_criu_killed pre-restore
 
+# restore_surrogate_doomed PLACE N [CALL]
 restore_surrogate_doomed() {
 	dumped_tree "$1"
-	doomed "$2"
+	doomed "${@:2}"
 	restore_fails
 	spared
 	restore_works
 }
 scenario restore-surrogate-killed-host restore_surrogate_doomed host 6
 scenario restore-surrogate-killed-unshare restore_surrogate_doomed unshare 6
+# Before its first answer to CRIU: to INIT, the look at the root, what it does then.
+for place in host unshare; do
+	scenario restore-surrogate-killed-$place-init restore_surrogate_doomed $place 1
+	scenario restore-surrogate-killed-$place-root restore_surrogate_doomed $place 2
+	scenario restore-surrogate-killed-$place-owning restore_surrogate_doomed $place 1 attach
+	scenario restore-surrogate-killed-$place-done restore_surrogate_doomed $place 1 sendmsg
+done
 
 restore_surrogate_killed() {
 	dumped_tree

@@ -14,10 +14,13 @@ deleted() {
 	program_start r "remover r $MNT $IN/r"
 	clients_check r
 	leave_running r
+	names_gone
 	for n in 1 2; do
 		cycle $n r
+		names_gone
 	done
 	leave_running r
+	names_gone
 	clients_quit r
 	[ "$DAEMON" != rawd ] || expect_rawd_clean
 }
@@ -27,3 +30,34 @@ for place in host runc; do
 	done
 done
 scenario deleted-sshfs deleted host sshfs
+
+# Others from outside look into the directory while the tree stands, and have it
+# locked until the daemon goes on, which waits for nobody.
+deleted_neighbours() {
+	local pid neighbours
+	place_new host
+	tree_start
+	daemon_start rawd
+	program_start r "remover r $MNT $IN/r"
+	{
+		trap 'wait; exit' TERM
+		# Each is new to the gate, which would have it sleep.
+		while :; do
+			busybox stat $MNT/r/none >/dev/null 2>>$T/stat &
+			sleep 0.05
+		done
+	} &
+	neighbours=$!
+	tool_dump $T/img --leave-running || fail "the checkpoint failed"
+	grep 'requests left for the daemon' $T/img/fusecr-dump.log || fail "nobody was in the way"
+	expect_unharmed r
+	expect_no_trace
+	kill $neighbours
+	wait $neighbours || :
+	! grep -v 'No such file' $T/stat || fail "other answers"
+	names_gone
+	cycle 1 r
+	clients_quit r
+	expect_rawd_clean
+}
+scenario deleted-neighbours deleted_neighbours

@@ -509,6 +509,21 @@ verify() {
 		fail "verify: $(cat "$T/tool.log")"
 }
 
+# names_gone - those by which CRIU knew what is deleted, and the kernel forgets.
+names_gone() {
+	local pid
+	rm -rf "$T/names"
+	mkdir "$T/names"
+	fusecr dump --pid "$PID" -D "$T/names" >"$T/tool.log" 2>&1 ||
+		fail "dump: $(cat "$T/tool.log")"
+	fusecr show -D "$T/names" >"$T/names/all"
+	grep -q nodeid "$T/names/all" || fail "nothing is shown"
+	! grep -F '#fusecr-' "$T/names/all" || fail "names of ours are left"
+	for pid in $(tree_pids); do
+		! find "/proc/$pid/"{cwd,root,fd} -lname '*#fusecr-*' | grep . || fail "names of ours are left"
+	done
+}
+
 # A tree that nobody was to touch.
 expect_unharmed() {
 	[ -d "/proc/$PID" ] || fail "the tree is gone"

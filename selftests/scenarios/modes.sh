@@ -89,6 +89,43 @@ limits_kept() {
 }
 scenario limits-host limits_kept host 33 21
 scenario limits-runc limits_kept runc 33 21
+
+# Where nobody may set them, as in a container, or even see them: said, and no more.
+limits_unsettable() {
+	local bdi
+	place_new host
+	tree_start
+	daemon_start rawd
+	client_start c1
+	bdi=/sys/class/bdi/0:$(basename /sys/fs/fuse/connections/*)
+	[ "$1" = same ] || set_limit 512 $bdi/read_ahead_kb
+	[ "$1" = same ] || set_limit 7 $bdi/max_ratio
+	checkpoint $T/img
+	if [ "$1" = hidden ]; then
+		mount -t tmpfs tmpfs /sys
+	else
+		mount -o remount,bind,ro /sys
+	fi
+	tool_restore $T/img || fail "the restore failed: $(cat $T/tool.log)"
+	if [ "$1" = hidden ]; then
+		umount /sys
+	else
+		mount -o remount,bind,rw /sys
+	fi
+	if [ "$1" = same ]; then
+		! grep warning $T/tool.log || fail "there is no reason for that"
+	else
+		grep -q 'warning: connection .*read_ahead_kb was 512' $T/tool.log || fail "not said: $(cat $T/tool.log)"
+		grep -q 'warning: connection .*max_ratio.* was' $T/tool.log || fail "not said: $(cat $T/tool.log)"
+	fi
+	clients_check c1
+	clients_quit c1
+	expect_rawd_clean
+}
+scenario limits-readonly limits_unsettable readonly
+scenario limits-hidden limits_unsettable hidden
+scenario limits-same limits_unsettable same
+
 # The most, and what INIT cannot say.
 scenario limits-far limits_kept host 65535 0
 

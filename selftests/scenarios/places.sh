@@ -15,8 +15,10 @@ places() {
 	program_start d "dweller d $MNT $IN/d $*"
 	clients_check d
 	leave_running d
+	names_gone
 	for n in 1 2; do
 		cycle $n d
+		names_gone
 	done
 	leave_running d
 	clients_quit d

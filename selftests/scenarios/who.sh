@@ -561,6 +561,36 @@ hold_forgets() {
 }
 scenario hold-forgets hold_forgets
 
+# Somebody who waits is killed meanwhile: the daemon hears of it, and lets him go.
+hold_interrupted() {
+	local rawd asker n
+	place_new host
+	echo below >$OUT/mnt/below
+	tree_start
+	for n in {1..20}; do
+		tree_spawn "$IN/bin/busybox sleep 1000"
+	done
+	holder_start h open "$MNT/below"
+	daemon_start rawd -W -H GETXATTR
+	outside_start asker asker getxattr $MNT $IN/asker
+	rawd=$(find_task rawd)
+	asker=$(pidof asker)
+	rawd_signal
+	tell asker go
+	until_true fusecr_counts processing || fail "nobody waits"
+	{
+		until grep -q '^State:.t' /proc/$rawd/status; do :; done
+		kill -KILL $asker
+	} &
+	tool_hold $T/img && fail "dumped"
+	grep -q 'a path in the tree leads over its mount' $T/tool.log || fail "not named"
+	wait $!
+	expect_no_trace
+	until_true gone $asker || fail "the daemon has not heard of it"
+	grep '1 interrupts were read, 1 are sent again' $T/img/fusecr-dump.log || fail "not in time"
+}
+scenario hold-interrupted hold_interrupted
+
 # The kernel would end the connection while it is held.
 hold_timeout() {
 	[ -e /proc/sys/fs/fuse/default_request_timeout ] || skip "this kernel's requests have no timeout"

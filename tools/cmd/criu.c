@@ -13,6 +13,7 @@
 #include "cleanup.h"
 #include "cmd.h"
 #include "criu.h"
+#include "surrogate/control.h"
 
 extern char **environ;
 
@@ -110,18 +111,24 @@ static void tell_log(const struct criu_run *run)
 	say_error("the whole log is in %s", path);
 }
 
-static void tell_reasons(char *text)
+/* Returns how many of them are more than warnings. */
+static size_t tell_reasons(char *text)
 {
 	char *save, *line;
+	size_t count = 0;
 
-	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		say_error("%s", line);
+		count += !!strncmp(line, CONTROL_WARNING_MARK, strlen(CONTROL_WARNING_MARK));
+	}
+	return count;
 }
 
 int criu_run(struct criu_run *run)
 {
 	int pipes[2], err;
 	char number[16];
+	size_t told;
 	pid_t pid;
 
 	if (pipe2(pipes, O_CLOEXEC)) {
@@ -143,11 +150,10 @@ int criu_run(struct criu_run *run)
 	close(pipes[0]);
 	while (waitpid(pid, &run->status, 0) < 0 && errno == EINTR)
 		;
-	if (WIFEXITED(run->status) && !WEXITSTATUS(run->status) && !run->reasons)
+	told = run->reasons ? tell_reasons(run->reasons) : 0;
+	if (WIFEXITED(run->status) && !WEXITSTATUS(run->status) && !told)
 		return CMD_DONE;
-	if (run->reasons)
-		tell_reasons(run->reasons);
-	else
+	if (!told)
 		tell_log(run);
 	return CMD_FAILED;
 }

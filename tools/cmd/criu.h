@@ -15,7 +15,7 @@ struct criu_run {
 	const char *dir;	/* images and log */
 	const char *log;	/* file name of the log in dir */
 	int status;		/* of criu, as from wait() */
-	char *reasons;		/* what the plugin objected to, a line each; or NULL */
+	char *reasons;		/* what the plugin has to say, a line each; or NULL */
 };
 
 /* false: too many arguments. */

@@ -11,15 +11,25 @@
 /* In a percent, where parts of a million are told (Linux 6.2, BDI_RATIO_SCALE). */
 #define SCALE 10000
 
+/*
+ * What a connection starts with, where that cannot be read (fuse_bdi_init(),
+ * process_init_reply(), fs/fuse/inode.c; VM_READAHEAD_PAGES; 6.1 to 7.3).
+ */
+#define READ_AHEAD_KB	128
+#define MIN_RATIO	0
+#define MAX_RATIO	SCALE
+#define STRICT_LIMIT	1
+
 /* One number, and where it is. */
 struct limit {
 	const char *name;
+	uint32_t first;		/* what it is when it cannot be read */
 	char path[96];
 };
 
-static struct limit of_bdi(uint32_t dev, const char *name)
+static struct limit of_bdi(uint32_t dev, const char *name, uint32_t first)
 {
-	struct limit l = { .name = name };
+	struct limit l = { .name = name, .first = first };
 
 	snprintf(l.path, sizeof(l.path), "/sys/class/bdi/%u:%u/%s", major(dev), minor(dev), name);
 	return l;
@@ -28,7 +38,7 @@ static struct limit of_bdi(uint32_t dev, const char *name)
 /* Named by the kernel's number of the device, of which the major is 0. */
 static struct limit of_conn(uint32_t dev, const char *name)
 {
-	struct limit l = { .name = name };
+	struct limit l = { .name = name, .first = ~0U };
 
 	snprintf(l.path, sizeof(l.path), "/sys/fs/fuse/connections/%u/%s", minor(dev), name);
 	return l;
@@ -46,63 +56,92 @@ static void set(const struct limit *l, uint32_t value, struct report *r)
 	FILE *f cleanup(fclose_auto) = NULL;
 	uint32_t now;
 
-	if (get(l, &now) && now == value)
+	if (!get(l, &now))
+		now = l->first;
+	if (now == value)
 		return;
 	f = fopen(l->path, "we");
 	if (!f || fprintf(f, "%u\n", value) < 0 || fflush(f))
 		report_add(r, "%s was %u, and cannot be set: %s: %s", l->name, value, l->path, strerror(errno));
 }
 
-/* In millionths, whatever the kernel tells it in. */
-static bool get_ratio(uint32_t dev, const char *coarse, const char *fine, uint32_t *value)
-{
-	const struct limit c = of_bdi(dev, coarse), f = of_bdi(dev, fine);
+/* In millionths, or on older kernels in percents. */
+struct ratio {
+	struct limit fine, coarse;
+};
 
-	if (get(&f, value))
+static struct ratio min_ratio(uint32_t dev)
+{
+	return (struct ratio){
+		of_bdi(dev, "min_ratio_fine", MIN_RATIO), of_bdi(dev, "min_ratio", MIN_RATIO / SCALE),
+	};
+}
+
+static struct ratio max_ratio(uint32_t dev)
+{
+	return (struct ratio){
+		of_bdi(dev, "max_ratio_fine", MAX_RATIO), of_bdi(dev, "max_ratio", MAX_RATIO / SCALE),
+	};
+}
+
+/* In millionths. */
+static bool get_ratio(const struct ratio *ratio, uint32_t *value)
+{
+	if (get(&ratio->fine, value))
 		return true;
-	if (!get(&c, value))
+	if (!get(&ratio->coarse, value))
 		return false;
 	*value *= SCALE;
 	return true;
 }
 
-static void set_ratio(uint32_t dev, const char *coarse, const char *fine, uint32_t value, struct report *r)
+static void set_ratio(const struct ratio *ratio, uint32_t value, struct report *r)
 {
-	const struct limit c = of_bdi(dev, coarse), f = of_bdi(dev, fine);
 	uint32_t now;
+	const bool percents = get(&ratio->coarse, &now) && !get(&ratio->fine, &now);
 
-	if (get(&f, &now))
-		set(&f, value, r);
-	else if (value % SCALE)
-		report_add(r, "%s was %u, and this kernel sets whole percents only", fine, value);
+	if (percents && value % SCALE)
+		report_add(r, "%s was %u, and this kernel sets whole percents only", ratio->fine.name, value);
+	else if (percents)
+		set(&ratio->coarse, value / SCALE, r);
 	else
-		set(&c, value / SCALE, r);
+		set(&ratio->fine, value, r);
 }
 
 void limit_read(FuseConnEntry *conn)
 {
-	const struct limit strict = of_bdi(conn->dev, "strict_limit");
+	const struct limit strict = of_bdi(conn->dev, "strict_limit", STRICT_LIMIT);
+	const struct ratio min = min_ratio(conn->dev), max = max_ratio(conn->dev);
 
-	conn->has_min_ratio = get_ratio(conn->dev, "min_ratio", "min_ratio_fine", &conn->min_ratio);
-	conn->has_max_ratio = get_ratio(conn->dev, "max_ratio", "max_ratio_fine", &conn->max_ratio);
+	conn->has_min_ratio = get_ratio(&min, &conn->min_ratio);
+	conn->has_max_ratio = get_ratio(&max, &conn->max_ratio);
 	conn->has_strict_limit = get(&strict, &conn->strict_limit);
 }
 
-void limit_set(const FuseConnEntry *conn, uint32_t dev, struct report *r)
+void limit_set_requests(const FuseConnEntry *conn, uint32_t dev, struct report *r)
 {
 	const struct limit max = of_conn(dev, "max_background"), congested = of_conn(dev, "congestion_threshold");
-	const struct limit ahead = of_bdi(dev, "read_ahead_kb"), strict = of_bdi(dev, "strict_limit");
 
 	if (!conn->max_background)
 		set(&max, 0, r);
 	if (!conn->congestion_threshold)
 		set(&congested, 0, r);
-	set(&ahead, conn->max_readahead / 1024, r);
+}
+
+void limit_set_memory(const FuseConnEntry *conn, uint32_t dev, struct report *r)
+{
+	const uint32_t kb = conn->max_readahead / 1024;
+	/* INIT has lowered it. */
+	const struct limit ahead = of_bdi(dev, "read_ahead_kb", kb < READ_AHEAD_KB ? kb : READ_AHEAD_KB);
+	const struct limit strict = of_bdi(dev, "strict_limit", STRICT_LIMIT);
+	const struct ratio min = min_ratio(dev), max = max_ratio(dev);
+
+	set(&ahead, kb, r);
 	/* The greater one first: it starts with nothing. */
 	if (conn->has_max_ratio)
-		set_ratio(dev, "max_ratio", "max_ratio_fine", conn->max_ratio, r);
+		set_ratio(&max, conn->max_ratio, r);
 	if (conn->has_min_ratio)
-		set_ratio(dev, "min_ratio", "min_ratio_fine", conn->min_ratio, r);
+		set_ratio(&min, conn->min_ratio, r);
 	if (conn->has_strict_limit)
 		set(&strict, conn->strict_limit, r);
 }

@@ -15,10 +15,11 @@
 /* Notes those of the bdi in the entry: the kernel's module tells the others. */
 void limit_read(FuseConnEntry *conn);
 /*
- * Sets what dev, a connection made anew, has otherwise than the entry.  INIT sets
- * the limits of requests, but not to 0, and can only lower max_readahead.  What could
- * not be set is reported.
+ * Both set what dev, a connection made anew, has otherwise than the entry, and
+ * report what could not be set.  INIT sets the limits of requests, but not to 0, and
+ * can only lower max_readahead.  Without those of memory it is slower, or takes more.
  */
-void limit_set(const FuseConnEntry *conn, uint32_t dev, struct report *r);
+void limit_set_requests(const FuseConnEntry *conn, uint32_t dev, struct report *r);
+void limit_set_memory(const FuseConnEntry *conn, uint32_t dev, struct report *r);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -109,6 +111,19 @@ void proc_boot_id(char id[PROC_BOOT_ID_SIZE])
 	id[strcspn(id, "\n")] = '\0';
 	if (f)
 		fclose(f);
+}
+
+int proc_take_fd(pid_t pid, int fd)
+{
+	int pidfd = pidfd_open(pid, 0), ret;
+
+	if (pidfd < 0)
+		return -errno;
+	ret = pidfd_getfd(pidfd, fd, 0);
+	if (ret < 0)
+		ret = -errno;
+	close(pidfd);
+	return ret;
 }
 
 void proc_comm(pid_t pid, char *comm, size_t size)

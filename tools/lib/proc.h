@@ -19,6 +19,11 @@ uint64_t proc_start(pid_t pid);
 /* Of the running kernel, another one after each boot; "" when it cannot be read. */
 #define PROC_BOOT_ID_SIZE 40
 void proc_boot_id(char id[PROC_BOOT_ID_SIZE]);
+/*
+ * A duplicate of a task's descriptor, or -errno.  For devices: to close that of a file
+ * on a mount is a request.
+ */
+int proc_take_fd(pid_t pid, int fd);
 /* What a task calls itself, "?" when there is no such task. */
 void proc_comm(pid_t pid, char *comm, size_t size);
 /* Inode number of a namespace ("mnt", "pid", ...) of a task or of the caller; 0: unknown. */

@@ -60,6 +60,7 @@ CRIU_SYMBOL int add_inventory_plugin(const char *name);
 CRIU_SYMBOL bool check_and_remove_inventory_plugin(const char *name, size_t n);
 
 #define CRIU_LOG_ERROR	1
+#define CRIU_LOG_WARN	2
 #define CRIU_LOG_INFO	3
 
 #endif

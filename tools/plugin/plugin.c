@@ -54,6 +54,15 @@ static void refuse(char *text)
 		error("%s", line);
 }
 
+static void warn(const char *text)
+{
+	char line[sizeof(((struct control_msg *)0)->text) + sizeof(CONTROL_WARNING_MARK)];
+
+	snprintf(line, sizeof(line), CONTROL_WARNING_MARK "%s", text);
+	report(line);
+	say(CRIU_LOG_WARN, "%s", text);
+}
+
 static void stop(void)
 {
 	close(control);
@@ -142,6 +151,9 @@ static int await(bool *none)
 				error("CRIU does not take the external mount %s", m.text);
 				return -1;
 			}
+			break;
+		case CONTROL_WARNING:
+			warn(m.text);
 			break;
 		case CONTROL_SERVED:
 			sigbus_zero(m.value);

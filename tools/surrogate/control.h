@@ -19,6 +19,7 @@ enum control_type {
 	CONTROL_NONE,		/* not ours: the tree, or that file, has no FUSE */
 	CONTROL_FAILED,		/* text says why, what, and what to do */
 	CONTROL_EXTERNAL,	/* before DONE: text is for CRIU's add_external() */
+	CONTROL_WARNING,	/* before DONE: text is what a person should know */
 	CONTROL_SERVED,		/* before DONE, at dump: value is a device that is served */
 	/* plugin to surrogate */
 	CONTROL_DEVICE,		/* dump: value is CRIU's id of the file, fd is CRIU's */
@@ -36,6 +37,9 @@ struct control_msg {
 	uint32_t serial;	/* of a question, and of its answer; 0 before the first */
 	char text[8192];
 };
+
+/* Before what the plugin tells "fusecr" that is no reason to fail. */
+#define CONTROL_WARNING_MARK	"warning: "
 
 /* The name under which restored tasks find the inherited socket. */
 #define CONTROL_INHERIT	"fusecr-control"

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <linux/fuse.h>
 #include <linux/fusecr_ioctl.h>
@@ -16,6 +20,8 @@
 
 /* For a name and what is put behind it. */
 #define NAME_ROOM 4200
+/* How long names may take that nobody is in the way of. */
+#define FORGET_MS 1000
 
 /* Tells the kernel as a daemon does. */
 static void notify(const struct served *sv, int32_t code, const void *arg, size_t size,
@@ -144,9 +150,10 @@ static void forget_name(const struct served *sv, const FuseNameEntry *e)
 	notify(sv, FUSE_NOTIFY_INVAL_ENTRY, &out, sizeof(out), name, out.namelen + 1);
 }
 
-void deleted_forget(const struct served *sv)
+static size_t forget_names(const struct served *sv, void (*forget)(const struct served *sv, const FuseNameEntry *e))
 {
 	const struct message_list *files = model_files(sv->model);
+	size_t count = 0;
 
 	for (size_t i = 0; i < files->count; i++) {
 		const FuseFileEntry *f = (const FuseFileEntry *)files->items[i];
@@ -154,7 +161,41 @@ void deleted_forget(const struct served *sv)
 
 		if (f->flags & FUSECR_FF_UNLINKED)
 			inode = model_inode(sv->model, f->nodeid);
-		for (size_t k = 0; inode && k < inode->n_name; k++)
-			forget_name(sv, inode->name[k]);
+		for (size_t k = 0; inode && k < inode->n_name; k++, count++)
+			if (forget)
+				forget(sv, inode->name[k]);
 	}
+	return count;
+}
+
+/* Has nothing that others wait for the end of: handles, sockets, other devices. */
+static void forget_alone(const struct served *sv)
+{
+	struct served alone = *sv;
+
+	alone.devfd = 3;
+	if (sv->devfd != 3 && dup2(sv->devfd, 3) < 0)
+		_exit(1);
+	close_range(4, ~0U, 0);
+	forget_names(&alone, forget_name);
+	_exit(0);
+}
+
+void deleted_forget(const struct served *sv)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	pid_t pid = forget_names(sv, NULL) ? fork() : -1;
+
+	if (!pid)
+		forget_alone(sv);
+	if (pid < 0)
+		return;
+	pfd.fd = pidfd_open(pid, 0);
+	if (pfd.fd < 0 || poll(&pfd, 1, FORGET_MS) > 0)
+		waitpid(pid, NULL, 0);
+	else
+		surrogate_log("connection %u:%u: process %d waits for who is in a directory", major(sv->dev),
+			      minor(sv->dev), pid);
+	if (pfd.fd >= 0)
+		close(pfd.fd);
 }

@@ -15,7 +15,11 @@
  * go with the handles or by settle_deleted().  0 or -errno.
  */
 int deleted_prepare(struct dump *d);
-/* Takes back the names that CRIU has looked up. */
+/*
+ * Takes back the names that CRIU has looked up.  In a child: for that the kernel
+ * locks their directory, and whoever has it locked may wait for the daemon, which
+ * waits for us.  Then it comes when it can.
+ */
 void deleted_forget(const struct served *sv);
 void deleted_free(struct dump *d);
 

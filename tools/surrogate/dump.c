@@ -23,6 +23,7 @@
 #include "handle.h"
 #include "held.h"
 #include "image.h"
+#include "outsiders.h"
 #include "proc.h"
 #include "refuse.h"
 #include "settle.h"
@@ -127,18 +128,11 @@ static bool from_criu(uint32_t pid, uint64_t unique, void *arg)
 static int clone_device(struct served *sv, const struct snapshot_conn *sc)
 {
 	const FuseDevEntry *dev = (const FuseDevEntry *)sc->devs.items[0];
-	int pidfd, theirs, err = 0;
+	int theirs = proc_take_fd(dev->pid, dev->fd), err = 0;
 	uint32_t fd32;
 
-	pidfd = pidfd_open(dev->pid, 0);
-	if (pidfd < 0)
-		return -errno;
-	/* A device, not a file on the mount: closing this duplicate sends nothing. */
-	theirs = pidfd_getfd(pidfd, dev->fd, 0);
-	err = theirs < 0 ? -errno : 0;
-	close(pidfd);
-	if (err)
-		return err;
+	if (theirs < 0)
+		return theirs;
 	sv->devfd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	fd32 = theirs;
 	if (sv->devfd < 0 || ioctl(sv->devfd, FUSE_DEV_IOC_CLONE, &fd32) < 0)
@@ -427,7 +421,7 @@ static void serve_held(struct dump *d, struct served *sv)
 		;
 }
 
-static int serve_ready(struct dump *d, const struct pollfd *pfd)
+static void serve_ready(struct dump *d, const struct pollfd *pfd)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		struct served *sv = &d->served[i];
@@ -439,7 +433,6 @@ static int serve_ready(struct dump *d, const struct pollfd *pfd)
 		while (engine_serve(&sv->engine, sv->devfd) > 0)
 			;
 	}
-	return 0;
 }
 
 static void poll_set(struct dump *d, struct pollfd *pfd)
@@ -498,6 +491,8 @@ static void step_aside(struct dump *d)
 		if (err)
 			report_add(&r, "lookup counts of connection %u:%u could not be put back: %s",
 				   major(sv->dev), minor(sv->dev), strerror(-err));
+		if (sv->engine.nr_interrupted)
+			outsiders_interrupt(d, sv);
 		if (sv->engine.held) {
 			err = handle_requeue(sv->handle, sv->devfd, 0);
 			surrogate_log("%zu requests left for the daemon, %d put back", sv->engine.held, err);
@@ -574,9 +569,10 @@ static void stand_in(struct dump *d)
 	while (!over) {
 		poll_set(d, pfd);
 		pfd[d->count] = (struct pollfd){ .fd = d->s->control, .events = POLLIN };
-		n = poll(pfd, d->count + 1, d->cord[0] < 0 ? -1 : HELD_LOOK_MS);
+		n = poll(pfd, d->count + 1, d->cord[0] < 0 && !outsiders_wait(d) ? -1 : HELD_LOOK_MS);
 		if (n < 0 && errno != EINTR)
 			break;
+		outsiders_rest(d);
 		if (pfd[d->count].revents) {
 			if (control_recv(d->s->control, &msg, &fd) <= 0)
 				msg = (struct control_msg){ .type = CONTROL_END, .value = -1 };

@@ -19,6 +19,7 @@ struct served {
 	bool allow_other;	/* else even root has to be let in */
 	bool held;		/* it outlives the tree, and is not for us to serve */
 	size_t forgets;		/* read by us all the same */
+	size_t rested;		/* of what the engine left unanswered, see outsiders.h */
 	struct asker asker;
 	struct nl *nl;
 	int devfd;		/* our own device instance, a clone */

@@ -259,11 +259,19 @@ static enum verdict do_statfs(struct engine *e, const struct request *q, struct 
 	return answer(r, sizeof(r->out.statfs));
 }
 
-static enum verdict do_no_reply(struct engine *e, const struct request *q, struct reply *r)
+static enum verdict do_interrupt(struct engine *e, const struct request *q, struct reply *r)
 {
-	(void)e;
-	(void)q;
+	const struct fuse_interrupt_in *in = q->arg;
+	uint64_t *grown;
+
 	(void)r;
+	if (e->phase != ENGINE_DUMP || q->len < sizeof(*in))
+		return NO_REPLY;
+	grown = reallocarray(e->interrupted, e->nr_interrupted + 1, sizeof(*grown));
+	if (grown) {
+		e->interrupted = grown;
+		grown[e->nr_interrupted++] = in->unique;
+	}
 	return NO_REPLY;
 }
 
@@ -519,7 +527,7 @@ static const struct op ops[] = {
 	{ FUSE_LOOKUP,		do_lookup,	false },
 	{ FUSE_FORGET,		do_forget,	true },
 	{ FUSE_BATCH_FORGET,	do_batch_forget, true },
-	{ FUSE_INTERRUPT,	do_no_reply,	true },
+	{ FUSE_INTERRUPT,	do_interrupt,	true },
 	{ FUSE_GETATTR,		do_getattr,	false },
 	{ OP_STATX,		do_statx,	false },
 	{ FUSE_OPEN,		do_open,	false },
@@ -625,5 +633,6 @@ void engine_free(struct engine *e)
 	free(e->buf);
 	free(e->guessed);
 	free(e->noise);
-	e->buf = e->noise = e->guessed = NULL;
+	free(e->interrupted);
+	e->buf = e->noise = e->guessed = e->interrupted = NULL;
 }

@@ -43,6 +43,9 @@ struct engine {
 	bool init_done;
 	struct handles *handles;
 	size_t held;		/* read and left unanswered */
+	/* At dump: requests that their askers gave up, by their unique ids. */
+	uint64_t *interrupted;
+	size_t nr_interrupted;
 
 	/* Nodes whose reads were answered with noise (see engine.c, do_read()). */
 	uint64_t *guessed;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "engine.h"
+#include "mountfs.h"
 
 /* How far the work is, in memory that both processes share. */
 struct progress {
@@ -24,6 +25,7 @@ struct progress {
 	bool complete;	/* dump: all images are written */
 	bool ended;	/* the connections are settled */
 	bool valid;	/* dump: the images stay */
+	char stage[STAGE_SIZE];	/* restore: mounted there, for CRIU; or empty */
 	struct progress_conn {
 		struct handles handles;
 		bool settled;

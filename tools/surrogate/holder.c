@@ -31,20 +31,6 @@ static bool has(const struct devices *d, uint64_t cookie)
 	return false;
 }
 
-/* A device, not a file on the mount: closing the duplicate sends nothing. */
-static int duplicate(pid_t pid, int fd)
-{
-	int pidfd = pidfd_open(pid, 0), ret;
-
-	if (pidfd < 0)
-		return -errno;
-	ret = pidfd_getfd(pidfd, fd, 0);
-	if (ret < 0)
-		ret = -errno;
-	close(pidfd);
-	return ret;
-}
-
 static int take(struct devices *d, const FuseDevEntry *dev)
 {
 	uint64_t *cookies;
@@ -60,7 +46,7 @@ static int take(struct devices *d, const FuseDevEntry *dev)
 		d->cookies = cookies;
 	if (!fds || !cookies)
 		return -ENOMEM;
-	fd = duplicate(dev->pid, dev->fd);
+	fd = proc_take_fd(dev->pid, dev->fd);
 	if (fd < 0)
 		return fd;
 	fds[d->count] = fd;

@@ -172,7 +172,6 @@ static int place_own(struct restore *re)
 		err = re->conns[i].held ? 0 : add_spots(&s, &re->conns[i]);
 	if (!err) {
 		link_spots(&s);
-		re->placed = true;
 		err = restore_in_child(&re->conns[0], put_all, &s, true);
 		if (err && *s.path)
 			report_add(&re->s->report, "cannot be mounted at %s: %s", s.path, strerror(-err));
@@ -198,7 +197,7 @@ static int place_staged(struct restore *re, struct rebuilt *rb)
 	char path[STAGE_SIZE + 16];
 	int err;
 
-	snprintf(path, sizeof(path), "%s/%u", re->stage, rb->id);
+	snprintf(path, sizeof(path), "%s/%u", re->p->stage, rb->id);
 	if (mkdir(path, 0700))
 		return -errno;
 	err = mountfs_attach(rb->mnt, path);
@@ -227,7 +226,7 @@ int restore_place(struct restore *re)
 		return err;
 	if (!re->inv->own_mnt_ns)
 		return re->count ? place_own(re) : 0;
-	err = stage_create(re->stage);
+	err = stage_create(re->p->stage);
 	for (size_t i = 0; !err && i < re->count; i++)
 		err = re->conns[i].held ? 0 : place_staged(re, &re->conns[i]);
 	return err;
@@ -239,7 +238,7 @@ void restore_unplace(struct restore *re)
 
 	for (size_t i = 0; devs && i < re->count; i++)
 		devs[i] = re->conns[i].dev;
-	if (devs && re->placed)
+	if (devs && re->inv && !re->inv->own_mnt_ns)
 		unmount_all(devs, re->count);
 	free(devs);
 }

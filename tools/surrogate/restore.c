@@ -130,6 +130,17 @@ static int check_init(const FuseConnEntry *got, void *arg)
 	return 0;
 }
 
+/* The programs' right to go on does not hang on it. */
+static void limit_memory(struct restore *re, const struct rebuilt *rb)
+{
+	struct report r = { 0 };
+
+	limit_set_memory(model_conn(rb->model), rb->dev, &r);
+	for (size_t i = 0; i < r.count; i++)
+		surrogate_warn(re->s, "%s: %s", restore_label(rb), r.lines[i]);
+	report_clear(&r);
+}
+
 static int negotiate(struct restore *re, struct rebuilt *rb)
 {
 	struct check c = { re, rb };
@@ -146,7 +157,8 @@ static int negotiate(struct restore *re, struct rebuilt *rb)
 	err = nl_devs(re->nl, 0, getpid(), find_own, rb);
 	if (err <= 0)
 		return err ?: -ENODEV;
-	limit_set(model_conn(rb->model), rb->dev, &re->s->report);
+	limit_set_requests(model_conn(rb->model), rb->dev, &re->s->report);
+	limit_memory(re, rb);
 	err = nl_conn(re->nl, rb->conn_id, check_init, &c);
 	if (!err && re->s->report.count)
 		err = -EOPNOTSUPP;
@@ -168,6 +180,17 @@ static void disown(struct rebuilt *rb)
 	rb->handle = -1;
 }
 
+/* For one that was held; passes err on. */
+static int gone(struct restore *re, const struct rebuilt *rb, int err)
+{
+	if (err == -ENODEV || err == -ENOENT)
+		report_add(&re->s->report, "%s: it was unmounted or aborted while process %d held it", restore_label(rb),
+			   re->holder.pid);
+	else if (err == -EBUSY)
+		report_add(&re->s->report, "%s: another restore, or checkpoint, has it in hand", restore_label(rb));
+	return err;
+}
+
 /* The connection is where it was: its daemon gets back the devices that it had. */
 static int take_back(struct restore *re, struct rebuilt *rb)
 {
@@ -185,13 +208,7 @@ static int take_back(struct restore *re, struct rebuilt *rb)
 		fd = holder_fetch(&re->holder, re->nl, rb->conn_id, cookie);
 		err = fd < 0 ? fd : add_instance(rb, cookie, fd);
 	}
-	err = err ?: own(rb);
-	if (err == -ENODEV || err == -ENOENT)
-		report_add(&re->s->report, "%s: it was unmounted or aborted while process %d held it", restore_label(rb),
-			   re->holder.pid);
-	else if (err == -EBUSY)
-		report_add(&re->s->report, "%s: another restore, or checkpoint, has it in hand", restore_label(rb));
-	return err;
+	return gone(re, rb, err);
 }
 
 static int rebuild(struct restore *re, struct rebuilt *rb)
@@ -232,9 +249,7 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	/* Clones need the connection. */
 	for (size_t i = 1; !err && i < devs->count; i++)
 		err = open_instance(rb, (const FuseDevEntry *)devs->items[i]);
-	if (err)
-		return err;
-	return own(rb);
+	return err;
 }
 
 /* Whoever is asked: a path may lead over several of the mounts. */
@@ -253,6 +268,14 @@ static void serve_all(struct restore *re, int timeout_ms)
 	free(pfd);
 }
 
+/* Whoever waits for an answer must not be what keeps the connection alive. */
+static void close_devices(const struct restore *re)
+{
+	for (size_t i = 0; i < re->count; i++)
+		for (size_t k = 0; k < re->conns[i].count; k++)
+			close(re->conns[i].instances[k].fd);
+}
+
 int restore_in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, const void *arg), const void *arg,
 		     bool all)
 {
@@ -263,6 +286,7 @@ int restore_in_child(struct rebuilt *rb, int (*fn)(struct rebuilt *rb, const voi
 		return -errno;
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close_devices(rb->re);
 		_exit(-fn(rb, arg));
 	}
 	while (!waitpid(pid, &status, WNOHANG))
@@ -291,11 +315,6 @@ static int rebuild_all(struct restore *re)
 		rb->mnt = rb->handle = -1;
 		err = rebuild(re, rb);
 	}
-	/* Only when every connection can be had does anything become visible. */
-	err = err ?: restore_place(re);
-	/* Whoever goes on from here must own them himself. */
-	for (size_t i = 0; !err && i < re->count; i++)
-		disown(&re->conns[i]);
 	return err;
 }
 
@@ -327,16 +346,26 @@ static void take_over(struct restore *re, int sig)
 			surrogate_log("%s: not taken over: %s", restore_label(rb), strerror(-err));
 		rb->engine.model = NULL;
 	}
+	/* It may not even have said that it began; if it has, this is ignored. */
+	if (!re->p->asked)
+		surrogate_fail(re->s, "-");
 }
 
-static int own_all(struct restore *re)
+/* Only when every connection can be had does anything become visible. */
+static int begin(struct restore *re)
 {
 	int err = 0;
 
-	for (size_t i = 0; !err && i < re->count; i++)
-		err = own(&re->conns[i]);
+	for (size_t i = 0; !err && i < re->count; i++) {
+		struct rebuilt *rb = &re->conns[i];
+
+		err = own(rb);
+		if (rb->held)
+			gone(re, rb, err);
+	}
+	err = err ?: restore_place(re);
 	if (err)
-		surrogate_fail(re->s, "the FUSE connections could not be owned: %s", strerror(-err));
+		surrogate_fail(re->s, "the FUSE connections could not be mounted: %s", strerror(-err));
 	else
 		surrogate_done(re->s);
 	return err;
@@ -500,7 +529,8 @@ static void restore_free(struct restore *re, bool keep)
 		asker_free(&rb->asker);
 		model_free(rb->model);
 	}
-	stage_remove(re->stage);
+	if (re->p)
+		stage_remove(re->p->stage);
 	free(re->conns);
 	nl_close(re->nl);
 	if (re->inv)
@@ -574,7 +604,7 @@ int surrogate_restore(struct surrogate *s)
 	killed = guard();
 	if (killed > 0)
 		take_over(&re, killed);
-	over = killed <= 0 && own_all(&re) ? false : stand_in(&re);
+	over = killed <= 0 && begin(&re) ? false : stand_in(&re);
 	/* Our duplicates go before anyone runs: the daemon is alone from now on. */
 	restore_free(&re, over);
 	/* Ignored if the answer was a failure. */

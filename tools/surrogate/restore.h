@@ -7,7 +7,6 @@
 #include "engine.h"
 #include "guard.h"
 #include "holder.h"
-#include "mountfs.h"
 #include "nl.h"
 #include "surrogate.h"
 
@@ -39,8 +38,6 @@ struct restore {
 	FusecrInventoryEntry *inv;
 	struct rebuilt *conns;
 	size_t count;
-	char stage[STAGE_SIZE];
-	bool placed;		/* there may be mounts in our own mount namespace */
 	struct progress *p;
 	struct holder holder;	/* of the devices of what is held */
 	bool lost;		/* who began this was killed: it cannot succeed */

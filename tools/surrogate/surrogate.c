@@ -72,6 +72,18 @@ void surrogate_fail(struct surrogate *s, const char *fmt, ...)
 	tell(s, &m);
 }
 
+void surrogate_warn(struct surrogate *s, const char *fmt, ...)
+{
+	struct control_msg m = { .type = CONTROL_WARNING };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(m.text, sizeof(m.text), fmt, ap);
+	va_end(ap);
+	surrogate_log("warning: %s", m.text);
+	tell(s, &m);
+}
+
 static void open_log(int dirfd, const char *name)
 {
 	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -33,6 +33,9 @@ void surrogate_done(struct surrogate *s);
 void surrogate_none(struct surrogate *s);
 void surrogate_fail(struct surrogate *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Before one of these: the person is to know, and all goes on. */
+void surrogate_warn(struct surrogate *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* One line with a time stamp into the image directory's fusecr.log. */
 void surrogate_log(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
