@@ -130,12 +130,16 @@ $(BUILD)/%: Documentation/%.scd
 MODULE_DIR := $(abspath $(or $(MODULE_OUT),.))
 MODULE_SRC := Kbuild VERSION $(wildcard include/uapi/linux/*.h kmod/*.[ch])
 
+# Without BTF of its own, where there would be one: the kernel takes as long to
+# fit that to its own as for all the rest of a load, and only BPF programs that
+# trace the module would need it.
 module:
 ifneq ($(MODULE_DIR),$(CURDIR))
 	$(Q)mkdir -p $(MODULE_DIR)
 	$(Q)cp --parents --preserve=timestamps --update $(MODULE_SRC) $(MODULE_DIR)
 endif
-	$(Q)$(MAKE) -C $(KDIR) M=$(MODULE_DIR) $(if $(W),W=$(W)) modules
+	$(Q)$(MAKE) -C $(KDIR) M=$(MODULE_DIR) CONFIG_DEBUG_INFO_BTF_MODULES= \
+		$(if $(W),W=$(W)) modules
 
 module-clean:
 	$(Q)$(MAKE) -C $(KDIR) M=$(MODULE_DIR) clean

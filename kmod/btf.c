@@ -22,42 +22,95 @@
 #define CHAIN_LIMIT	32		/* typedefs and qualifiers in a row */
 #define NAME_LIMIT	64		/* a component of a path */
 
+/* Of so many types, where the first one starts is noted. */
+#define STRIDE		16
+
 /* One file. */
 struct part {
-	void *data;
-	size_t len;
-	const char *strs;	/* ends with a NUL */
-	u32 str_len;
-	const void *types;
+	void *types;
 	u32 type_len;
+	char *strs;	/* ends with a NUL */
+	u32 str_len;
+	u32 first;	/* id of its first type */
+	u32 ntypes;
+	u32 *start;	/* of each STRIDE-th type: where in types */
 };
 
 struct fusecr_btf {
 	struct part part[2];	/* base, split */
 	unsigned int nparts;
-	u32 ntypes;		/* ids are 1 ... ntypes */
-	u32 base_types;		/* those up to here are in part[0] */
-	u32 *start;		/* [id]: where in its part's types */
 };
 
-static int read_all(struct file *file, void *data, size_t len)
+static int read_at(struct file *file, loff_t pos, void *data, size_t len)
 {
-	loff_t pos = 0;
-
-	while (pos < len) {
-		ssize_t n = kernel_read(file, data + pos, len - pos, &pos);
+	while (len) {
+		ssize_t n = kernel_read(file, data, len, &pos);
 
 		if (n < 0)
 			return n;
 		if (!n)
 			return -EIO;
+		data += n;
+		len -= n;
 	}
+	return 0;
+}
+
+static void *read_section(struct file *file, loff_t pos, size_t len)
+{
+	void *data = kvmalloc(len, GFP_KERNEL);
+	int err;
+
+	if (!data)
+		return ERR_PTR(-ENOMEM);
+	err = read_at(file, pos, data, len);
+	if (!err)
+		return data;
+	kvfree(data);
+	return ERR_PTR(err);
+}
+
+/* Is [off, off + len) within what follows the header? */
+static bool section_fits(const struct btf_header *hdr, u32 size, u32 off,
+			 u32 len)
+{
+	return off <= size - hdr->hdr_len && len <= size - hdr->hdr_len - off;
+}
+
+static bool header_fits(const struct btf_header *hdr, u32 size)
+{
+	return hdr->magic == BTF_MAGIC && hdr->version == BTF_VERSION &&
+	       hdr->hdr_len >= HDR_LEN && hdr->hdr_len <= size &&
+	       IS_ALIGNED(hdr->hdr_len, 4) && IS_ALIGNED(hdr->type_off, 4) &&
+	       section_fits(hdr, size, hdr->type_off, hdr->type_len) &&
+	       section_fits(hdr, size, hdr->str_off, hdr->str_len);
+}
+
+/* Two allocations: the whole is more than the allocator has in one piece. */
+static int read_sections(struct part *part, struct file *file,
+			 const struct btf_header *hdr)
+{
+	void *data;
+
+	data = read_section(file, hdr->hdr_len + hdr->type_off, hdr->type_len);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	part->types = data;
+	part->type_len = hdr->type_len;
+	data = read_section(file, hdr->hdr_len + hdr->str_off, hdr->str_len);
+	if (IS_ERR(data))
+		return PTR_ERR(data);
+	part->strs = data;
+	part->str_len = hdr->str_len;
+	if (part->str_len && part->strs[part->str_len - 1])
+		return -EINVAL;
 	return 0;
 }
 
 static int read_part(struct part *part, const char *path)
 {
 	struct file *file = filp_open(path, O_RDONLY, 0);
+	struct btf_header hdr = {};
 	loff_t size;
 	int err;
 
@@ -71,12 +124,11 @@ static int read_part(struct part *part, const char *path)
 	if (file_inode(file)->i_sb->s_magic != SYSFS_MAGIC ||
 	    size < HDR_LEN || size > SIZE_LIMIT)
 		goto out;
-	err = -ENOMEM;
-	part->data = kvmalloc(size, GFP_KERNEL);
-	if (!part->data)
+	err = read_at(file, 0, &hdr, HDR_LEN);
+	if (err)
 		goto out;
-	part->len = size;
-	err = read_all(file, part->data, size);
+	err = header_fits(&hdr, size) ? read_sections(part, file, &hdr) :
+					-EINVAL;
 out:
 	if (err)
 		pr_err("cannot read BTF from %s: %d\n", path, err);
@@ -84,74 +136,140 @@ out:
 	return err;
 }
 
-/* Is [off, off + len) within what follows the header? */
-static bool section_fits(const struct part *part, u32 hdr_len, u32 off, u32 len)
-{
-	return off <= part->len - hdr_len && len <= part->len - hdr_len - off;
-}
-
-static int check_header(struct part *part)
-{
-	const struct btf_header *hdr = part->data;
-
-	if (hdr->magic != BTF_MAGIC || hdr->version != BTF_VERSION ||
-	    hdr->hdr_len < HDR_LEN || hdr->hdr_len > part->len ||
-	    !IS_ALIGNED(hdr->hdr_len, 4) || !IS_ALIGNED(hdr->type_off, 4) ||
-	    !section_fits(part, hdr->hdr_len, hdr->type_off, hdr->type_len) ||
-	    !section_fits(part, hdr->hdr_len, hdr->str_off, hdr->str_len))
-		return -EINVAL;
-	part->types = part->data + hdr->hdr_len + hdr->type_off;
-	part->type_len = hdr->type_len;
-	part->strs = part->data + hdr->hdr_len + hdr->str_off;
-	part->str_len = hdr->str_len;
-	if (part->str_len && part->strs[part->str_len - 1])
-		return -EINVAL;
-	return 0;
-}
+/* Bytes of a kind, and of each of its vlen; no bytes: the kind is not known. */
+static const struct {
+	u8 own;
+	u8 each;
+} sizes[] = {
+#define SIZES(kind, more, each) \
+	[BTF_KIND_##kind] = { sizeof(struct btf_type) + (more), (each) }
+	SIZES(INT, sizeof(u32), 0),
+	SIZES(PTR, 0, 0),
+	SIZES(ARRAY, sizeof(struct btf_array), 0),
+	SIZES(STRUCT, 0, sizeof(struct btf_member)),
+	SIZES(UNION, 0, sizeof(struct btf_member)),
+	SIZES(ENUM, 0, sizeof(struct btf_enum)),
+	SIZES(FWD, 0, 0),
+	SIZES(TYPEDEF, 0, 0),
+	SIZES(VOLATILE, 0, 0),
+	SIZES(CONST, 0, 0),
+	SIZES(RESTRICT, 0, 0),
+	SIZES(FUNC, 0, 0),
+	SIZES(FUNC_PROTO, 0, sizeof(struct btf_param)),
+	SIZES(VAR, sizeof(u32), 0),
+	SIZES(DATASEC, 0, sizeof(struct btf_var_secinfo)),
+	SIZES(FLOAT, 0, 0),
+	SIZES(DECL_TAG, sizeof(u32), 0),
+	SIZES(TYPE_TAG, 0, 0),
+	SIZES(ENUM64, 0, sizeof(struct btf_enum64)),
+#undef SIZES
+};
 
 /* Bytes that a type takes; 0 for a kind that is not known. */
 static u32 type_bytes(const struct btf_type *t)
 {
-	u32 vlen = btf_type_vlen(t);
+	u32 kind = BTF_INFO_KIND(t->info);
 
-	switch (BTF_INFO_KIND(t->info)) {
-	case BTF_KIND_INT:
-	case BTF_KIND_VAR:
-	case BTF_KIND_DECL_TAG:
-		return sizeof(*t) + sizeof(u32);
-	case BTF_KIND_ARRAY:
-		return sizeof(*t) + sizeof(struct btf_array);
-	case BTF_KIND_STRUCT:
-	case BTF_KIND_UNION:
-		return sizeof(*t) + vlen * sizeof(struct btf_member);
-	case BTF_KIND_ENUM:
-		return sizeof(*t) + vlen * sizeof(struct btf_enum);
-	case BTF_KIND_ENUM64:
-		return sizeof(*t) + vlen * sizeof(struct btf_enum64);
-	case BTF_KIND_FUNC_PROTO:
-		return sizeof(*t) + vlen * sizeof(struct btf_param);
-	case BTF_KIND_DATASEC:
-		return sizeof(*t) + vlen * sizeof(struct btf_var_secinfo);
-	case BTF_KIND_PTR:
-	case BTF_KIND_FWD:
-	case BTF_KIND_TYPEDEF:
-	case BTF_KIND_VOLATILE:
-	case BTF_KIND_CONST:
-	case BTF_KIND_RESTRICT:
-	case BTF_KIND_FUNC:
-	case BTF_KIND_FLOAT:
-	case BTF_KIND_TYPE_TAG:
-		return sizeof(*t);
+	if (kind >= ARRAY_SIZE(sizes) || !sizes[kind].own)
+		return 0;
+	return sizes[kind].own + btf_type_vlen(t) * sizes[kind].each;
+}
+
+/* NULL for void and for an id that there is not. */
+static const struct btf_type *type_at(const struct fusecr_btf *btf, u32 id)
+{
+	unsigned int i;
+
+	for (i = 0; i < btf->nparts; i++) {
+		const struct part *part = &btf->part[i];
+		u32 nth = id - part->first;
+		const void *t;
+
+		if (nth >= part->ntypes)
+			continue;
+		t = part->types + part->start[nth / STRIDE];
+		for (nth %= STRIDE; nth; nth--)
+			t += type_bytes(t);
+		return t;
 	}
-	return 0;
+	return NULL;
+}
+
+/* The strings of a split BTF go on where those of the base end. */
+static const char *name_at(const struct fusecr_btf *btf, u32 off)
+{
+	unsigned int i;
+
+	for (i = 0; i < btf->nparts; i++) {
+		if (off < btf->part[i].str_len)
+			return btf->part[i].strs + off;
+		off -= btf->part[i].str_len;
+	}
+	return "";
+}
+
+/* What is looked for.  Most names fall by their first letter. */
+struct scan {
+	struct fusecr_btf_names *names;
+	DECLARE_BITMAP(structs, 256);
+	DECLARE_BITMAP(enums, 256);
+};
+
+static void scan_init(struct scan *scan, struct fusecr_btf_names *names)
+{
+	unsigned int i;
+
+	memset(scan, 0, sizeof(*scan));
+	scan->names = names;
+	for (i = 0; i < names->nstructs; i++)
+		__set_bit((u8)names->structs[i].name[0], scan->structs);
+	for (i = 0; i < names->nenums; i++)
+		__set_bit((u8)names->enums[i].name[0], scan->enums);
+}
+
+static void scan_struct(const struct fusecr_btf *btf, const struct scan *scan,
+			u32 id, const struct btf_type *t)
+{
+	struct fusecr_btf_struct *structs = scan->names->structs;
+	const char *name = name_at(btf, t->name_off);
+	unsigned int i;
+
+	if (!test_bit((u8)name[0], scan->structs))
+		return;
+	for (i = 0; i < scan->names->nstructs; i++)
+		if (!strcmp(structs[i].name, name))
+			structs[i].type = id;
+}
+
+static void scan_enum(const struct fusecr_btf *btf, const struct scan *scan,
+		      const struct btf_type *t)
+{
+	struct fusecr_btf_enumerator *enums = scan->names->enums;
+	const struct btf_enum *e = (const void *)(t + 1);
+	const char *of = name_at(btf, t->name_off);
+	unsigned int i, j;
+
+	for (i = 0; i < btf_type_vlen(t); i++) {
+		const char *name = name_at(btf, e[i].name_off);
+
+		if (!test_bit((u8)name[0], scan->enums))
+			continue;
+		for (j = 0; j < scan->names->nenums; j++) {
+			if (strcmp(enums[j].name, name) ||
+			    (enums[j].of && strcmp(enums[j].of, of)))
+				continue;
+			enums[j].value = e[i].val;
+			enums[j].found = true;
+		}
+	}
 }
 
 /*
- * Notes where each type of a part starts, so that a type that has an id is
- * known to lie within its part with all that belongs to it.
+ * Walks all types of a part, so that a type that has an id is known to lie
+ * within its part with all that belongs to it.
  */
-static int index_part(struct fusecr_btf *btf, const struct part *part,
-		      u32 limit)
+static int index_part(const struct fusecr_btf *btf, struct part *part,
+		      const struct scan *scan)
 {
 	u32 pos = 0;
 
@@ -162,36 +280,52 @@ static int index_part(struct fusecr_btf *btf, const struct part *part,
 		if (left < sizeof(*t))
 			return -EINVAL;
 		bytes = type_bytes(t);
-		if (!bytes || bytes > left || btf->ntypes == limit)
+		if (!bytes || bytes > left)
 			return -EINVAL;
-		btf->start[++btf->ntypes] = pos;
+		if (part->ntypes % STRIDE == 0)
+			part->start[part->ntypes / STRIDE] = pos;
+		switch (BTF_INFO_KIND(t->info)) {
+		case BTF_KIND_STRUCT:
+			scan_struct(btf, scan, part->first + part->ntypes, t);
+			break;
+		case BTF_KIND_ENUM:
+			scan_enum(btf, scan, t);
+			break;
+		}
+		part->ntypes++;
 		pos += bytes;
 	}
 	return 0;
 }
 
-static int index_types(struct fusecr_btf *btf)
+static int index_types(struct fusecr_btf *btf, struct fusecr_btf_names *names)
 {
-	u32 limit = 0;
+	struct scan scan;
 	unsigned int i;
+	u32 id = 1;
 	int err;
 
-	for (i = 0; i < btf->nparts; i++)
-		limit += btf->part[i].type_len / sizeof(struct btf_type);
-	btf->start = kvmalloc_array(limit + 1, sizeof(*btf->start), GFP_KERNEL);
-	if (!btf->start)
-		return -ENOMEM;
+	scan_init(&scan, names);
 	for (i = 0; i < btf->nparts; i++) {
-		err = index_part(btf, &btf->part[i], limit);
+		struct part *part = &btf->part[i];
+		/* No type is smaller. */
+		u32 limit = part->type_len / sizeof(struct btf_type);
+
+		part->start = kvmalloc_array(limit / STRIDE + 1,
+					     sizeof(*part->start), GFP_KERNEL);
+		if (!part->start)
+			return -ENOMEM;
+		part->first = id;
+		err = index_part(btf, part, &scan);
 		if (err)
 			return err;
-		if (!i)
-			btf->base_types = btf->ntypes;
+		id += part->ntypes;
 	}
 	return 0;
 }
 
-struct fusecr_btf *fusecr_btf_load(const char *base, const char *split)
+struct fusecr_btf *fusecr_btf_load(const char *base, const char *split,
+				   struct fusecr_btf_names *names)
 {
 	const char * const paths[] = { base, split };
 	struct fusecr_btf *btf;
@@ -206,14 +340,10 @@ struct fusecr_btf *fusecr_btf_load(const char *base, const char *split)
 		err = read_part(part, paths[btf->nparts++]);
 		if (err)
 			goto err_free;
-		err = check_header(part);
-		if (err)
-			goto err_format;
 	}
-	err = index_types(btf);
+	err = index_types(btf, names);
 	if (!err)
 		return btf;
-err_format:
 	pr_err("cannot understand the BTF in %s%s%s: %d\n", base,
 	       split ? " and " : "", split ?: "", err);
 err_free:
@@ -227,31 +357,12 @@ void fusecr_btf_free(struct fusecr_btf *btf)
 
 	if (!btf)
 		return;
-	for (i = 0; i < btf->nparts; i++)
-		kvfree(btf->part[i].data);
-	kvfree(btf->start);
-	kfree(btf);
-}
-
-/* NULL for void and for an id that there is not. */
-static const struct btf_type *type_at(const struct fusecr_btf *btf, u32 id)
-{
-	if (!id || id > btf->ntypes)
-		return NULL;
-	return btf->part[id > btf->base_types].types + btf->start[id];
-}
-
-/* The strings of a split BTF go on where those of the base end. */
-static const char *name_at(const struct fusecr_btf *btf, u32 off)
-{
-	unsigned int i;
-
 	for (i = 0; i < btf->nparts; i++) {
-		if (off < btf->part[i].str_len)
-			return btf->part[i].strs + off;
-		off -= btf->part[i].str_len;
+		kvfree(btf->part[i].types);
+		kvfree(btf->part[i].strs);
+		kvfree(btf->part[i].start);
 	}
-	return "";
+	kfree(btf);
 }
 
 /* The type without typedefs and qualifiers. */
@@ -312,71 +423,6 @@ static u32 size_of(const struct fusecr_btf *btf, const struct btf_type *t)
 u32 fusecr_btf_size(const struct fusecr_btf *btf, u32 type)
 {
 	return size_of(btf, strip(btf, type));
-}
-
-static void scan_struct(const struct fusecr_btf *btf, u32 id, const char *name,
-			struct fusecr_btf_struct *structs, unsigned int n)
-{
-	unsigned int i;
-
-	for (i = 0; i < n; i++)
-		if (!strcmp(structs[i].name, name))
-			structs[i].type = id;
-}
-
-static void scan_enum(const struct fusecr_btf *btf, const struct btf_type *t,
-		      const unsigned long *initials,
-		      struct fusecr_btf_enumerator *enums, unsigned int n)
-{
-	const struct btf_enum *e = (const void *)(t + 1);
-	const char *of = name_at(btf, t->name_off);
-	unsigned int i, j;
-
-	for (i = 0; i < btf_type_vlen(t); i++) {
-		const char *name = name_at(btf, e[i].name_off);
-
-		if (!test_bit((u8)name[0], initials))
-			continue;
-		for (j = 0; j < n; j++) {
-			if (strcmp(enums[j].name, name) ||
-			    (enums[j].of && strcmp(enums[j].of, of)))
-				continue;
-			enums[j].value = e[i].val;
-			enums[j].found = true;
-		}
-	}
-}
-
-void fusecr_btf_scan(const struct fusecr_btf *btf,
-		     struct fusecr_btf_struct *structs, unsigned int nstructs,
-		     struct fusecr_btf_enumerator *enums, unsigned int nenums)
-{
-	/* Most names fall by their first letter. */
-	DECLARE_BITMAP(struct_initials, 256) = {};
-	DECLARE_BITMAP(enum_initials, 256) = {};
-	unsigned int i;
-	u32 id;
-
-	for (i = 0; i < nstructs; i++)
-		__set_bit((u8)structs[i].name[0], struct_initials);
-	for (i = 0; i < nenums; i++)
-		__set_bit((u8)enums[i].name[0], enum_initials);
-
-	for (id = 1; id <= btf->ntypes; id++) {
-		const struct btf_type *t = type_at(btf, id);
-		const char *name;
-
-		switch (BTF_INFO_KIND(t->info)) {
-		case BTF_KIND_STRUCT:
-			name = name_at(btf, t->name_off);
-			if (test_bit((u8)name[0], struct_initials))
-				scan_struct(btf, id, name, structs, nstructs);
-			break;
-		case BTF_KIND_ENUM:
-			scan_enum(btf, t, enum_initials, enums, nenums);
-			break;
-		}
-	}
 }
 
 static bool is_aggregate(const struct btf_type *t)

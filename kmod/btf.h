@@ -14,13 +14,6 @@
 
 struct fusecr_btf;
 
-/*
- * Reads @base and, unless NULL, the split BTF @split on top of it.  Returns an
- * error pointer; says why with pr_err().
- */
-struct fusecr_btf *fusecr_btf_load(const char *base, const char *split);
-void fusecr_btf_free(struct fusecr_btf *btf);
-
 struct fusecr_btf_struct {
 	const char *name;
 	u32 type;		/* out: 0 when there is none */
@@ -33,10 +26,21 @@ struct fusecr_btf_enumerator {
 	bool found;		/* out */
 };
 
-/* One pass over all types.  A split BTF's definition wins. */
-void fusecr_btf_scan(const struct fusecr_btf *btf,
-		     struct fusecr_btf_struct *structs, unsigned int nstructs,
-		     struct fusecr_btf_enumerator *enums, unsigned int nenums);
+struct fusecr_btf_names {
+	struct fusecr_btf_struct *structs;
+	unsigned int nstructs;
+	struct fusecr_btf_enumerator *enums;
+	unsigned int nenums;
+};
+
+/*
+ * Reads @base and, unless NULL, the split BTF @split on top of it, and looks
+ * for @names on the way; a split BTF's definition wins.  Returns an error
+ * pointer; says why with pr_err().
+ */
+struct fusecr_btf *fusecr_btf_load(const char *base, const char *split,
+				   struct fusecr_btf_names *names);
+void fusecr_btf_free(struct fusecr_btf *btf);
 
 struct fusecr_btf_member {
 	u32 kind;	/* BTF_KIND_* of its type, without typedefs and qualifiers */

@@ -585,18 +585,22 @@ size_t fl_conn_unknown(const struct fuse_conn *fc, char *buf, size_t size)
 int __init fl_init(void)
 {
 	const struct module *fuse = fuse_dev_operations.owner;
+	struct fusecr_btf_names names = {
+		.structs = structs,
+		.nstructs = ARRAY_SIZE(structs),
+		.enums = enums,
+		.nenums = ARRAY_SIZE(enums),
+	};
 	struct fusecr_btf *btf;
 	int err;
 
 	/* Built in, its types are the kernel's own. */
 	snprintf(btf_path, sizeof(btf_path), BTF_DIR "%s",
 		 fuse ? fuse->name : "vmlinux");
-	btf = fusecr_btf_load(BTF_DIR "vmlinux", fuse ? btf_path : NULL);
+	btf = fusecr_btf_load(BTF_DIR "vmlinux", fuse ? btf_path : NULL, &names);
 	if (IS_ERR(btf))
 		return PTR_ERR(btf);
 
-	fusecr_btf_scan(btf, structs, ARRAY_SIZE(structs), enums,
-			ARRAY_SIZE(enums));
 	err = resolve_rows(btf) ?: resolve_enums() ?: check_groups();
 	if (!err)
 		find_unknown(btf);
