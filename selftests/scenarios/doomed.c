@@ -15,7 +15,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 
 static void doom(const char *name)
 {
