@@ -6,7 +6,8 @@
  *
  * Says "ready" to the FIFO CONTROL.out, then answers each line from CONTROL.cmd:
  *	reset	forgets what was measured; "ok"
- *	tell	the longest system call since then in ms, and how many there were
+ *	tell	the longest system call since then in ms, how many there were, and in
+ *		how many ms
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -75,6 +76,7 @@ static void work(struct worker *w, const char *path)
 static void answer(int n, int reset)
 {
 	unsigned long longest = 0, calls = 0;
+	static uint64_t since;
 
 	for (int i = 0; i < n; i++) {
 		if (reset) {
@@ -85,10 +87,11 @@ static void answer(int n, int reset)
 			longest = workers[i].longest;
 		calls += workers[i].calls;
 	}
+	if (!reset)
+		control_say("%lu %lu %lu", longest / 1000000, calls, (now() - since) / 1000000);
+	since = now();
 	if (reset)
 		control_say("ok");
-	else
-		control_say("%lu %lu", longest / 1000000, calls);
 }
 
 int main(int argc, char **argv)
