@@ -366,6 +366,21 @@ hammer_start() {
 	program_start "$1" "hammer $2 $MNT $IN/$1"
 }
 
+# times N - so often, but at least once.
+times() {
+	local n=$(($1 / ${LOAD:-1}))
+	echo $((n > 0 ? n : 1))
+}
+
+# load_start DAEMON [OPTION...] - a tree that is busy.
+load_start() {
+	# shellcheck disable=SC2046
+	place_new host $(daemon_programs "$1")
+	tree_start
+	daemon_start "$@"
+	hammer_start h 8
+}
+
 # expect NAME LINE - what the program says next.
 expect() {
 	local line
