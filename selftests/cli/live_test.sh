@@ -151,10 +151,11 @@ expect 0 "list, gate closed" list
 says out "list, gate closed: state" '^ *[0-9]+ .*connected,held,gated '
 expect 1 "gate close, closed" gate close "$dev"
 says err "gate close, closed: said" 'a checkpoint or restore works on it'
+# It looks a few times a second.
+timeout 30 sh -c "until grep -q '^1 threads at rest, 0 not yet, 0 requests' '$dir/close'; do sleep 0.05; done"
+result $? "gate close: said who is at rest"
 expect 0 "gate open" gate open "$mnt"
 gate_ended "gate open: the other one ends"
-grep -q '^1 threads at rest, 0 not yet, 0 requests' "$dir/close"
-result $? "gate close: said who is at rest"
 grep -q '^open: ' "$dir/close"
 result $? "gate close: said that it is open"
 
