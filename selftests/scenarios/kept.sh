@@ -26,13 +26,7 @@ kept_asked() {
 kept_once() {
 	local n
 	expect asker "done"
-	rawd_stats >"$T/stats.1"
-	grep -qx 'duplicates 0' "$T/stats.1" || fail "requests came twice: $(old_uniques)"
-	n=$(awk -v op="$1" '
-		$1 != "op" || $2 != op { next }
-		NR == FNR { before = $3; next }
-		{ print $3 - before }
-	' "$T"/stats.[01])
+	n=$(times_asked "$1")
 	case $1 in
 	LOOKUP | GETATTR | OPEN | READ)
 		[ "$n" -ge 1 ]

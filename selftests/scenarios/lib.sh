@@ -619,6 +619,26 @@ survive() {
 	fi
 }
 
+# goes_through PLACE DAEMON PROGRAM [ARG...] - a program that checks what it holds
+# goes through all of it, twice.
+goes_through() {
+	local place=$1 daemon=$2 program=$3 n
+	shift 3
+	# shellcheck disable=SC2046
+	place_new "$place" $(daemon_programs "$daemon")
+	tree_start
+	daemon_start "$daemon"
+	program_start p "$program p $MNT $IN/p $*"
+	clients_check p
+	leave_running p
+	for n in 1 2; do
+		cycle $n p
+	done
+	leave_running p
+	clients_quit p
+	[ "$DAEMON" != rawd ] || expect_rawd_clean
+}
+
 # --- what rawd has counted ------------------------------------------------------
 
 AS=0				# the user whom the mount lets look
@@ -677,6 +697,17 @@ old_uniques() {
 		$1 == "unique" { old = $2 <= last; if (!old) last = $2 }
 		old && $1 ~ /unique|op|nodeid|pid/ { printf "%s=%s ", $1, $2 }
 	'
+}
+
+# times_asked OPCODE - how often since rawd_stats was kept in stats.0.
+times_asked() {
+	rawd_stats >"$T/stats.1"
+	grep -qx 'duplicates 0' "$T/stats.1" || fail "requests came twice: $(old_uniques)"
+	awk -v op="$1" '
+		$1 != "op" || $2 != op { next }
+		NR == FNR { before = $3; next }
+		{ print $3 - before }
+	' "$T"/stats.[01]
 }
 
 # What the daemon has logged since this was called before.

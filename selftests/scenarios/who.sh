@@ -206,13 +206,7 @@ scenario hold-busy-bindfs held_hammer bindfs
 # asked_once OPCODE - that the daemon had read before; a look asks for none.
 asked_once() {
 	local n
-	rawd_stats >"$T/stats.1"
-	grep -qx 'duplicates 0' "$T/stats.1" || fail "requests came twice: $(old_uniques)"
-	n=$(awk -v op="$1" '
-		$1 != "op" || $2 != op { next }
-		NR == FNR { before = $3; next }
-		{ print $3 - before }
-	' "$T"/stats.[01])
+	n=$(times_asked "$1")
 	[ "$n" = 1 ] || fail "the daemon was asked for $1 $n times"
 }
 
@@ -542,7 +536,8 @@ forgets_while_frozen() {
 	wait $!
 	grep -q 'nodes are forgotten again' $T/img/fusecr-dump.log
 }
-hold_forgets() {
+# A tree with a file open where the mount will be, which cannot be held.
+path_below() {
 	local n
 	place_new host
 	echo below >$OUT/mnt/below
@@ -552,6 +547,10 @@ hold_forgets() {
 		tree_spawn "$IN/bin/busybox sleep 1000"
 	done
 	holder_start h open "$MNT/below"
+}
+
+hold_forgets() {
+	path_below
 	daemon_start rawd -d 4 -n 100
 	outside_client c1
 	until_true forgets_while_frozen || fail "nothing was forgotten in time"
@@ -563,14 +562,8 @@ scenario hold-forgets hold_forgets
 
 # Somebody who waits is killed meanwhile: the daemon hears of it, and lets him go.
 hold_interrupted() {
-	local rawd asker n
-	place_new host
-	echo below >$OUT/mnt/below
-	tree_start
-	for n in {1..20}; do
-		tree_spawn "$IN/bin/busybox sleep 1000"
-	done
-	holder_start h open "$MNT/below"
+	local rawd asker
+	path_below
 	daemon_start rawd -W -H GETXATTR
 	outside_start asker asker getxattr $MNT $IN/asker
 	rawd=$(find_task rawd)
