@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 
 #include "adjust.h"
+#include "backing.h"
 #include "conn.h"
 #include "defer.h"
 #include "inode.h"
@@ -20,7 +21,8 @@
 
 #define SET_CONN_ALL	(FUSECR_SET_NEXT_UNIQUE | FUSECR_SET_NEXT_KH |	\
 			 FUSECR_SET_NO | FUSECR_SET_ATTR_VERSION |	\
-			 FUSECR_SET_PID_NS)
+			 FUSECR_SET_PID_NS | FUSECR_SET_NEXT_BACKING |	\
+			 FUSECR_SET_EPOCH)
 #define SET_FILE_ALL	(FUSECR_SET_FH | FUSECR_SET_KH |		\
 			 FUSECR_SET_OPEN_FLAGS | FUSECR_SET_READDIR_POS | \
 			 FUSECR_SET_FILE_FLAGS | FUSECR_SET_POS |	\
@@ -48,6 +50,8 @@ struct undo_conn {
 	u32 mask;
 	u32 no_changed;
 	u32 no_old;
+	u32 backing_old;
+	int epoch_old;
 	struct counter unique;
 	struct counter kh;
 	struct counter attr_version;
@@ -167,6 +171,10 @@ static void conn_back(struct fusecr_undo *undo)
 				      (u->no_old & u->no_changed));
 	if (u->mask & FUSECR_SET_PID_NS)
 		u->pid_ns = xchg(fl_conn_pid_ns(u->fc), u->pid_ns);
+	if (u->mask & FUSECR_SET_NEXT_BACKING)
+		fusecr_backing_set_next(u->fc, u->backing_old);
+	if (u->mask & FUSECR_SET_EPOCH)
+		atomic_set(fl_conn_epoch(u->fc), u->epoch_old);
 }
 
 static void conn_drop(struct fusecr_undo *undo)
@@ -177,10 +185,22 @@ static void conn_drop(struct fusecr_undo *undo)
 		fusecr_defer(pid_ns_put, u->pid_ns);
 }
 
-static int set_conn_check(const struct fusecr_set_conn *in)
+static int set_conn_check(const struct fuse_conn *fc,
+			  const struct fusecr_set_conn *in)
 {
+	bool backing = in->mask & FUSECR_SET_NEXT_BACKING;
+
 	if (in->mask & ~SET_CONN_ALL || in->reserved)
 		return -EINVAL;
+	if (in->epoch > (in->mask & FUSECR_SET_EPOCH ? INT_MAX : 0))
+		return -EINVAL;
+	if (in->mask & FUSECR_SET_EPOCH && !fl_has(FL_CONN_EPOCH))
+		return -EOPNOTSUPP;
+	if (backing ? !in->next_backing || in->next_backing > INT_MAX :
+		      in->next_backing)
+		return -EINVAL;
+	if (backing && !fusecr_backing_next(fc))
+		return -EOPNOTSUPP;
 	/* FUSE_REQ_ID_STEP, fs/fuse/dev.c: odd numbers are INTERRUPTs. */
 	if (in->mask & FUSECR_SET_NEXT_UNIQUE && in->next_unique % 2)
 		return -EINVAL;
@@ -197,7 +217,7 @@ int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
 	struct undo_conn *u;
 	int err;
 
-	err = set_conn_check(in);
+	err = set_conn_check(conn->fc, in);
 	if (err)
 		return err;
 	u = fusecr_undo_new(struct undo_conn, conn_back, conn_drop);
@@ -232,6 +252,12 @@ int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
 		fl_conn_set_no(conn->fc, in->no);
 		u->no_changed = u->no_old ^ fl_conn_no(conn->fc);
 	}
+	if (in->mask & FUSECR_SET_NEXT_BACKING) {
+		u->backing_old = fusecr_backing_next(conn->fc);
+		fusecr_backing_set_next(conn->fc, in->next_backing);
+	}
+	if (in->mask & FUSECR_SET_EPOCH)
+		u->epoch_old = atomic_xchg(fl_conn_epoch(conn->fc), in->epoch);
 	list_add(&u->undo.entry, list);
 	return 0;
 }

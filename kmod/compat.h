@@ -3,6 +3,7 @@
 #ifndef FUSECR_COMPAT_H
 #define FUSECR_COMPAT_H
 
+#include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
 #include <linux/fuse.h>
@@ -162,6 +163,16 @@ static inline const struct path *compat_user_path(const struct file *file)
 #endif
 }
 
+/* 6.5: "fs: use backing_file container for internal files with "fake" f_path". */
+static inline bool compat_is_backing(const struct file *file)
+{
+#ifdef FMODE_BACKING
+	return file->f_mode & FMODE_BACKING;
+#else
+	return false;
+#endif
+}
+
 /*
  * The program that @mm runs, counted, or NULL.  6.7: "file: convert to
  * SLAB_TYPESAFE_BY_RCU" changed what get_file_rcu() takes.
@@ -192,6 +203,16 @@ static inline bool compat_same_deny(const struct file *a, const struct file *b)
 	return !FMODE_FSNOTIFY_HSM(a->f_mode) == !FMODE_FSNOTIFY_HSM(b->f_mode);
 #else
 	return true;
+#endif
+}
+
+/* Bits by CAP_*.  6.3: "capability: just use a 'u64' instead of a 'u32[2]' array". */
+static inline u64 compat_cap_value(kernel_cap_t cap)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+	return cap.val;
+#else
+	return (u64)cap.cap[1] << 32 | cap.cap[0];
 #endif
 }
 

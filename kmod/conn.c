@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 
+#include "backing.h"
 #include "compat.h"
 #include "conn.h"
 #include "defer.h"
@@ -430,6 +431,7 @@ static int put_options(struct sk_buff *skb, const struct fusecr_conn *conn)
 static int put_counters(struct sk_buff *skb, const struct fusecr_conn *conn)
 {
 	const struct fuse_conn *fc = conn->fc;
+	u32 backing = fusecr_backing_next(fc);
 	struct fusecr_queue_counts n;
 
 	fusecr_queue_count(fc, &n);
@@ -451,7 +453,8 @@ static int put_counters(struct sk_buff *skb, const struct fusecr_conn *conn)
 	    nla_put_u32(skb, FUSECR_CONN_NUM_PROCESSING, n.processing) ||
 	    nla_put_u32(skb, FUSECR_CONN_NUM_FORGETS, n.forgets) ||
 	    nla_put_u32(skb, FUSECR_CONN_NUM_INODES,
-			fusecr_inode_count(conn->sb)))
+			fusecr_inode_count(conn->sb)) ||
+	    (backing && nla_put_u32(skb, FUSECR_CONN_NEXT_BACKING, backing)))
 		return -EMSGSIZE;
 	return 0;
 }

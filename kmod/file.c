@@ -12,6 +12,7 @@
 #include <net/af_unix.h>
 #include <net/tcp_states.h>
 
+#include "backing.h"
 #include "compat.h"
 #include "conn.h"
 #include "file.h"
@@ -62,6 +63,12 @@ static bool below_unlinked(const struct path *path)
 	return below;
 }
 
+/* The mapping of a passthrough file is of what is behind it. */
+static bool is_backing(const struct use *use)
+{
+	return use->file && file_inode(use->file) != d_inode(use->path->dentry);
+}
+
 static u32 flags_of(const struct use *use, const struct fuse_file *ff)
 {
 	const struct file *file = use->file;
@@ -86,8 +93,7 @@ static u32 flags_of(const struct use *use, const struct fuse_file *ff)
 			flags |= FUSECR_FF_NONSEEKABLE;
 		if (file->f_mode & FMODE_STREAM)
 			flags |= FUSECR_FF_STREAM;
-	} else if (file && file_inode(file) != d_inode(use->path->dentry)) {
-		/* The mapping of a passthrough file is of what is behind it. */
+	} else if (is_backing(use)) {
 		flags |= FUSECR_FF_PASSTHROUGH;
 	} else if (file && !(file->f_mode & FMODE_PATH)) {
 		flags |= FUSECR_FF_FOREIGN;
@@ -117,15 +123,36 @@ static int put_fuse_file(struct sk_buff *skb, const struct fuse_file *ff,
 	return 0;
 }
 
-static int put_file(struct sk_buff *skb, const struct file *file,
-		    const struct fuse_file *ff, bool dir)
+/* Of what is behind a file, so that a message has room for its own as well. */
+#define BACKING_PATH	2048
+
+/* What is mapped stays when the file and its registration are gone. */
+static int put_backing(struct sk_buff *skb, const struct file *file, char *buf)
 {
+	struct nlattr *nest = nla_nest_start(skb, FUSECR_FILE_BACKING);
+
+	/* It has no id, and is its own: fuse is not asked for it any more. */
+	if (!nest || nla_put_u32(skb, FUSECR_BACKING_ID, 0) ||
+	    fusecr_put_u64(skb, FUSECR_BACKING_COOKIE, fusecr_cookie(file)) ||
+	    fusecr_backing_put(skb, file, file->f_cred, buf, BACKING_PATH))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static int put_file(struct sk_buff *skb, const struct use *use,
+		    const struct fuse_file *ff, bool dir, char *buf)
+{
+	const struct file *file = use->file;
+
 	if (fusecr_put_u64(skb, FUSECR_FILE_COOKIE, fusecr_cookie(file)) ||
 	    nla_put_u32(skb, FUSECR_FILE_FILE_FLAGS, file->f_flags) ||
 	    nla_put_s64(skb, FUSECR_FILE_POS, READ_ONCE(file->f_pos),
 			FUSECR_FILE_PAD))
 		return -EMSGSIZE;
-	return ff ? put_fuse_file(skb, ff, dir) : 0;
+	if (ff)
+		return put_fuse_file(skb, ff, dir);
+	return is_backing(use) ? put_backing(skb, use->file, buf) : 0;
 }
 
 /*
@@ -197,8 +224,8 @@ static int fill(const struct visit *visit, const struct use *use)
 	    nla_put_u32(skb, FUSECR_FILE_MODE, inode->i_mode) ||
 	    nla_put_u32(skb, FUSECR_FILE_FLAGS, flags_of(use, ff)))
 		goto out;
-	err = use->file ? put_file(skb, use->file, ff, S_ISDIR(inode->i_mode)) :
-			  0;
+	err = use->file ? put_file(skb, use, ff, S_ISDIR(inode->i_mode),
+				   visit->cursor->path) : 0;
 	if (!err && ff)
 		err = put_owners(skb, fc, use, inode->i_mode);
 	err = err ?: put_path(skb, use->path, visit->cursor->path);

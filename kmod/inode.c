@@ -14,6 +14,7 @@
 #include <linux/user_namespace.h>
 #include <linux/xarray.h>
 
+#include "backing.h"
 #include "compat.h"
 #include "defer.h"
 #include "inode.h"
@@ -269,7 +270,7 @@ static u32 flags_of(struct inode *inode)
 #endif
 	if (IS_DAX(inode))
 		flags |= FUSECR_INODE_DAX;
-	if (fl_has(FL_INODE_FB) && *fl_inode_fb(fi))
+	if (fusecr_backing_of(fi))
 		flags |= FUSECR_INODE_PASSTHROUGH;
 	return flags;
 }
@@ -369,12 +370,15 @@ int fusecr_inode_fill(const struct fusecr_msg *msg, struct inode *inode,
 {
 	struct nlattr *nest, *flags;
 	void *hdr = fusecr_msg_begin(msg, FUSECR_A_INODE, &nest);
+	u64 backing;
 	bool more;
 	int err;
 
 	if (!hdr)
 		return -EMSGSIZE;
-	err = put_fuse(msg->skb, fl_inode(inode)) ?:
+	backing = fusecr_backing_of(fl_inode(inode));
+	err = backing ? fusecr_put_u64(msg->skb, FUSECR_INODE_BACKING, backing) : 0;
+	err = err ?: put_fuse(msg->skb, fl_inode(inode)) ?:
 	      put_attributes(msg->skb, inode) ?: put_pages(msg->skb, inode);
 	if (err)
 		goto out;

@@ -110,6 +110,7 @@ static const struct row rows[] __initconst = {
 	OCHAN(REQ_TIMEOUT, timeout.req_timeout, INT, u32),
 	O(CONN_MAX_STACK_DEPTH, fuse_conn, max_stack_depth, INT, int),
 	O(CONN_BLKBITS, fuse_conn, blkbits, INT, u8),
+	O(CONN_BACKING, fuse_conn, backing_files_map, AGG, struct idr),
 
 	B(ERROR, conn_error),
 	B(INIT, conn_init),
@@ -275,6 +276,9 @@ static const struct row rows[] __initconst = {
 	O(FILE_IOMODE, fuse_file, iomode, INT, u32),
 	O(FILE_PASSTHROUGH, fuse_file, passthrough, PTR, void *),
 
+	O(BACKING_FILE, fuse_backing, file, PTR, void *),
+	O(BACKING_CRED, fuse_backing, cred, PTR, void *),
+
 	O(MNT_MNT, mount, mnt, AGG, struct vfsmount),
 	O(MNT_ID, mount, mnt_id, INT, int),
 };
@@ -286,7 +290,8 @@ static struct fusecr_btf_struct structs[] __initdata = {
 	{ "fuse_in_arg" },	{ "fuse_arg" },
 	{ "fuse_args_pages" },	{ "fuse_page_desc" },	{ "fuse_folio_desc" },
 	{ "fuse_forget_link" },	{ "fuse_inode" },
-	{ "fuse_writepage_args" }, { "fuse_file" },	{ "mount" },
+	{ "fuse_writepage_args" }, { "fuse_file" },	{ "fuse_backing" },
+	{ "mount" },
 };
 
 #define FR(name) { "fuse_req_flag", "FR_" #name }
@@ -482,6 +487,9 @@ static int __init check_groups(void)
 	}
 	if (!fl_has(FL_WPA_ENTRY) || !fl_has(FL_WPA_AP) || !fl_has(FL_WPA_NEXT))
 		fl_locs[FL_INODE_WRITEPAGES].there = false;
+	if (!fl_has(FL_BACKING_FILE) || !fl_has(FL_BACKING_CRED) ||
+	    !fl_has(FL_INODE_FB))
+		fl_locs[FL_CONN_BACKING].there = false;
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 #include <linux/bits.h>
 #include <linux/fs.h>
 #include <linux/hash.h>
+#include <linux/idr.h>
 #include <linux/fuse.h>
 #include <linux/list.h>
 #include <linux/rbtree.h>
@@ -27,7 +28,9 @@
 #include <linux/uidgid.h>
 #include <linux/wait.h>
 
+struct cred;
 struct fuse_args;
+struct fuse_backing;
 struct fuse_conn;
 struct fuse_dev;
 struct fuse_file;
@@ -85,6 +88,7 @@ enum fl_id {
 	FL_CONN_REQ_TIMEOUT,		/* optional: 6.14 */
 	FL_CONN_MAX_STACK_DEPTH,	/* optional: 6.9 */
 	FL_CONN_BLKBITS,		/* optional: 6.17 and 6.18 */
+	FL_CONN_BACKING,		/* optional: CONFIG_FUSE_PASSTHROUGH */
 	/* bits of struct fuse_conn */
 	FL_CONN_ERROR,
 	FL_CONN_INIT,
@@ -246,6 +250,9 @@ enum fl_id {
 	FL_FILE_FLOCK,
 	FL_FILE_IOMODE,			/* optional: 6.9 */
 	FL_FILE_PASSTHROUGH,		/* optional: CONFIG_FUSE_PASSTHROUGH */
+	/* struct fuse_backing */
+	FL_BACKING_FILE,		/* optional: CONFIG_FUSE_PASSTHROUGH */
+	FL_BACKING_CRED,		/* optional, with FL_BACKING_FILE */
 	/* struct mount, fs/mount.h */
 	FL_MNT_MNT,			/* optional */
 	FL_MNT_ID,			/* optional */
@@ -412,6 +419,8 @@ FL_MEMBER(fl_conn_blkbits, fuse_conn, u8, FL_CONN_BLKBITS)
 /* Jiffies. */
 FL_MEMBER(fl_conn_req_timeout, fuse_conn, u32, FL_CONN_REQ_TIMEOUT)
 FL_MEMBER(fl_conn_max_stack_depth, fuse_conn, int, FL_CONN_MAX_STACK_DEPTH)
+/* Of struct fuse_backing, by their ids; under fl_conn_lock(). */
+FL_MEMBER(fl_conn_backing, fuse_conn, struct idr, FL_CONN_BACKING)
 
 /*
  * Names of members of fuse_conn and fuse_chan that are on and that this source
@@ -641,7 +650,8 @@ FL_MEMBER(fl_inode_lock, fuse_inode, spinlock_t, FL_INODE_LOCK)
 FL_MEMBER(fl_inode_write_files, fuse_inode, struct list_head,
 	  FL_INODE_WRITE_FILES)
 FL_MEMBER(fl_inode_writepages, fuse_inode, struct rb_root, FL_INODE_WRITEPAGES)
-FL_MEMBER(fl_inode_fb, fuse_inode, void *, FL_INODE_FB)
+/* Comes and goes with the inode's passthrough files. */
+FL_MEMBER(fl_inode_fb, fuse_inode, struct fuse_backing *, FL_INODE_FB)
 
 /* Caller knows that the inode is fuse's: fl_is_fuse_sb(). */
 static inline struct fuse_inode *fl_inode(const struct inode *inode)
@@ -687,6 +697,10 @@ FL_MEMBER(fl_file_passthrough, fuse_file, struct file *, FL_FILE_PASSTHROUGH)
  * socket, device).  Good as long as the caller keeps the file open.
  */
 struct fuse_file *fl_file(const struct file *file);
+
+/* Neither changes as long as it has an id. */
+FL_MEMBER(fl_backing_file, fuse_backing, struct file *, FL_BACKING_FILE)
+FL_MEMBER(fl_backing_cred, fuse_backing, const struct cred *, FL_BACKING_CRED)
 
 /* Mount id as in mountinfo; false when struct mount is not known. */
 bool fl_mnt_id(const struct vfsmount *mnt, int *id);

@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 
+#include "backing.h"
 #include "compat.h"
 #include "conn.h"
 #include "device.h"
@@ -30,7 +31,7 @@ static struct genl_family family;
 static_assert(FUSECR_INFO_PAD == 1 && FUSECR_CONN_PAD == 1 &&
 	      FUSECR_DEV_PAD == 1 && FUSECR_REQ_PAD == 1 &&
 	      FUSECR_NAME_PAD == 1 && FUSECR_INODE_PAD == 1 &&
-	      FUSECR_FILE_PAD == 1); /* fusecr_put_u64() */
+	      FUSECR_FILE_PAD == 1 && FUSECR_BACKING_PAD == 1); /* fusecr_put_u64() */
 
 void *fusecr_msg_begin(const struct fusecr_msg *msg, int type,
 		       struct nlattr **nest)
@@ -211,6 +212,7 @@ struct dump {
 		struct fusecr_dev_cursor devs;
 		struct fusecr_req_cursor reqs;
 		struct fusecr_file_cursor files;
+		struct fusecr_backing_cursor backings;
 	};
 };
 
@@ -398,6 +400,21 @@ static int dump_reqs(struct sk_buff *skb, struct netlink_callback *cb)
 	return dumped(cb, skb, err);
 }
 
+static int start_backings(struct netlink_callback *cb)
+{
+	return start_dump(cb, open_of_conn);
+}
+
+static int dump_backings(struct sk_buff *skb, struct netlink_callback *cb)
+{
+	struct fusecr_msg msg = dump_msg(skb, cb, FUSECR_CMD_GET_BACKING);
+	struct dump *dump = dump_of(cb);
+	int err = open_dump(cb);
+
+	err = err ?: fusecr_backing_walk(dump->conn->fc, &dump->backings, &msg);
+	return dumped(cb, skb, err);
+}
+
 /* A thread group of the caller's pid namespace, by its initial number. */
 static int find_tgid(struct nlattr **attrs, struct netlink_ext_ack *extack,
 		     pid_t *tgid)
@@ -539,6 +556,13 @@ static const struct genl_ops ops[] = {
 		.dumpit = dump_files,
 		.done = dump_done,
 		POLICY(task_policy),
+	},
+	{
+		.cmd = FUSECR_CMD_GET_BACKING,
+		.start = start_backings,
+		.dumpit = dump_backings,
+		.done = dump_done,
+		POLICY(conn_policy),
 	},
 };
 

@@ -117,10 +117,22 @@ static int visit_run(struct fusecr_map *run, unsigned long *addr,
 	return fn(arg, run);
 }
 
+/*
+ * What is mapped through passthrough is no open file of the daemon's any more: one
+ * open is like the other.
+ */
+static bool same_file(const struct file *a, const struct file *b)
+{
+	return a == b ||
+	       (compat_is_backing(a) && compat_is_backing(b) &&
+		file_inode(a) == file_inode(b) &&
+		path_equal(compat_user_path(a), compat_user_path(b)));
+}
+
 /* Whether only the open file keeps the kernel from making one mapping of both. */
 static bool joins(struct vm_area_struct *prev, struct vm_area_struct *vma)
 {
-	return prev && prev->vm_file && prev->vm_file != vma->vm_file &&
+	return prev && prev->vm_file && !same_file(prev->vm_file, vma->vm_file) &&
 	       file_inode(prev->vm_file) == file_inode(vma->vm_file) &&
 	       prev->vm_end == vma->vm_start &&
 	       prev->vm_pgoff + vma_pages(prev) == vma->vm_pgoff &&
@@ -141,7 +153,8 @@ static int visit_vmas(struct mm_struct *mm, unsigned long *addr,
 	mmap_assert_locked(mm);
 	prev = vma_prev(&before);
 	for_each_vma(vmi, vma) {
-		if (run.file && run.file == vma->vm_file &&
+		if (run.file && vma->vm_file &&
+		    same_file(run.file, vma->vm_file) &&
 		    run.end == vma->vm_start) {
 			run.end = vma->vm_end;
 			prev = vma;

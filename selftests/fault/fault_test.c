@@ -114,6 +114,7 @@ QUESTION(inodes, .cmd = FUSECR_CMD_GET_INODE, .conn = true);
 QUESTION(files, .cmd = FUSECR_CMD_GET_FILE);
 QUESTION(files_of_conn, .cmd = FUSECR_CMD_GET_FILE, .conn = true);
 QUESTION(files_of_task, .cmd = FUSECR_CMD_GET_FILE, .pid = true);
+QUESTION(backings, .cmd = FUSECR_CMD_GET_BACKING, .conn = true);
 
 static struct rawfs *serve(void)
 {

@@ -287,6 +287,12 @@ TEST_F(counters, nonsense_is_refused_whole)
 	bad.reserved = 1;
 	EXPECT_EQ(-EINVAL, th_set_conn(self->fd, bad));
 	bad = good;
+	bad.epoch = 1;
+	EXPECT_EQ(-EINVAL, th_set_conn(self->fd, bad));
+	bad = good;
+	bad.next_backing = 1;
+	EXPECT_EQ(-EINVAL, th_set_conn(self->fd, bad));
+	bad = good;
 	bad.next_unique = 4001;
 	EXPECT_EQ(-EINVAL, th_set_conn(self->fd, bad));
 	bad = good;
@@ -398,6 +404,28 @@ TEST_F(counters, pid_namespace_is_exchanged)
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 	ASSERT_EQ(0, test_stat((void *)test_path(self->fs, "f6")));
 	EXPECT_EQ(0, last(self->fs)->pid);
+}
+
+/* Since 6.16; what is put back is the kernel's own. */
+TEST_F(counters, epoch)
+{
+	uint64_t old = tnl_conn_value(&self->nl, self->id, FUSECR_CONN_EPOCH);
+	struct fusecr_set_conn set = { .mask = FUSECR_SET_EPOCH };
+
+	if (old == UINT64_MAX) {
+		EXPECT_EQ(-EOPNOTSUPP, th_set_conn(self->fd, set));
+		return;
+	}
+	ASSERT_NE(0, old);
+	ASSERT_EQ(0, th_set_conn(self->fd, set));
+	EXPECT_EQ(0, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_EPOCH));
+	EXPECT_EQ(0, access(test_path(self->fs, "f1"), F_OK));
+	EXPECT_EQ(0, access(test_path(self->fs, "f1"), F_OK));
+	set.epoch = 1u << 31;
+	EXPECT_EQ(-EINVAL, th_set_conn(self->fd, set));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(old, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_EPOCH));
 }
 
 TEST_HARNESS_MAIN

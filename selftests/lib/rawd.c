@@ -55,6 +55,8 @@ static void usage(void)
 	      "  -k N        max_stack_depth, with the flag in -I (0)\n"
 	      "  -b N        max_background (12)\n"
 	      "  -C N        congestion_threshold (9)\n"
+	      "  -B DIR      pass files through to such in DIR; flag in -I, and -k\n"
+	      "  -R          keep their ids as long as there is such a file\n"
 	      "  -O FLAGS    FOPEN_* answered to OPEN, a number (0)\n"
 	      "  -D FLAGS    FOPEN_* answered to OPENDIR, a number (0)\n"
 	      "  -x COOKIE   from which places in a directory count (0)\n"
@@ -160,7 +162,7 @@ static const char *parse(struct rawfs_config *c, uint64_t *held, int argc,
 	int o;
 
 	while ((o = getopt(argc, argv, "Fp:l:s:t:M:f:d:n:c:e:a:o:u:S:T:I:m:w:r:P:"
-			   "g:k:b:C:O:D:x:N:H:LWi")) != -1) {
+			   "g:k:b:B:RC:O:D:x:N:H:LWi")) != -1) {
 		if (set_number(c, o, optarg))
 			continue;
 		switch (o) {
@@ -187,6 +189,12 @@ static const char *parse(struct rawfs_config *c, uint64_t *held, int argc,
 			break;
 		case 'T':
 			c->fstype = optarg;
+			break;
+		case 'B':
+			c->behind = optarg;
+			break;
+		case 'R':
+			c->keep_ids = true;
 			break;
 		case 'I':
 			set_flags(c, optarg);

@@ -15,7 +15,8 @@
  *	/.log			the requests still in memory
  *	/.ctl			write "hold OPCODE", "late OPCODE" (it is done, but
  *				not answered), "release [OPCODE]", "ready" (POLL
- *				says so, and who waits is told) or "unready"
+ *				says so, and who waits is told), "unready" or
+ *				"unregister" (close the ids of passthrough)
  *
  * What the server counts lies in memory that it shares with the test, which
  * may therefore read it while the server is stopped or dead. It never waits
@@ -76,6 +77,8 @@ struct rawfs_config {
 	bool ignore_interrupts;		/* held requests outlive INTERRUPT */
 	bool controlled;		/* the test's rawfs_hold() works */
 	const char *log;		/* file that gets a line a request, or NULL */
+	const char *behind;		/* directory for what is passed through, or NULL */
+	bool keep_ids;			/* of that, when nobody has it open */
 };
 
 struct rawfs_req;
@@ -89,6 +92,8 @@ struct rawfs_node {
 	struct fuse_attr attr;
 	/* the server's own memory: not for the test */
 	unsigned char *data;		/* NULL as long as content is synthetic */
+	int behind;			/* the file that has it instead, or 0 */
+	int32_t backing_id;		/* of that, or 0 */
 	char *target;			/* of a created symlink */
 	struct rawfs_xattr *xattrs;
 };

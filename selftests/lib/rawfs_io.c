@@ -57,6 +57,7 @@ void rawfs_req_open(struct rawfs_req *req, struct rawfs_node *node,
 	case RAWFS_CTL_CTL:
 		break;
 	default:
+		rawfs_backing_open(req, node, out);
 		return;
 	}
 	/* Its size is not known before it is opened. */
@@ -84,6 +85,7 @@ int rawfs_do_release(struct rawfs_req *req)
 {
 	const struct fuse_release_in *in = rawfs_req_arg(req, sizeof(*in));
 	bool dir = req->h->opcode == FUSE_RELEASEDIR;
+	struct rawfs_node *node;
 	struct rawfs_handle *handle =
 		rawfs_req_handle(req, in->fh, dir ? FUSE_OPENDIR : FUSE_OPEN);
 
@@ -95,6 +97,9 @@ int rawfs_do_release(struct rawfs_req *req)
 		rawfs_lock_release(req->fs, handle->node, in->fh,
 				   in->release_flags & FUSE_RELEASE_FLOCK_UNLOCK,
 				   in->lock_owner);
+	node = &req->fs->nodes[handle->node];
+	if (node->opens == 1 && !req->fs->config.keep_ids)
+		rawfs_backing_unregister(req->fs, node);
 	rawfs_handle_put(req->fs, handle);
 	return 0;
 }
@@ -169,6 +174,11 @@ static int control(struct rawfs_req *req, const char *text, size_t len)
 			return -EINVAL;
 		rawfs_release(req->fs, n);
 		rawfs_answer_held(req->fs, n, 0, 0);
+		return 0;
+	}
+	if (strcmp(line, "unregister") == 0) {
+		for (n = 0; n < req->fs->nr_nodes; n++)
+			rawfs_backing_unregister(req->fs, &req->fs->nodes[n]);
 		return 0;
 	}
 	if (strcmp(line, "ready") == 0 || strcmp(line, "unready") == 0) {

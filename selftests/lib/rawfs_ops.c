@@ -21,6 +21,7 @@ struct rawfs_node *rawfs_req_node(struct rawfs_req *req)
 		rawfs_impossible(req->fs, "%s of forgotten node %#llx",
 				 rawfs_opcode_name(req->h->opcode),
 				 (unsigned long long)req->h->nodeid);
+	rawfs_backing_look(node);
 	return node;
 }
 
@@ -64,6 +65,7 @@ void rawfs_req_entry(struct rawfs_req *req, struct rawfs_node *node,
 	out->entry_valid_nsec = c->entry_ms % 1000 * 1000000;
 	out->attr_valid = c->attr_ms / 1000;
 	out->attr_valid_nsec = c->attr_ms % 1000 * 1000000;
+	rawfs_backing_look(node);
 	out->attr = node->attr;
 	node->nlookup++;
 	node->lookups++;

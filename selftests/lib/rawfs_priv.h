@@ -89,6 +89,12 @@ int rawfs_do_poll(struct rawfs_req *req);
 struct rawfs_handle *rawfs_req_handle(struct rawfs_req *req, uint64_t fh,
 				      uint32_t open_opcode);
 
+/* rawfs_backing.c: what is passed through */
+void rawfs_backing_open(struct rawfs_req *req, struct rawfs_node *node, struct fuse_open_out *out);
+void rawfs_backing_unregister(struct rawfs *fs, struct rawfs_node *node);
+/* How large it is now. */
+void rawfs_backing_look(struct rawfs_node *node);
+
 /* rawfs_lock.c */
 int rawfs_do_lock(struct rawfs_req *req);
 void rawfs_lock_flush(struct rawfs *fs, uint32_t node, uint64_t owner);

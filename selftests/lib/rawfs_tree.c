@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "rawfs_priv.h"
 
@@ -81,6 +82,9 @@ void rawfs_node_reap(struct rawfs *fs, struct rawfs_node *node)
 		return;
 	free(node->data);
 	free(node->target);
+	rawfs_backing_unregister(fs, node);
+	if (node->behind)
+		close(node->behind);
 	rawfs_xattr_free(node);
 	memset(node, 0, sizeof(*node));
 	node->generation = generation;
@@ -296,6 +300,8 @@ size_t rawfs_read(struct rawfs_node *node, uint64_t nodeid, void *buf,
 		return 0;
 	if (len > node->attr.size - offset)
 		len = node->attr.size - offset;
+	if (node->behind)
+		return pread(node->behind, buf, len, offset);
 	if (node->data)
 		memcpy(to, node->data + offset, len);
 	else
@@ -312,6 +318,12 @@ int rawfs_resize(struct rawfs_node *node, uint64_t nodeid, uint64_t size)
 
 	if (size > 1ULL << 30)
 		return -EFBIG;
+	if (node->behind) {
+		if (ftruncate(node->behind, size))
+			return -errno;
+		rawfs_backing_look(node);
+		return 0;
+	}
 	data = malloc(size + 1);
 	if (!data)
 		return -ENOSPC;
@@ -329,6 +341,8 @@ int rawfs_write(struct rawfs_node *node, uint64_t nodeid, const void *buf,
 {
 	int err = 0;
 
+	if (node->behind)
+		return pwrite(node->behind, buf, len, offset) < 0 ? -errno : 0;
 	if (offset + len > node->attr.size)
 		err = rawfs_resize(node, nodeid, offset + len);
 	else if (!node->data)

@@ -34,6 +34,10 @@ static bool is_random(uint16_t nest, uint16_t type)
 		return type == FUSECR_FILE_COOKIE || type == FUSECR_FILE_CONN_ID ||
 		       type == FUSECR_FILE_OWNER_TABLE ||
 		       type == FUSECR_FILE_OWNER_OPEN;
+	case FUSECR_A_INODE:
+		return type == FUSECR_INODE_BACKING;
+	case FUSECR_A_BACKING:
+		return type == FUSECR_BACKING_COOKIE || type == FUSECR_BACKING_INODE;
 	default:
 		return false;
 	}
@@ -57,6 +61,21 @@ static void scan(struct tnl *nl, uint16_t nest, const struct nlattr *attr)
 	}
 }
 
+/* Headers of a nest are no part of what it says. */
+static void scan_each(struct tnl *nl, uint16_t nest, const struct nlattr *attr)
+{
+	const struct nlattr *inner;
+
+	if (!(attr->nla_type & NLA_F_NESTED)) {
+		scan(nl, nest, attr);
+		return;
+	}
+	if (nest == FUSECR_A_FILE && mnl_attr_get_type(attr) == FUSECR_FILE_BACKING)
+		nest = FUSECR_A_BACKING;
+	mnl_attr_for_each_nested(inner, attr)
+		scan(nl, nest, inner);
+}
+
 static void keep(struct tnl *nl, const struct nlmsghdr *nlh,
 		 struct tnl_list *list)
 {
@@ -64,7 +83,7 @@ static void keep(struct tnl *nl, const struct nlmsghdr *nlh,
 
 	mnl_attr_for_each(nest, nlh, sizeof(struct genlmsghdr)) {
 		mnl_attr_for_each_nested(attr, nest)
-			scan(nl, mnl_attr_get_type(nest), attr);
+			scan_each(nl, mnl_attr_get_type(nest), attr);
 		list->v = realloc(list->v, (list->n + 1) * sizeof(*list->v));
 		list->v[list->n].nest = malloc(nest->nla_len);
 		memcpy(list->v[list->n].nest, nest, nest->nla_len);

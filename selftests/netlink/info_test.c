@@ -59,6 +59,7 @@ static const struct {
 	{ .q.cmd = FUSECR_CMD_GET_INODE, .q.nodeid = 1, .conn = true },
 	{ .q.cmd = FUSECR_CMD_GET_INODE, .dump = true, .conn = true },
 	{ .q.cmd = FUSECR_CMD_GET_FILE, .dump = true },
+	{ .q.cmd = FUSECR_CMD_GET_BACKING, .dump = true, .conn = true },
 };
 
 static int ask(struct tnl *nl, unsigned int n, uint64_t id,
@@ -294,6 +295,13 @@ FIXTURE_VARIANT_ADD(bad, inode_that_is_not_held) {
 
 FIXTURE_VARIANT_ADD(bad, files_of_no_connection) {
 	.q = { .cmd = FUSECR_CMD_GET_FILE, .conn_id = 0x1234 },
+	.dump = true,
+	.expected = -ENOENT,
+	.told = true,
+};
+
+FIXTURE_VARIANT_ADD(bad, backing_files_of_no_connection) {
+	.q = { .cmd = FUSECR_CMD_GET_BACKING, .conn_id = 0x1234 },
 	.dump = true,
 	.expected = -ENOENT,
 	.told = true,

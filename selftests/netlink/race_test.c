@@ -114,7 +114,8 @@ static int move(void *arg)
 static int ask(struct tnl *nl)
 {
 	const uint8_t cmds[] = { FUSECR_CMD_GET_REQ, FUSECR_CMD_GET_INODE,
-				 FUSECR_CMD_GET_DEV, FUSECR_CMD_GET_FILE };
+				 FUSECR_CMD_GET_DEV, FUSECR_CMD_GET_FILE,
+				 FUSECR_CMD_GET_BACKING };
 	struct tnl_query q = { .cmd = FUSECR_CMD_GET_CONN };
 	struct tnl_list conns, list;
 	size_t i, n;

@@ -138,6 +138,7 @@ static int ask_all(struct tnl *nl, uint64_t id, int rounds)
 		{ .cmd = FUSECR_CMD_GET_INODE, .conn_id = id },
 		{ .cmd = FUSECR_CMD_GET_FILE },
 		{ .cmd = FUSECR_CMD_GET_FILE, .conn_id = id },
+		{ .cmd = FUSECR_CMD_GET_BACKING, .conn_id = id },
 	};
 	const struct tnl_query gets[] = {
 		{ .cmd = FUSECR_CMD_GET_INFO },

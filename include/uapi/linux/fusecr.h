@@ -20,6 +20,8 @@
  *	  -> FUSECR_A_INODE           { FUSECR_INODE_*, FUSECR_INODE_NAME { FUSECR_NAME_* } ... }
  *	FUSECR_CMD_GET_FILE   dump: optional FUSECR_A_CONN_ID, FUSECR_A_PID
  *	  -> FUSECR_A_FILE            { FUSECR_FILE_* }     one per (file, task, use)
+ *	FUSECR_CMD_GET_BACKING dump: FUSECR_A_CONN_ID
+ *	  -> FUSECR_A_BACKING         { FUSECR_BACKING_* }
  *
  * Changes go through a handle, /dev/fusecr: see fusecr_ioctl.h.
  *
@@ -52,6 +54,7 @@ enum fusecr_cmd {
 	FUSECR_CMD_GET_REQ,
 	FUSECR_CMD_GET_INODE,
 	FUSECR_CMD_GET_FILE,
+	FUSECR_CMD_GET_BACKING,
 	__FUSECR_CMD_MAX,
 };
 
@@ -70,6 +73,7 @@ enum fusecr_attr {
 	FUSECR_A_REQ,		/* nest */
 	FUSECR_A_INODE,		/* nest */
 	FUSECR_A_FILE,		/* nest */
+	FUSECR_A_BACKING,	/* nest */
 	__FUSECR_A_MAX,
 };
 
@@ -197,6 +201,10 @@ enum fusecr_conn_attr {
 	FUSECR_CONN_GATE_COMING,	/* u32, threads */
 	FUSECR_CONN_GATE_ASLEEP,	/* u32, threads */
 	FUSECR_CONN_GATE_REQUESTS,	/* u32 */
+	FUSECR_CONN_NEXT_BACKING,	/* u32, the id that the next backing file gets;
+					 * absent without passthrough, or when this
+					 * kernel's is not understood
+					 */
 	__FUSECR_CONN_MAX,
 };
 
@@ -341,6 +349,9 @@ enum fusecr_inode_attr {
 	FUSECR_INODE_DIRTY_PAGES,	/* u32 */
 	FUSECR_INODE_WRITEBACK_PAGES,	/* u32 */
 	FUSECR_INODE_NAME,		/* nest, repeated, FUSECR_NAME_* */
+	FUSECR_INODE_BACKING,		/* u64, as FUSECR_BACKING_COOKIE, if its id is not
+					 * closed; absent when no passthrough file is open
+					 */
 	__FUSECR_INODE_MAX,
 };
 
@@ -419,9 +430,38 @@ enum fusecr_file_attr {
 					 * of descriptors
 					 */
 	FUSECR_FILE_OWNER_OPEN,		/* u64: OFD and flock locks, of the open file */
+	FUSECR_FILE_BACKING,		/* nest, FUSECR_BACKING_*, MAP with
+					 * FUSECR_FF_PASSTHROUGH: what is mapped, which
+					 * outlives the node's backing file; its id is 0
+					 */
 	__FUSECR_FILE_MAX,
 };
 
 #define FUSECR_FILE_MAX (__FUSECR_FILE_MAX - 1)
+
+/* A file that is passed through to: one that the daemon has registered, has an id. */
+enum fusecr_backing_attr {
+	FUSECR_BACKING_UNSPEC,
+	FUSECR_BACKING_PAD,
+	FUSECR_BACKING_ID,		/* u32, FUSE_DEV_IOC_BACKING_OPEN's answer */
+	FUSECR_BACKING_COOKIE,		/* u64 */
+	FUSECR_BACKING_DEV,		/* u32, new_encode_dev() of its superblock */
+	FUSECR_BACKING_INO,		/* u64, i_ino */
+	FUSECR_BACKING_INODE,		/* u64 cookie of the inode */
+	FUSECR_BACKING_FILE_FLAGS,	/* u32, O_* */
+	FUSECR_BACKING_UNLINKED,	/* u8: 0 or 1, path is deleted */
+	/* as whom it is read and written: who registered it */
+	FUSECR_BACKING_FSUID,		/* u32 */
+	FUSECR_BACKING_FSGID,		/* u32 */
+	FUSECR_BACKING_CAPS,		/* u64, effective capabilities by CAP_* */
+	FUSECR_BACKING_MNT_ID,		/* u32, mount id as in mountinfo */
+	FUSECR_BACKING_PATH,		/* binary, from the root of the mount's file
+					 * system, no terminating NUL; absent when a
+					 * message has no room for it
+					 */
+	__FUSECR_BACKING_MAX,
+};
+
+#define FUSECR_BACKING_MAX (__FUSECR_BACKING_MAX - 1)
 
 #endif /* _UAPI_LINUX_FUSECR_H */

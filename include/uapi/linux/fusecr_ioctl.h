@@ -32,6 +32,8 @@ enum fusecr_set_conn_mask {
 	FUSECR_SET_NO		= 1 << 2,
 	FUSECR_SET_ATTR_VERSION	= 1 << 3,
 	FUSECR_SET_PID_NS	= 1 << 4,
+	FUSECR_SET_NEXT_BACKING	= 1 << 5, /* EOPNOTSUPP without passthrough */
+	FUSECR_SET_EPOCH	= 1 << 6, /* EOPNOTSUPP before 6.16 */
 };
 
 struct fusecr_set_conn {
@@ -45,6 +47,8 @@ struct fusecr_set_conn {
 	__s32 pid;		/* PID_NS: the namespace of this task (caller's pid
 				 * namespace); ESRCH
 				 */
+	__u32 next_backing;	/* EINVAL when it is no positive int; 0 when not set */
+	__u32 epoch;		/* EINVAL when it is no int; 0 when not set */
 	__u32 reserved;		/* 0 */
 };
 
