@@ -231,6 +231,9 @@ static void write_image(int dirfd, enum image_kind kind, ProtobufCMessage *const
 	must(!image_close(img));
 }
 
+/* A cookie. */
+#define PASSED	4711
+
 /* The root and what is in it: "f1" and so on, of which every other is a directory. */
 static ProtobufCMessage *make_inode(uint32_t nodeid)
 {
@@ -258,6 +261,8 @@ static struct model *make_model(int dirfd, uint32_t no)
 	write_image(dirfd, IMAGE_CONN, msgs, 1);
 	for (i = 0; i < INODES; i++)
 		msgs[i] = make_inode(i + 1);
+	/* One that is passed through. */
+	((FuseInodeEntry *)msgs[3])->backing = PASSED;
 	write_image(dirfd, IMAGE_INODE, msgs, INODES);
 	msgs[0] = message_make(image_types[IMAGE_FILE].desc, 1);
 	((FuseFileEntry *)msgs[0])->nodeid = 2;
@@ -266,6 +271,10 @@ static struct model *make_model(int dirfd, uint32_t no)
 	write_image(dirfd, IMAGE_REQUEST, msgs, 1);
 	msgs[0] = message_make(image_types[IMAGE_MOUNT].desc, 1);
 	write_image(dirfd, IMAGE_MOUNT, msgs, 1);
+	msgs[0] = message_make(image_types[IMAGE_BACKING].desc, 1);
+	((FuseBackingEntry *)msgs[0])->cookie = PASSED;
+	((FuseBackingEntry *)msgs[0])->id = 1;
+	write_image(dirfd, IMAGE_BACKING, msgs, 1);
 	must(!model_load(&m, dirfd, 1, NULL));
 	must(model_lookup(m, FUSE_ROOT_ID, "f2", 2));
 	return m;

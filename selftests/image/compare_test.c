@@ -51,7 +51,7 @@ TEST(rules_name_fields)
 TEST(each_field_changed)
 {
 	static const enum image_kind kinds[] = {
-		IMAGE_CONN, IMAGE_DEV, IMAGE_INODE, IMAGE_FILE, IMAGE_MOUNT,
+		IMAGE_CONN, IMAGE_DEV, IMAGE_INODE, IMAGE_FILE, IMAGE_MOUNT, IMAGE_BACKING,
 	};
 	const ProtobufCFieldDescriptor *field;
 	const struct compare_rule *rule;
@@ -59,7 +59,7 @@ TEST(each_field_changed)
 	unsigned int k, i, count, rest, running;
 	const char *name;
 
-	for (k = 0; k < 5; k++) {
+	for (k = 0; k < sizeof(kinds) / sizeof(*kinds); k++) {
 		const ProtobufCMessageDescriptor *desc = image_types[kinds[k]].desc;
 
 		for (i = 0; i < desc->n_fields; i++) {

@@ -57,6 +57,7 @@ VARIANT(IMAGE_REQUEST, request, 4);
 VARIANT(IMAGE_INODE, inode, 5);
 VARIANT(IMAGE_FILE, file, 6);
 VARIANT(IMAGE_MOUNT, mount, 7);
+VARIANT(IMAGE_BACKING, backing, 8);
 
 /* Not with O_TRUNC: some file systems then sync at each close. */
 static void write_file(const char *path, const void *data, size_t size)
@@ -377,7 +378,7 @@ TEST_F(image, removes_only_ours)
 TEST(other_version_refused)
 {
 	ProtobufCMessage *msg = message_make(image_types[IMAGE_INVENTORY].desc, 1), *back;
-	char dir[] = "/tmp/fusecr-image.XXXXXX";
+	char dir[] = "/tmp/fusecr-image.XXXXXX", told[32];
 	struct image *img;
 	int dirfd;
 
@@ -388,7 +389,8 @@ TEST(other_version_refused)
 	ASSERT_EQ(0, image_write(img, msg));
 	ASSERT_EQ(0, image_close(img));
 	EXPECT_EQ(-EPROTONOSUPPORT, image_read_one(dirfd, IMAGE_INVENTORY, 0, &back));
-	EXPECT_NE(NULL, strstr(image_error(), "format version 2"));
+	snprintf(told, sizeof(told), "format version %d", IMAGE_VERSION + 1);
+	EXPECT_NE(NULL, strstr(image_error(), told));
 	image_remove_all(dirfd);
 	close(dirfd);
 	rmdir(dir);

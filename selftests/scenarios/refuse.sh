@@ -462,11 +462,36 @@ scenario refuse-unmounted unmounted
 passthrough() {
 	grep -q fuse_passthrough_open /proc/kallsyms ||
 		skip "this kernel's fuse has no passthrough"
+	place_new host
+	mkdir "$OUT/behind"
+	tree_start
 	# INIT_EXT and PASSTHROUGH, which counts only with a stack depth.
-	tree_with rawd -I 0x2040000000 -k 1
-	refused 'passthrough' c1
+	daemon_start rawd -I 0x2040000000 -k 1 -B "$IN/behind"
+	holder_start h open "$MNT/f1"
+	case $1 in
+	closed)
+		tree_do "echo -n unregister >$MNT/.ctl; mkdir $IN/done"
+		until_true test -e "$OUT/done" || fail "not done"
+		refused 'the daemon has closed the id'
+		;;
+	deleted)
+		rm "$OUT/behind/"*
+		refused 'the passthrough file .* it is deleted'
+		;;
+	hidden)
+		mount -t tmpfs tmpfs "$OUT/behind"
+		refused 'the passthrough file .* another one hides'
+		umount "$OUT/behind"
+		;;
+	esac
+	tell h end
+	until_true not find_task holder >/dev/null
+	client_start c1
+	accepted c1
 }
-scenario refuse-passthrough passthrough
+scenario refuse-passthrough passthrough closed
+scenario refuse-passthrough-deleted passthrough deleted
+scenario refuse-passthrough-hidden passthrough hidden
 
 io_uring() {
 	grep -q fuse_uring_cmd /proc/kallsyms || skip "this kernel's fuse has no io_uring"

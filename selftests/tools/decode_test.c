@@ -76,6 +76,7 @@ static const struct {
 	{ &fuse_request_entry__descriptor, FUSECR_REQ_MAX },
 	{ &fuse_inode_entry__descriptor, FUSECR_INODE_MAX },
 	{ &fuse_file_entry__descriptor, FUSECR_FILE_MAX },
+	{ &fuse_backing_entry__descriptor, FUSECR_BACKING_MAX },
 	{ &fuse_name_entry__descriptor, FUSECR_NAME_MAX_ATTR },
 };
 
@@ -89,6 +90,7 @@ static const struct {
 #define REQ(a, f) { &fuse_request_entry__descriptor, FUSECR_REQ_##a, f }
 #define INODE(a, f) { &fuse_inode_entry__descriptor, FUSECR_INODE_##a, f }
 #define FILE_(a, f) { &fuse_file_entry__descriptor, FUSECR_FILE_##a, f }
+#define BACKING(a, f) { &fuse_backing_entry__descriptor, FUSECR_BACKING_##a, f }
 #define NAME(a, f) { &fuse_name_entry__descriptor, FUSECR_NAME_##a, f }
 	CONN(ID, "id"), CONN(DEV, "dev"), CONN(FSTYPE, "fstype"), CONN(SUBTYPE, "subtype"),
 	CONN(SOURCE, "source"), CONN(STATE, "state"), CONN(MINOR, "minor"), CONN(FLAGS, "flags"),
@@ -109,6 +111,7 @@ static const struct {
 	CONN(URING, "uring"), CONN(SUBMOUNTS, "submounts"), CONN(UNKNOWN, "unknown"),
 	CONN(GATE_HELD, "gate_held"), CONN(GATE_COMING, "gate_coming"),
 	CONN(GATE_ASLEEP, "gate_asleep"), CONN(GATE_REQUESTS, "gate_requests"),
+	CONN(NEXT_BACKING, "next_backing"),
 	DEV(COOKIE, "cookie"), DEV(CONN_ID, "conn_id"), DEV(CONN_DEV, "conn_dev"),
 	DEV(CONNECTED, "connected"), DEV(PID, "pid"), DEV(FD, "fd"),
 	DEV(FILE_FLAGS, "file_flags"), DEV(NUM_PROCESSING, "num_processing"), DEV(CUSE, "cuse"),
@@ -127,7 +130,7 @@ static const struct {
 	INODE(CTIME_NSEC, "ctime_nsec"), INODE(ATTR_VERSION, "attr_version"),
 	INODE(ATTR_VALID, "attr_valid"), INODE(INVAL_MASK, "inval_mask"), INODE(FLAGS, "flags"),
 	INODE(DIRTY_PAGES, "dirty_pages"), INODE(WRITEBACK_PAGES, "writeback_pages"),
-	INODE(NAME, "name"),
+	INODE(NAME, "name"), INODE(BACKING, "backing"),
 	FILE_(CONN_ID, "conn_id"), FILE_(CONN_DEV, "conn_dev"), FILE_(FSTYPE, "fstype"),
 	FILE_(COOKIE, "cookie"), FILE_(PID, "pid"), FILE_(USE, "use"), FILE_(NUMBER, "number"),
 	FILE_(END, "end"), FILE_(NODEID, "nodeid"), FILE_(FH, "fh"), FILE_(KH, "kh"),
@@ -139,6 +142,11 @@ static const struct {
 	/* The kernel does not use that number: the field is the images' own. */
 	FILE_(PATH + 1, "vpid"),
 	FILE_(OWNER_TABLE, "owner_table"), FILE_(OWNER_OPEN, "owner_open"),
+	FILE_(BACKING, "backing"),
+	BACKING(ID, "id"), BACKING(COOKIE, "cookie"), BACKING(DEV, "dev"), BACKING(INO, "ino"),
+	BACKING(INODE, "inode"), BACKING(FILE_FLAGS, "file_flags"), BACKING(UNLINKED, "unlinked"),
+	BACKING(FSUID, "fsuid"), BACKING(FSGID, "fsgid"), BACKING(CAPS, "caps"),
+	BACKING(MNT_ID, "mnt_id"), BACKING(PATH, "path"),
 	NAME(PARENT, "parent"), NAME(NAME, "name"), NAME(UNHASHED, "unhashed"),
 };
 

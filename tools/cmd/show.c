@@ -28,6 +28,7 @@ static const char *const plural[IMAGE_KINDS] = {
 	[IMAGE_INODE] = "inodes",
 	[IMAGE_FILE] = "files",
 	[IMAGE_MOUNT] = "mounts",
+	[IMAGE_BACKING] = "backings",
 };
 
 static void image_auto(struct image **img)

@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "cmd.h"
 #include "options.h"
+#include "verify.h"
 #include "compare.h"
 #include "entryset.h"
 #include "image.h"
@@ -35,28 +36,6 @@ static const char help[] =
 	"  -j, --json            print JSON\n"
 	"  -h, --help            print this\n";
 
-struct verify {
-	struct nl *nl;
-	struct tree tree;
-	FusecrInventoryEntry *inventory;
-	int dirfd;
-	bool running, json;
-	struct json_object *differences;
-	unsigned int conns, devs, inodes, files, mounts;	/* compared */
-
-	/* the connection being compared */
-	uint32_t id;
-	FuseConnEntry *conn;
-	uint64_t conn_id;		/* of its likeness in the kernel */
-	struct entry_set set;
-	struct message_list kernel_mounts;
-	char *source;
-
-	/* the object being compared */
-	char object[128];
-	struct json_object *image_json, *kernel_json;
-};
-
 static void verify_auto(struct verify *v)
 {
 	nl_close(v->nl);
@@ -70,9 +49,7 @@ static void verify_auto(struct verify *v)
 
 /* --- telling differences --------------------------------------------------- */
 
-static void name_object(struct verify *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void name_object(struct verify *v, const char *fmt, ...)
+void verify_name(struct verify *v, const char *fmt, ...)
 {
 	int n = snprintf(v->object, sizeof(v->object), "connection %" PRIu32, v->id);
 	va_list ap;
@@ -121,10 +98,7 @@ static void tell_field(const ProtobufCFieldDescriptor *field, void *arg)
 	print_side("kernel:", v->kernel_json, field->name);
 }
 
-/* An object that only one side has, or that has no fields to compare. */
-static void tell(struct verify *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void tell(struct verify *v, const char *fmt, ...)
+void verify_tell(struct verify *v, const char *fmt, ...)
 {
 	struct json_object *one = json_object_new_object();
 	char what[256];
@@ -140,7 +114,7 @@ static void tell(struct verify *v, const char *fmt, ...)
 		printf("%s: %s\n", v->object, what);
 }
 
-static void compare(struct verify *v, const ProtobufCMessage *image, const ProtobufCMessage *kernel)
+void verify_compare(struct verify *v, const ProtobufCMessage *image, const ProtobufCMessage *kernel)
 {
 	v->image_json = print_message(image);
 	v->kernel_json = print_message(kernel);
@@ -165,7 +139,7 @@ static void tell_unseen(struct verify *v, void (*name)(struct verify *v, const P
 		if (v->set.entries[i].seen)
 			continue;
 		name(v, v->set.entries[i].msg);
-		tell(v, "in the image, but not in the kernel");
+		verify_tell(v, "in the image, but not in the kernel");
 	}
 }
 
@@ -175,7 +149,7 @@ static void name_dev(struct verify *v, const ProtobufCMessage *msg)
 {
 	const FuseDevEntry *e = (const FuseDevEntry *)msg;
 
-	name_object(v, ", process %" PRIu32 ", /dev/fuse at descriptor %" PRIu32, e->vpid, e->fd);
+	verify_name(v, ", process %" PRIu32 ", /dev/fuse at descriptor %" PRIu32, e->vpid, e->fd);
 }
 
 static int verify_dev(const FuseDevEntry *e, void *arg)
@@ -190,12 +164,12 @@ static int verify_dev(const FuseDevEntry *e, void *arg)
 	v->devs++;
 	image = copy.vpid ? entry_set_find(&v->set, &copy.base) : NULL;
 	if (!image) {
-		name_object(v, ", /dev/fuse at descriptor %" PRIu32 " of pid %" PRIu32, e->fd, e->pid);
-		tell(v, "in the kernel, but not in the image");
+		verify_name(v, ", /dev/fuse at descriptor %" PRIu32 " of pid %" PRIu32, e->fd, e->pid);
+		verify_tell(v, "in the kernel, but not in the image");
 		return 0;
 	}
 	image->seen = true;
-	compare(v, image->msg, &copy.base);
+	verify_compare(v, image->msg, &copy.base);
 	return 0;
 }
 
@@ -204,7 +178,7 @@ static void name_file(struct verify *v, const ProtobufCMessage *msg)
 	const FuseFileEntry *e = (const FuseFileEntry *)msg;
 
 	/* cppcheck-suppress duplicateExpressionTernary ; it cannot tell PRIx64 from PRIu64 */
-	name_object(v, e->use == FUSECR_FILE_MAP ? ", process %" PRIu32 ", %s 0x%" PRIx64 :
+	verify_name(v, e->use == FUSECR_FILE_MAP ? ", process %" PRIu32 ", %s 0x%" PRIx64 :
 		    ", process %" PRIu32 ", %s %" PRIu64, e->vpid, file_use_name(e->use), e->number);
 }
 
@@ -223,9 +197,10 @@ static int verify_file(const FuseFileEntry *e, void *arg)
 	image = entry_set_find(&v->set, &copy.base);
 	if (image) {
 		image->seen = true;
-		compare(v, image->msg, &copy.base);
+		verify_compare(v, image->msg, &copy.base);
+		verify_mapped(v, (FuseFileEntry *)image->msg, e);
 	} else if (!v->running) {
-		tell(v, "in the kernel, but not in the image");
+		verify_tell(v, "in the kernel, but not in the image");
 	}
 	return 0;
 }
@@ -234,17 +209,22 @@ static int verify_inode(const FuseInodeEntry *e, void *arg)
 {
 	struct verify *v = arg;
 	struct entry *image = entry_set_find(&v->set, &e->base);
+	FuseInodeEntry copy = *e;
 
-	name_object(v, ", node %" PRIu64, e->nodeid);
+	copy.backing = verify_backing_id(&v->kernel_backings, e);
+	if (image)
+		((FuseInodeEntry *)image->msg)->backing =
+			verify_backing_id(&v->image_backings, (FuseInodeEntry *)image->msg);
+	verify_name(v, ", node %" PRIu64, e->nodeid);
 	v->inodes++;
 	if (image)
-		compare(v, image->msg, &e->base);
+		verify_compare(v, image->msg, &copy.base);
 	else if (!v->running)
-		tell(v, "in the kernel, but not in the image");
+		verify_tell(v, "in the kernel, but not in the image");
 	return 0;
 }
 
-static int fail_netlink(const struct verify *v, int err)
+int verify_failed(const struct verify *v, int err)
 {
 	say_error("connection %" PRIu32 ": cannot ask the kernel: %s", v->id, netlink_reason(v->nl, err));
 	return err;
@@ -269,7 +249,7 @@ static int verify_devs(struct verify *v)
 	if (ret == 0)
 		tell_unseen(v, name_dev);
 	entry_set_free(&v->set);
-	return ret < 0 ? fail_netlink(v, ret) : 0;
+	return ret < 0 ? verify_failed(v, ret) : 0;
 }
 
 static int verify_files(struct verify *v)
@@ -282,7 +262,7 @@ static int verify_files(struct verify *v)
 	if (ret == 0)
 		tell_unseen(v, name_file);
 	entry_set_free(&v->set);
-	return ret < 0 ? fail_netlink(v, ret) : 0;
+	return ret < 0 ? verify_failed(v, ret) : 0;
 }
 
 /* The restored kernel may hold fewer inodes: the rest was forgotten. */
@@ -294,7 +274,7 @@ static int verify_inodes(struct verify *v)
 		return ret;
 	ret = nl_inodes(v->nl, v->conn_id, verify_inode, v);
 	entry_set_free(&v->set);
-	return ret < 0 ? fail_netlink(v, ret) : 0;
+	return ret < 0 ? verify_failed(v, ret) : 0;
 }
 
 /* --- mounts ---------------------------------------------------------------- */
@@ -320,7 +300,7 @@ static int read_kernel_mounts(struct verify *v, uint32_t dev)
 
 static void name_mount(struct verify *v, const FuseMountEntry *e)
 {
-	name_object(v, ", mount at %.*s", (int)e->mountpoint.len, e->mountpoint.data);
+	verify_name(v, ", mount at %.*s", (int)e->mountpoint.len, e->mountpoint.data);
 }
 
 static bool same_place(const FuseMountEntry *a, const FuseMountEntry *b)
@@ -342,12 +322,12 @@ static void compare_mount(struct verify *v, const FuseMountEntry *image, const F
 
 	v->mounts++;
 	name_mount(v, image);
-	compare(v, &image->base, &kernel->base);
+	verify_compare(v, &image->base, &kernel->base);
 	for (i = 0; i < 3; i++) {
 		bool before = has_kind(image->propagation, kinds[i]);
 
 		if (before != has_kind(kernel->propagation, kinds[i]))
-			tell(v, "%s %s in the kernel", before ? "no longer" : "has become", kinds[i]);
+			verify_tell(v, "%s %s in the kernel", before ? "no longer" : "has become", kinds[i]);
 	}
 }
 
@@ -369,7 +349,7 @@ static int verify_mounts(struct verify *v)
 				break;
 		name_mount(v, e);
 		if (i == list->count) {
-			tell(v, "in the image, but not in the kernel");
+			verify_tell(v, "in the image, but not in the kernel");
 		} else {
 			compare_mount(v, e, (FuseMountEntry *)list->items[i]);
 			protobuf_c_message_free_unpacked(list->items[i], NULL);
@@ -383,7 +363,7 @@ static int verify_mounts(struct verify *v)
 		if (!list->items[i])
 			continue;
 		name_mount(v, (FuseMountEntry *)list->items[i]);
-		tell(v, "in the kernel, but not in the image");
+		verify_tell(v, "in the kernel, but not in the image");
 	}
 	return ret;
 }
@@ -430,7 +410,7 @@ static int find_likeness(struct verify *v)
 	ret = nl_devs(v->nl, 0, 0, find_by_dev, &l);
 	entry_set_free(&v->set);
 	if (ret < 0)
-		return fail_netlink(v, ret);
+		return verify_failed(v, ret);
 	v->conn_id = l.conn_id;
 	if (l.conn_id)
 		return 0;
@@ -441,7 +421,7 @@ static int find_likeness(struct verify *v)
 	ret = nl_files(v->nl, 0, 0, find_by_file, &l);
 	entry_set_free(&v->set);
 	v->conn_id = l.conn_id;
-	return ret < 0 ? fail_netlink(v, ret) : 0;
+	return ret < 0 ? verify_failed(v, ret) : 0;
 }
 
 /* The initial namespace is for ever; another one is the restored tree's now. */
@@ -454,7 +434,7 @@ static void compare_user_ns(struct verify *v, const FuseConnEntry *kernel)
 		same = same || kernel->user_ns == v->tree.tasks[i].user_ns;
 	if (initial ? kernel->user_ns == INIT_USER_NS : same)
 		return;
-	tell(v, "user_ns differs: image %s, kernel %" PRIu32,
+	verify_tell(v, "user_ns differs: image %s, kernel %" PRIu32,
 	     initial ? "the initial one" : "one of the tree's", kernel->user_ns);
 }
 
@@ -471,7 +451,7 @@ static int verify_conn_fields(struct verify *v)
 
 	ret = nl_conn(v->nl, v->conn_id, verify_conn_entry, &one);
 	if (ret < 0)
-		return fail_netlink(v, ret);
+		return verify_failed(v, ret);
 	kernel = (FuseConnEntry *)one.items[0];
 	ret = read_kernel_mounts(v, kernel->dev);
 	/* What the daemon called its source is in mountinfo only. */
@@ -482,9 +462,9 @@ static int verify_conn_fields(struct verify *v)
 	kernel->has_tree_pid_ns = 1;
 	kernel->tree_pid_ns = kernel->pid_ns == v->tree.tasks[0].pid_ns;
 	limit_read(kernel);
-	name_object(v, "%s", "");
+	verify_name(v, "%s", "");
 	v->conns++;
-	compare(v, &v->conn->base, &kernel->base);
+	verify_compare(v, &v->conn->base, &kernel->base);
 	compare_user_ns(v, kernel);
 	message_list_free(&one);
 	return ret;
@@ -497,17 +477,18 @@ static int verify_conn(struct verify *v)
 	if (ret < 0)
 		return ret;
 	if (!v->conn_id) {
-		name_object(v, "%s", "");
-		tell(v, "in the image, but none of its processes has it now");
+		verify_name(v, "%s", "");
+		verify_tell(v, "in the image, but none of its processes has it now");
 		return 0;
 	}
 	if (v->conn->held && v->conn_id != v->conn->id) {
-		name_object(v, "%s", "");
-		tell(v, "not the connection that was held");
+		verify_name(v, "%s", "");
+		verify_tell(v, "not the connection that was held");
 	}
 	ret = verify_conn_fields(v);
 	ret = ret ?: verify_devs(v);
 	if (!v->conn->held) {
+		ret = ret ?: verify_backings(v);
 		ret = ret ?: verify_inodes(v);
 		ret = ret ?: verify_files(v);
 	}
@@ -529,6 +510,7 @@ static int verify_conns(struct verify *v)
 		ret = verify_conn(v);
 		protobuf_c_message_free_unpacked(msg, NULL);
 		message_list_free(&v->kernel_mounts);
+		verify_backings_free(v);
 		free(v->source);
 		v->source = NULL;
 	}
@@ -584,8 +566,8 @@ static void tell_result(struct verify *v)
 	struct json_object *top, *compared;
 
 	if (!v->json) {
-		printf("compared: %u connections, %u devices, %u inodes, %u open files, %u mounts; %zu differences\n",
-		       v->conns, v->devs, v->inodes, v->files, v->mounts, count);
+		printf("compared: %u connections, %u devices, %u inodes, %u open files, %u mounts, %u passthrough files; %zu differences\n",
+		       v->conns, v->devs, v->inodes, v->files, v->mounts, v->backings, count);
 		return;
 	}
 	compared = json_object_new_object();
@@ -594,6 +576,7 @@ static void tell_result(struct verify *v)
 	json_object_object_add(compared, "inodes", json_object_new_int64(v->inodes));
 	json_object_object_add(compared, "files", json_object_new_int64(v->files));
 	json_object_object_add(compared, "mounts", json_object_new_int64(v->mounts));
+	json_object_object_add(compared, "backings", json_object_new_int64(v->backings));
 	top = json_object_new_object();
 	json_object_object_add(top, "ok", json_object_new_boolean(count == 0));
 	json_object_object_add(top, "compared", compared);

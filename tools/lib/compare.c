@@ -10,11 +10,13 @@
 #define INODE &fuse_inode_entry__descriptor
 #define FILE_ &fuse_file_entry__descriptor
 #define MOUNT &fuse_mount_entry__descriptor
+#define BACKING &fuse_backing_entry__descriptor
 
 static const char new_name[] = "the kernel names its objects anew";
 static const char goes_on[] = "programs and daemon go on";
 static const char of_gate[] = "the checkpoint had its clients at rest";
 static const char newer[] = "older kernels do not have it";
+static const char elsewhere[] = "the file may be a copy of it, on another host";
 
 static const struct compare_rule rules[] = {
 	{ CONN, "id", COMPARE_NOT, 0, new_name },
@@ -45,6 +47,7 @@ static const struct compare_rule rules[] = {
 	{ CONN, "known_flags", COMPARE_NOT, 0, "the dumping kernel's" },
 	{ CONN, "held", COMPARE_NOT, 0, "of the images" },
 	{ CONN, "strict_limit", COMPARE_IF_BOTH, 0, newer },
+	{ CONN, "next_backing", COMPARE_EQUAL_AT_REST, 0, goes_on },
 
 	{ DEV, "cookie", COMPARE_NOT, 0, new_name },
 	{ DEV, "conn_id", COMPARE_NOT, 0, new_name },
@@ -74,6 +77,7 @@ static const struct compare_rule rules[] = {
 	{ INODE, "dirty_pages", COMPARE_NOT, 0, goes_on },
 	{ INODE, "writeback_pages", COMPARE_NOT, 0, goes_on },
 	{ INODE, "name", COMPARE_NOT, 0, "the name cache forgets as it likes" },
+	{ INODE, "backing", COMPARE_EQUAL_AT_REST, 0, goes_on },
 
 	{ FILE_, "conn_id", COMPARE_NOT, 0, new_name },
 	{ FILE_, "conn_dev", COMPARE_NOT, 0, new_name },
@@ -89,11 +93,19 @@ static const struct compare_rule rules[] = {
 	{ FILE_, "flags", COMPARE_BITS, FUSECR_FF_WRITE_ENTRY | FUSECR_FF_POLLED,
 	  "fuse sets them at the next write and poll" },
 	{ FILE_, "mnt_id", COMPARE_NOT, 0, new_name },
+	{ FILE_, "backing", COMPARE_NOT, 0, "compared for itself" },
 
 	{ MOUNT, "mnt_id", COMPARE_NOT, 0, new_name },
 	{ MOUNT, "parent_mnt_id", COMPARE_NOT, 0, new_name },
 	{ MOUNT, "ext_key", COMPARE_NOT, 0, "of the images" },
 	{ MOUNT, "propagation", COMPARE_NOT, 0, "peer groups are numbered anew: their kinds are compared" },
+
+	{ BACKING, "cookie", COMPARE_NOT, 0, new_name },
+	{ BACKING, "dev", COMPARE_NOT, 0, elsewhere },
+	{ BACKING, "ino", COMPARE_NOT, 0, elsewhere },
+	{ BACKING, "inode", COMPARE_NOT, 0, new_name },
+	{ BACKING, "file_flags", COMPARE_BITS, O_NOFOLLOW, "of opening it" },
+	{ BACKING, "mnt_id", COMPARE_NOT, 0, new_name },
 };
 
 const unsigned int compare_rules = sizeof(rules) / sizeof(*rules);

@@ -24,6 +24,7 @@ const struct image_type image_types[IMAGE_KINDS] = {
 	[IMAGE_INODE]	  = { "inode",	   0xfc000005, &fuse_inode_entry__descriptor },
 	[IMAGE_FILE]	  = { "file",	   0xfc000006, &fuse_file_entry__descriptor },
 	[IMAGE_MOUNT]	  = { "mount",	   0xfc000007, &fuse_mount_entry__descriptor },
+	[IMAGE_BACKING]	  = { "backing",   0xfc000008, &fuse_backing_entry__descriptor },
 };
 
 struct image {

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <protobuf-c/protobuf-c.h>
 
-#define IMAGE_VERSION		1		/* of the format */
+#define IMAGE_VERSION		2		/* of the format */
 #define IMAGE_COMMON_MAGIC	0x54564319	/* criu/include/magic.h, IMG_COMMON_MAGIC */
 #define IMAGE_ENTRY_MAX		(64u << 20)	/* bytes in one entry */
 
@@ -22,6 +22,7 @@ enum image_kind {
 	IMAGE_INODE,
 	IMAGE_FILE,
 	IMAGE_MOUNT,
+	IMAGE_BACKING,
 	IMAGE_KINDS
 };
 

@@ -76,6 +76,18 @@ int mounts_of(pid_t pid, uint32_t dev, mount_cb cb, void *arg)
 	return 0;
 }
 
+static int add_mount(const FuseMountEntry *e, const char *fstype, const char *source, void *arg)
+{
+	(void)fstype;
+	(void)source;
+	return message_list_add(arg, &e->base);
+}
+
+int mounts_read(pid_t pid, struct message_list *list)
+{
+	return mounts_of(pid, 0, add_mount, list);
+}
+
 int mount_group(const char *propagation, const char *tag)
 {
 	const char *p = propagation ? strstr(propagation, tag) : NULL;

@@ -18,16 +18,20 @@
 typedef int (*mount_cb)(const FuseMountEntry *e, const char *fstype, const char *source, void *arg);
 int mounts_of(pid_t pid, uint32_t dev, mount_cb cb, void *arg);
 
+struct message_list;
+/* All of that namespace, FuseMountEntry each. */
+int mounts_read(pid_t pid, struct message_list *list);
+
 /* Peer groups, "shared:7 master:3": the number after the tag, or -1. */
 int mount_group(const char *propagation, const char *tag);
 
-struct message_list;
 /*
  * Which of a connection's mounts, FuseMountEntry each, the one at i has to be
  * cloned from for its peer groups to come out right.  i: from any.  -1: its
  * groups reach beyond the list, or the other does not have what it shows.
  */
-ssize_t mount_source(const struct message_list *mounts, size_t i);/* Whether the one root lies below the other, or is the same. */
+ssize_t mount_source(const struct message_list *mounts, size_t i);
+/* Whether the one root lies below the other, or is the same. */
 bool mount_shows(const ProtobufCBinaryData *outer, const ProtobufCBinaryData *inner);
 
 /* Whether a per-mount option of mountinfo is one that can be made anew. */

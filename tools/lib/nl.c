@@ -327,6 +327,7 @@ struct walk {
 		nl_request_cb request;
 		nl_inode_cb inode;
 		nl_file_cb file;
+		nl_backing_cb backing;
 	} cb;
 	void *arg;
 	/* a request whose input is still coming */
@@ -369,6 +370,11 @@ static int emit_inode(struct walk *w, const union nl_entry *e)
 static int emit_file(struct walk *w, const union nl_entry *e)
 {
 	return w->cb.file(&e->file, w->arg);
+}
+
+static int emit_backing(struct walk *w, const union nl_entry *e)
+{
+	return w->cb.backing(&e->backing, w->arg);
 }
 
 /*
@@ -514,6 +520,19 @@ int nl_files(struct nl *nl, uint64_t conn_id, uint32_t pid, nl_file_cb cb, void 
 	struct walk w = {
 		.nest = FUSECR_A_FILE, .desc = &fuse_file_entry__descriptor,
 		.emit = emit_file, .cb.file = cb, .arg = arg,
+	};
+
+	return ask(nl, &q, walk_cb, &w);
+}
+
+int nl_backings(struct nl *nl, uint64_t conn_id, nl_backing_cb cb, void *arg)
+{
+	const struct question q = {
+		.cmd = FUSECR_CMD_GET_BACKING, .flags = NLM_F_DUMP, .conn_id = conn_id,
+	};
+	struct walk w = {
+		.nest = FUSECR_A_BACKING, .desc = &fuse_backing_entry__descriptor,
+		.emit = emit_backing, .cb.backing = cb, .arg = arg,
 	};
 
 	return ask(nl, &q, walk_cb, &w);

@@ -37,6 +37,7 @@ typedef int (*nl_dev_cb)(const FuseDevEntry *e, void *arg);
 typedef int (*nl_request_cb)(const FuseRequestEntry *e, void *arg);
 typedef int (*nl_inode_cb)(const FuseInodeEntry *e, void *arg);
 typedef int (*nl_file_cb)(const FuseFileEntry *e, void *arg);
+typedef int (*nl_backing_cb)(const FuseBackingEntry *e, void *arg);
 
 int nl_conns(struct nl *nl, nl_conn_cb cb, void *arg);
 int nl_conn(struct nl *nl, uint64_t conn_id, nl_conn_cb cb, void *arg);
@@ -46,5 +47,6 @@ int nl_requests(struct nl *nl, uint64_t conn_id, nl_request_cb cb, void *arg);
 int nl_inodes(struct nl *nl, uint64_t conn_id, nl_inode_cb cb, void *arg);
 int nl_inode(struct nl *nl, uint64_t conn_id, uint64_t nodeid, nl_inode_cb cb, void *arg);
 int nl_files(struct nl *nl, uint64_t conn_id, uint32_t pid, nl_file_cb cb, void *arg);
+int nl_backings(struct nl *nl, uint64_t conn_id, nl_backing_cb cb, void *arg);
 
 #endif

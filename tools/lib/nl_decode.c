@@ -106,6 +106,15 @@ static int decode_name(struct nl_decoder *d, const struct nlattr *attr, FuseInod
 	return decode_nest(d, attr, &fuse_name_entry__descriptor, name);
 }
 
+static int decode_backing(struct nl_decoder *d, const struct nlattr *attr, FuseFileEntry *file)
+{
+	d->backings = &d->backing;
+	file->backing = &d->backings;
+	file->n_backing = 1;
+	fuse_backing_entry__init(&d->backing);
+	return decode_nest(d, attr, &fuse_backing_entry__descriptor, &d->backing);
+}
+
 static int decode_nest(struct nl_decoder *d, const struct nlattr *nest,
 		       const ProtobufCMessageDescriptor *desc, void *msg)
 {
@@ -123,6 +132,10 @@ static int decode_nest(struct nl_decoder *d, const struct nlattr *nest,
 		seen |= 1ULL << (field - desc->fields);
 		if (field->descriptor == &fuse_name_entry__descriptor) {
 			ret = decode_name(d, attr, msg);
+			if (ret < 0)
+				return ret;
+		} else if (field->descriptor == &fuse_backing_entry__descriptor) {
+			ret = decode_backing(d, attr, msg);
 			if (ret < 0)
 				return ret;
 		} else if (!decode_field(msg, field, attr)) {

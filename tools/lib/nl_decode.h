@@ -19,6 +19,7 @@ union nl_entry {
 	FuseRequestEntry request;
 	FuseInodeEntry inode;
 	FuseFileEntry file;
+	FuseBackingEntry backing;
 };
 
 /* Room for an inode's names, used again for each inode. */
@@ -30,12 +31,13 @@ struct nl_names {
 
 struct nl_decoder {
 	struct nl_names names;
+	FuseBackingEntry backing, *backings;	/* a file's: there is one, or none */
 	char *error;		/* where a refusal says why */
 	size_t error_len;
 };
 
 /*
- * Fills e, which points into the nest and into d->names: valid as long as both
+ * Fills e, which points into the nest and into d: valid as long as both
  * are left alone.  0, -EBADMSG (attribute missing or malformed) or -ENOMEM.
  */
 int nl_decode(struct nl_decoder *d, const struct nlattr *nest,

@@ -8,6 +8,7 @@
 #include <linux/fuse.h>
 #include <linux/fusecr.h>
 
+#include "backings.h"
 #include "cleanup.h"
 #include "locks.h"
 #include "names.h"
@@ -90,8 +91,9 @@ void refuse_conn(struct report *r, const struct snapshot *snap, const struct sna
 	if (c->unknown)
 		report_add(r, "%s: this kernel's fuse has state that this fusecr does not know: %s; a newer fusecr may",
 			   label, c->unknown);
-	if (c->flags & INIT_PASSTHROUGH)
-		report_add(r, "%s: passthrough is negotiated, and its backing files are not carried", label);
+	if ((c->flags & INIT_PASSTHROUGH) && !c->has_next_backing)
+		report_add(r, "%s: passthrough is negotiated, and the files behind it are not known: by this kernel's fuse, or an older fusecr.ko",
+			   label);
 }
 
 void refuse_dev(struct report *r, const struct snapshot *snap, const FuseDevEntry *dev)
@@ -199,21 +201,23 @@ static void refuse_watched(struct report *r, const FuseConnEntry *c, const FuseI
 }
 
 /* There are many, and nearly all are in order: nothing is worded before it is needed. */
-void refuse_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry *i)
+void refuse_inode(struct report *r, const struct snapshot_conn *sc, const FuseInodeEntry *i)
 {
+	const FuseConnEntry *c = sc->conn;
 	static const struct {
 		uint32_t flag;
 		const char *why;
 	} reasons[] = {
 		{ FUSECR_INODE_BAD, "is stale in the kernel" },
 		{ FUSECR_INODE_DAX, "uses DAX" },
-		{ FUSECR_INODE_PASSTHROUGH, "has a passthrough backing file" },
 	};
 	char why[96];
 
 	for (size_t k = 0; k < sizeof(reasons) / sizeof(*reasons); k++)
 		if (i->flags & reasons[k].flag)
 			object_to_inode(r, c, i, reasons[k].why);
+	if (backing_lacks(sc, i))
+		object_to_inode(r, c, i, "has passthrough files open, and the daemon has closed the id of what is behind them");
 	if (i->flags & FUSECR_INODE_WATCHED)
 		refuse_watched(r, c, i);
 	if (i->dirty_pages || i->writeback_pages) {
@@ -373,8 +377,8 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 	/* CRIU opens a file once for all that lie side by side (criu/files-reg.c). */
 	if (f->flags & FUSECR_FF_JOINS)
 		object_to_file(r, c, f, "is mapped side by side through two opens: restored it would be one");
-	if (f->flags & FUSECR_FF_PASSTHROUGH)
-		object_to_file(r, c, f, "uses passthrough");
+	if (backing_lacks_file(sc, f))
+		object_to_file(r, c, f, "uses passthrough to a file that the daemon has no id of");
 	for (size_t i = 0; i < snap->nr_covered; i++)
 		if (f->has_mnt_id && f->mnt_id == snap->covered[i])
 			object_to_file(r, c, f, "is on a mount that another one hides: CRIU does not find it");
@@ -390,7 +394,8 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 }
 
 /* Fuse decides on it in open, so the answer to OPEN has to be right. */
-#define DECIDED_IN_OPEN FOPEN_DIRECT_IO
+#define FOPEN_PASSTHROUGH_BIT (1U << 7)	/* FOPEN_PASSTHROUGH, Linux 6.9 */
+#define DECIDED_IN_OPEN (FOPEN_DIRECT_IO | FOPEN_PASSTHROUGH_BIT)
 
 static int by_node(const void *a, const void *b)
 {

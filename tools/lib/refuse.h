@@ -22,7 +22,8 @@ void refuse_conn(struct report *r, const struct snapshot *snap, const struct sna
 void refuse_dev(struct report *r, const struct snapshot *snap, const FuseDevEntry *dev);
 void refuse_request(struct report *r, const struct snapshot *snap,
 		    const struct snapshot_conn *sc, const FuseRequestEntry *req);
-void refuse_inode(struct report *r, const FuseConnEntry *conn, const FuseInodeEntry *inode);
+/* After what is behind passthrough. */
+void refuse_inode(struct report *r, const struct snapshot_conn *sc, const FuseInodeEntry *inode);
 /* After all inodes of the connection. */
 void refuse_file(struct report *r, const struct snapshot *snap,
 		 const struct snapshot_conn *sc, const FuseFileEntry *file);

@@ -9,6 +9,7 @@
 
 #include <linux/fusecr.h>
 
+#include "backings.h"
 #include "cleanup.h"
 #include "fifos.h"
 #include "image.h"
@@ -17,47 +18,6 @@
 #include "proc.h"
 #include "refuse.h"
 #include "snapshot.h"
-
-int message_list_take(struct message_list *list, ProtobufCMessage *msg)
-{
-	ProtobufCMessage **items;
-
-	/* Grow by doubling: trees with 100,000 open files exist. */
-	if (!(list->count & (list->count - 1))) {
-		items = reallocarray(list->items, list->count ? list->count * 2 : 1,
-				     sizeof(*items));
-		if (!items) {
-			protobuf_c_message_free_unpacked(msg, NULL);
-			return -ENOMEM;
-		}
-		list->items = items;
-	}
-	list->items[list->count++] = msg;
-	return 0;
-}
-
-int message_list_add(struct message_list *list, const ProtobufCMessage *msg)
-{
-	ProtobufCMessage *copy;
-	size_t size = protobuf_c_message_get_packed_size(msg);
-	uint8_t *buf = malloc(size ?: 1);
-
-	if (!buf)
-		return -ENOMEM;
-	protobuf_c_message_pack(msg, buf);
-	copy = protobuf_c_message_unpack(msg->descriptor, NULL, size, buf);
-	free(buf);
-	return copy ? message_list_take(list, copy) : -ENOMEM;
-}
-
-void message_list_free(struct message_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		protobuf_c_message_free_unpacked(list->items[i], NULL);
-	free(list->items);
-	list->items = NULL;
-	list->count = 0;
-}
 
 const char *snapshot_last_name(const FuseFileEntry *file, size_t *len)
 {
@@ -106,6 +66,7 @@ static void free_nodes(struct snapshot_conn *sc)
 	sc->watched = NULL;
 	sc->nr_watched = 0;
 	fifos_free(sc);
+	backings_free(sc);
 }
 
 static void conn_free(struct snapshot_conn *sc)
@@ -357,6 +318,8 @@ struct collect {
 	struct report *r;
 	struct image *img;	/* NULL when only looking */
 	uint32_t *count;	/* of its entries */
+	bool passes;		/* there is passthrough: then */
+	struct message_list mounts;	/* all of the tree's namespace */
 };
 
 static int collect_write(struct collect *c, const ProtobufCMessage *msg)
@@ -380,6 +343,8 @@ static uint32_t *count_of(FusecrCountEntry *written, enum image_kind kind)
 		return &written->files;
 	case IMAGE_MOUNT:
 		return &written->mounts;
+	case IMAGE_BACKING:
+		return &written->backings;
 	default:
 		return &unused;	/* exactly one entry, checked when read */
 	}
@@ -447,9 +412,9 @@ static int collect_inode(const FuseInodeEntry *inode, void *arg)
 	struct collect *c = arg;
 
 	if (!c->snap->o.restless)
-		refuse_inode(c->r, c->sc->conn, inode);
-	return keep_names(c->sc, inode) ?: keep_watched(c->sc, inode) ?: fifos_keep(c->sc, inode) ?:
-	       collect_write(c, &inode->base);
+		refuse_inode(c->r, c->sc, inode);
+	return backings_keep_node(c->sc, inode) ?: keep_names(c->sc, inode) ?: keep_watched(c->sc, inode) ?:
+	       fifos_keep(c->sc, inode) ?: collect_write(c, &inode->base);
 }
 
 /* gcc 12 does not see that the list has what is put into it. */
@@ -500,10 +465,28 @@ static int write_file(struct collect *c, const FuseFileEntry *file)
 	return collect_write(c, &copy.base);	/* NOLINT(clang-analyzer-unix.Malloc): path is guarded */
 }
 
+/* Where the tree finds it; an objection when it does not. */
+static int place_backing(struct collect *c, FuseBackingEntry *e, char **path)
+{
+	const char *why;
+
+	*path = backing_path(c->snap, &c->mounts, e, &why);
+	if (!*path && !why)
+		return -ENOMEM;
+	if (!c->snap->o.restless)
+		refuse_backing(c->r, c->sc, e, why);
+	e->has_path = *path != NULL;
+	e->path.data = (uint8_t *)*path;
+	e->path.len = *path ? strlen(*path) : 0;
+	return 0;
+}
+
 static int collect_file(const FuseFileEntry *file, void *arg)
 {
 	struct collect *c = arg;
 	const struct task *task = tree_find(&c->snap->tree, file->pid);
+	char *path cleanup(free_auto) = NULL;
+	FuseBackingEntry behind, *backing = &behind;
 	FuseFileEntry copy = *file;
 	int err = 0;
 
@@ -516,10 +499,30 @@ static int collect_file(const FuseFileEntry *file, void *arg)
 		return 0;
 	copy.has_vpid = 1;
 	copy.vpid = task->vpid;
-	err = fifos_keep_user(c->sc, file);
+	err = fifos_keep_user(c->sc, file) ?: backings_keep_mapped(c->sc, file);
+	if (!err && file->n_backing) {
+		behind = *file->backing[0];
+		copy.backing = &backing;
+		err = place_backing(c, &behind, &path);
+	}
 	if (!err && file->has_fh)
 		err = keep_open(c->sc, file);
 	return err ?: write_file(c, &copy);
+}
+
+static int collect_backing(const FuseBackingEntry *e, void *arg)
+{
+	struct collect *c = arg;
+	char *path cleanup(free_auto) = NULL;
+	FuseBackingEntry copy = *e;
+	int err = place_backing(c, &copy, &path);
+
+	return err ?: backings_keep(c->sc, e) ?: collect_write(c, &copy.base);
+}
+
+static int collect_backings(struct collect *c)
+{
+	return c->passes ? nl_backings(c->snap->nl, c->sc->conn->id, collect_backing, c) : 0;
 }
 
 /* Runs one walk with its image open around it. */
@@ -549,6 +552,9 @@ static int collect_kind(struct collect *c, int dirfd, enum image_kind kind)
 	case IMAGE_CONN:
 		err = collect_write(c, &c->sc->conn->base);
 		break;
+	case IMAGE_BACKING:
+		err = collect_backings(c);
+		break;
 	case IMAGE_MOUNT:
 		for (size_t i = 0; !err && i < c->sc->mounts.count; i++)
 			err = collect_write(c, c->sc->mounts.items[i]);
@@ -564,7 +570,7 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 			struct report *r)
 {
 	static const enum image_kind kinds[] = {
-		IMAGE_CONN, IMAGE_REQUEST, IMAGE_INODE, IMAGE_FILE, IMAGE_MOUNT,
+		IMAGE_CONN, IMAGE_REQUEST, IMAGE_BACKING, IMAGE_INODE, IMAGE_FILE, IMAGE_MOUNT,
 	};
 	struct collect c = { .snap = snap, .sc = sc, .r = r };
 	int err;
@@ -572,13 +578,17 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 	sc->nr_opens = 0;
 	free_nodes(sc);
 	refuse_conn(r, snap, sc);
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+	/* Most daemons pass nothing through, and there may be thousands of mounts. */
+	c.passes = sc->conn->has_next_backing && !sc->held;
+	err = c.passes ? mounts_read(snap->own_mnt_ns ? snap->o.root : getpid(), &c.mounts) : 0;
+	for (size_t i = 0; !err && i < sizeof(kinds) / sizeof(*kinds); i++)
 		err = collect_kind(&c, dirfd, kinds[i]);
-		if (err)
-			return err;
-	}
+	message_list_free(&c.mounts);
+	if (err)
+		return err;
 	if (!snap->o.restless && !sc->held) {
 		refuse_opens(r, sc);
+		refuse_mapped(r, sc);
 		refuse_locks(r, snap, sc);
 		refuse_watches(r, snap, sc);
 	}

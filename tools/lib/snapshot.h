@@ -11,15 +11,10 @@
 #include <sys/types.h>
 
 #include "fusecr.pb-c.h"
+#include "message_list.h"
 #include "nl.h"
 #include "report.h"
 #include "tree.h"
-
-/* A list of image messages that owns them. */
-struct message_list {
-	ProtobufCMessage **items;
-	size_t count;
-};
 
 /* What is kept of a file: trees with 100,000 of them exist. */
 struct snapshot_open {
@@ -66,6 +61,11 @@ struct snapshot_renames {
 const struct snapshot_rename *snapshot_renamed(const struct snapshot_renames *renames,
 					       const FuseFileEntry *file);
 
+/* What is behind passthrough: by the cookie of a registered file, or by the node. */
+struct snapshot_backing {
+	uint64_t key, inode;
+};
+
 struct snapshot_conn {
 	FusecrCountEntry written;	/* entries, in the images */
 	uint32_t id;			/* in the images' names, from 1 */
@@ -80,6 +80,8 @@ struct snapshot_conn {
 	size_t nr_watched;
 	struct snapshot_fifo *fifos;
 	size_t nr_fifos;
+	struct snapshot_backing *backings, *backed, *mapped;
+	size_t nr_backings, nr_backed, nr_mapped;
 	uint32_t user;			/* a process of the tree that uses it, or 0 */
 	bool held;			/* for clients outside: it stays, and is not saved */
 };
@@ -144,14 +146,5 @@ bool snapshot_stands_in(const struct snapshot *snap, uint32_t pid);
 
 /* All of the above in one go, for a tree that need not stand still. */
 int snapshot_write(struct nl *nl, const struct snapshot_options *o, struct report *r);
-
-/* Adds a copy of a message that we made ourselves.  0 or -ENOMEM. */
-int message_list_add(struct message_list *list, const ProtobufCMessage *msg);
-/*
- * Adds the message itself, which belongs to the list from now on, or is freed.
- * For what was read: unknown fields may not survive being copied.  0 or -ENOMEM.
- */
-int message_list_take(struct message_list *list, ProtobufCMessage *msg);
-void message_list_free(struct message_list *list);
 
 #endif

@@ -20,6 +20,7 @@
 
 /* Names that the uapi header of older build hosts lacks (Linux 6.6). */
 #define OP_STATX	52
+#define FOPEN_PASSTHROUGH_BIT (1U << 7)	/* Linux 6.9 */
 struct statx_out {
 	uint64_t attr_valid;
 	uint32_t attr_valid_nsec;
@@ -176,6 +177,32 @@ static enum verdict do_statx(struct engine *e, const struct request *q, struct r
 	return answer(r, sizeof(*o));
 }
 
+/* fuse_open_out.backing_id, since Linux 6.9; padding before. */
+static void open_out_backing_id(struct fuse_open_out *o, int32_t id)
+{
+	memcpy((char *)o + offsetof(struct fuse_open_out, open_flags) + 4, &id, sizeof(id));
+}
+
+/*
+ * While one file of the node is open for passthrough, fuse takes no other answer
+ * (fuse_file_io_open()), nor are flags of the page cache's allowed with it.
+ */
+static enum verdict open_backed(struct engine *e, const struct request *q, struct reply *r,
+				const FuseInodeEntry *i, const FuseBackingEntry *b)
+{
+	uint32_t flags = FOPEN_PASSTHROUGH_BIT;
+	int id = e->backing ? e->backing(b, q->h->pid, e->arg) : (int)b->id;
+
+	if (id <= 0)
+		return fail(r, EIO);
+	if (e->phase == ENGINE_RESTORE)
+		flags = model_open_flags(e->model, i->nodeid, flags) & ~(FOPEN_STREAM | FOPEN_NONSEEKABLE);
+	r->out.open.fh = ENGINE_FH_BASE + e->handles->opens++;
+	r->out.open.open_flags = flags;
+	open_out_backing_id(&r->out.open, id);
+	return answer(r, sizeof(r->out.open));
+}
+
 /*
  * Opens are CRIU's own.  At dump they bypass the page cache (DIRECT_IO): what it
  * lacks only the daemon knows, and a build-id that CRIU found in it would be
@@ -189,11 +216,19 @@ static enum verdict do_open(struct engine *e, const struct request *q, struct re
 {
 	bool dir = q->h->opcode == FUSE_OPENDIR;
 	uint32_t no = model_conn(e->model)->no;
+	const FuseBackingEntry *b;
+	const FuseInodeEntry *i;
 
 	if (no & (dir ? FUSECR_NO_OPENDIR : FUSECR_NO_OPEN))
 		return fail(r, ENOSYS);
-	if (!model_inode(e->model, q->h->nodeid))
+	i = model_inode(e->model, q->h->nodeid);
+	if (!i)
 		return fail(r, EIO);
+	b = model_backing(e->model, i);
+	if (!b && e->phase == ENGINE_RESTORE)
+		b = model_mapped(e->model, i->nodeid);
+	if (b)
+		return open_backed(e, q, r, i, b);
 	r->out.open.fh = ENGINE_FH_BASE + e->handles->opens++;
 	if (e->phase == ENGINE_RESTORE)
 		r->out.open.open_flags = model_open_flags(e->model, q->h->nodeid, FOPEN_KEEP_CACHE) &
@@ -298,6 +333,12 @@ static enum verdict do_batch_forget(struct engine *e, const struct request *q, s
 	return NO_REPLY;
 }
 
+/* fuse_init_out.max_stack_depth, since Linux 6.9; unused before. */
+static void init_out_max_stack_depth(struct fuse_init_out *o, uint32_t depth)
+{
+	memcpy((char *)o + offsetof(struct fuse_init_out, flags2) + 4, &depth, sizeof(depth));
+}
+
 /* fuse_init_out.request_timeout, since Linux 6.15; unused before. */
 static void init_out_request_timeout(struct fuse_init_out *o, uint32_t seconds)
 {
@@ -332,6 +373,7 @@ static enum verdict do_init(struct engine *e, const struct request *q, struct re
 	o->time_gran = c->time_gran;
 	o->max_pages = c->max_pages;
 	o->map_alignment = c->map_alignment;
+	init_out_max_stack_depth(o, c->max_stack_depth);
 	init_out_request_timeout(o, c->request_timeout);
 	e->init_done = true;
 	return answer(r, sizeof(*o));

@@ -36,6 +36,10 @@ struct engine {
 	bool (*ours)(uint32_t pid, uint64_t unique, void *arg);
 	/* NULL, or who passes on what the daemon is to forget. */
 	void (*forget)(uint64_t nodeid, uint64_t nlookup, void *arg);
+	/*
+	 * NULL, or who registers the file before pid has opened it: its id, or -errno.
+	 */
+	int (*backing)(const FuseBackingEntry *b, uint32_t pid, void *arg);
 	void *arg;
 
 	uint64_t init_offered;	/* FUSE_INIT flags that the kernel offered */

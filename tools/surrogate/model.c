@@ -37,6 +37,7 @@ struct node {
 	uint64_t nlookup;
 	const FuseInodeEntry *inode;	/* NULL: only forgets are left of it */
 	const FuseFileEntry *file;	/* one that is open, or NULL */
+	const FuseBackingEntry *mapped;	/* through passthrough, or NULL */
 	bool held;			/* by the kernel, now */
 	bool bound;			/* a unix socket is bound to it */
 };
@@ -54,7 +55,7 @@ struct handle {
 
 struct model {
 	FuseConnEntry *conn;
-	struct message_list devs, requests, inodes, files, mounts;
+	struct message_list devs, requests, inodes, files, mounts, backings;
 	void *nodes;	/* tsearch tree of struct node, by nodeid */
 	void *names;	/* tsearch tree of struct name, by parent and name */
 	void *deleted;	/* likewise */
@@ -142,6 +143,10 @@ static int index_file(struct model *m, const FuseFileEntry *file)
 		node->bound = true;
 		return 0;
 	}
+	if (file->n_backing)
+		node->mapped = file->backing[0];
+	if (!file->has_fh)
+		return 0;
 	node->file = file;
 	if (!model_has_handle(m, file) || tfind(&key, &m->handles, handle_cmp))
 		return 0;
@@ -192,7 +197,8 @@ static int index_all(struct model *m)
 	for (size_t i = 0; i < m->files.count; i++) {
 		const FuseFileEntry *file = (const FuseFileEntry *)m->files.items[i];
 
-		err = file->has_fh || file->use == FUSECR_FILE_SOCKET ? index_file(m, file) : 0;
+		err = file->has_fh || file->n_backing || file->use == FUSECR_FILE_SOCKET ?
+			index_file(m, file) : 0;
 		if (err)
 			return err;
 	}
@@ -223,7 +229,7 @@ static bool is_whole(const struct model *m, const FusecrCountEntry *count)
 {
 	return m->devs.count == count->devs && m->requests.count == count->requests &&
 	       m->inodes.count == count->inodes && m->files.count == count->files &&
-	       m->mounts.count == count->mounts;
+	       m->mounts.count == count->mounts && m->backings.count == count->backings;
 }
 
 int model_load(struct model **ret, int dirfd, uint32_t id, const FusecrCountEntry *count)
@@ -245,6 +251,8 @@ int model_load(struct model **ret, int dirfd, uint32_t id, const FusecrCountEntr
 		err = load_list(&m->files, dirfd, IMAGE_FILE, id);
 	if (!err)
 		err = load_list(&m->mounts, dirfd, IMAGE_MOUNT, id);
+	if (!err)
+		err = load_list(&m->backings, dirfd, IMAGE_BACKING, id);
 	/* Devices are written last, with the inventory. */
 	if (!err && count)
 		err = load_list(&m->devs, dirfd, IMAGE_DEV, id);
@@ -275,6 +283,7 @@ void model_free(struct model *m)
 	message_list_free(&m->inodes);
 	message_list_free(&m->files);
 	message_list_free(&m->mounts);
+	message_list_free(&m->backings);
 	free(m);
 }
 
@@ -301,6 +310,29 @@ const struct message_list *model_mounts(const struct model *m)
 const struct message_list *model_requests(const struct model *m)
 {
 	return &m->requests;
+}
+
+const struct message_list *model_backings(const struct model *m)
+{
+	return &m->backings;
+}
+
+const FuseBackingEntry *model_backing(const struct model *m, const FuseInodeEntry *inode)
+{
+	for (size_t i = 0; inode->has_backing && i < m->backings.count; i++) {
+		const FuseBackingEntry *b = (const FuseBackingEntry *)m->backings.items[i];
+
+		if (b->cookie == inode->backing)
+			return b;
+	}
+	return NULL;
+}
+
+const FuseBackingEntry *model_mapped(const struct model *m, uint64_t nodeid)
+{
+	const struct node *node = node_find(m, nodeid);
+
+	return node ? node->mapped : NULL;
 }
 
 const FuseInodeEntry *model_inode(const struct model *m, uint64_t nodeid)

@@ -32,6 +32,7 @@ const struct message_list *model_devs(const struct model *m);
 const struct message_list *model_files(const struct model *m);
 const struct message_list *model_mounts(const struct model *m);
 const struct message_list *model_requests(const struct model *m);
+const struct message_list *model_backings(const struct model *m);
 
 /* NULL when the kernel did not hold such a node. */
 const FuseInodeEntry *model_inode(const struct model *m, uint64_t nodeid);
@@ -47,6 +48,10 @@ const FuseInodeEntry *model_lookup_deleted(const struct model *m, uint64_t paren
 /* The node of a unix socket of the tree's that is, or was, bound to the name. */
 const FuseInodeEntry *model_bound(const struct model *m, uint64_t parent,
 				  const char *name, size_t len);
+/* What is behind its passthrough files; NULL without such. */
+const FuseBackingEntry *model_backing(const struct model *m, const FuseInodeEntry *inode);
+/* What a mapping of it shows that was made through passthrough, or NULL. */
+const FuseBackingEntry *model_mapped(const struct model *m, uint64_t nodeid);
 /* FOPEN_* that opens of this node were answered with; fallback when none is open. */
 uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t fallback);
 

@@ -16,6 +16,7 @@
 #include <linux/fuse.h>
 #include <linux/fusecr_ioctl.h>
 
+#include "backing.h"
 #include "cleanup.h"
 #include "control.h"
 #include "handle.h"
@@ -48,8 +49,10 @@ const char *restore_label(const struct rebuilt *rb)
  */
 static bool from_criu(uint32_t pid, uint64_t unique, void *arg)
 {
+	struct rebuilt *rb = arg;
+
 	(void)unique;
-	return asker_is_criu(arg, pid);
+	return asker_is_criu(&rb->asker, pid);
 }
 
 static int serve(struct rebuilt *rb, int timeout_ms)
@@ -165,11 +168,30 @@ static int negotiate(struct restore *re, struct rebuilt *rb)
 	return err;
 }
 
+/*
+ * Since Linux 6.16 a name that was looked up is visible a moment before it is of this
+ * epoch: whoever waited for it takes it for one of an earlier epoch, and unhashes it,
+ * which makes the other's file a deleted one (fuse_lookup() and fuse_dentry_revalidate(),
+ * fs/fuse/dir.c).  Restored tasks do just that.  There is none before epoch 0.
+ */
+static int first_epoch(const struct rebuilt *rb)
+{
+	const struct fusecr_set_conn set = { .mask = FUSECR_SET_EPOCH };
+	int err = handle_set_conn(rb->handle, &set);
+
+	return err == -EOPNOTSUPP ? 0 : err;
+}
+
 static int own(struct rebuilt *rb)
 {
+	int err;
+
 	rb->handle = handle_open(rb->conn_id);
 	if (rb->handle < 0)
 		return rb->handle;
+	err = rb->held ? 0 : first_epoch(rb);
+	if (err)
+		return err;
 	return rb->held || model_conn(rb->model)->allow_other ? 0 : handle_admit(rb->handle, true);
 }
 
@@ -211,6 +233,57 @@ static int take_back(struct restore *re, struct rebuilt *rb)
 	return gone(re, rb, err);
 }
 
+/*
+ * In the tree's own mount namespace, which is there when the first of its tasks
+ * opens a file: pid is one of them.
+ */
+static int register_backing(struct rebuilt *rb, const FuseBackingEntry *b, pid_t pid)
+{
+	struct registered *grown = reallocarray(rb->registered, rb->nr_registered + 1, sizeof(*grown));
+	char root[32] = "/";
+	int id;
+
+	if (!grown)
+		return -ENOMEM;
+	rb->registered = grown;
+	if (rb->re->inv->own_mnt_ns)
+		snprintf(root, sizeof(root), "/proc/%d/root", pid);
+	id = backing_open(rb->instances[0].fd, rb->handle, b, root, &rb->re->s->report);
+	if (id > 0)
+		grown[rb->nr_registered++] = (struct registered){ b, id };
+	return id;
+}
+
+static int need_backing(const FuseBackingEntry *b, uint32_t pid, void *arg)
+{
+	struct rebuilt *rb = arg;
+
+	for (size_t i = 0; i < rb->nr_registered; i++)
+		if (rb->registered[i].b == b)
+			return rb->registered[i].id;
+	return register_backing(rb, b, pid);
+}
+
+/*
+ * Those that no open file needs the daemon may be about to need; of what was only
+ * mapped it knows nothing.
+ */
+static int settle_backings(struct rebuilt *rb, pid_t root)
+{
+	const struct message_list *all = model_backings(rb->model);
+	int err = 0;
+
+	for (size_t i = 0; !err && i < all->count; i++) {
+		int id = need_backing((const FuseBackingEntry *)all->items[i], root, rb);
+
+		err = id < 0 ? id : 0;
+	}
+	for (size_t i = 0; !err && i < rb->nr_registered; i++)
+		if (!rb->registered[i].b->id)
+			err = backing_close(rb->instances[0].fd, rb->registered[i].id);
+	return err;
+}
+
 static int rebuild(struct restore *re, struct rebuilt *rb)
 {
 	const struct message_list *devs, *mounts;
@@ -235,7 +308,8 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	err = engine_init(&rb->engine, ENGINE_RESTORE, c->max_write, rb->handles);
 	rb->engine.model = rb->model;
 	rb->engine.ours = from_criu;
-	rb->engine.arg = &rb->asker;
+	rb->engine.backing = need_backing;
+	rb->engine.arg = rb;
 	err = err ?: open_instance(rb, (const FuseDevEntry *)devs->items[0]);
 	if (err)
 		return err;
@@ -481,6 +555,7 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 	err = err ?: settle_deleted(rb->handle, rb->model, tree, r);
 	err = err ?: settle_pages(rb->handle, &rb->engine, r);
 	err = err ?: settle_lookups(re->nl, rb->handle, rb->conn_id, rb->model, true, r);
+	err = err ?: settle_backings(rb, tree->tasks[0].pid);
 	err = err ?: settle_conn(rb->handle, rb->model, tree_ns ? tree->tasks[0].pid : 0, r);
 	err = err ?: settle_kept(rb->handle, rb->model, devfd_of, rb, r);
 	if (!err && rb->engine.held) {
@@ -525,6 +600,7 @@ static void restore_free(struct restore *re, bool keep)
 		for (size_t k = 0; k < rb->count; k++)
 			close(rb->instances[k].fd);
 		free(rb->instances);
+		free(rb->registered);
 		engine_free(&rb->engine);
 		asker_free(&rb->asker);
 		model_free(rb->model);

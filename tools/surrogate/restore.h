@@ -16,12 +16,19 @@ struct instance {
 	int fd;
 };
 
+struct registered {
+	const FuseBackingEntry *b;
+	int id;
+};
+
 struct rebuilt {
 	struct restore *re;
 	uint32_t id;		/* in the images */
 	struct model *model;
 	struct engine engine;
 	struct handles *handles;
+	struct registered *registered;	/* passthrough files */
+	size_t nr_registered;
 	uint64_t conn_id;	/* the new one */
 	uint32_t dev;
 	struct asker asker;

@@ -454,6 +454,10 @@ int settle_conn(int handle, const struct model *m, pid_t pid, struct report *r)
 
 	if (pid)
 		set.mask |= FUSECR_SET_PID_NS;
+	if (c->has_next_backing) {
+		set.mask |= FUSECR_SET_NEXT_BACKING;
+		set.next_backing = c->next_backing;
+	}
 	err = handle_set_conn(handle, &set);
 	if (err)
 		report_add(r, "the connection's counters were not set: %s", strerror(-err));
