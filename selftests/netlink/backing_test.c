@@ -70,7 +70,7 @@ static const char *behind(const FIXTURE_DATA(backing) *self, const char *name)
 	int n = rawfs_index(self->fs, name);
 	static char path[128];
 
-	snprintf(path, sizeof(path), "%s/%u.%u", self->behind, n, self->fs->nodes[n].generation);
+	snprintf(path, sizeof(path), "%s/%d.%u", self->behind, n, self->fs->nodes[n].generation);
 	return path;
 }
 

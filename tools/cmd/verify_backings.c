@@ -24,16 +24,15 @@ uint64_t verify_backing_id(const struct message_list *list, const FuseInodeEntry
 }
 
 /* As the tree finds it; where it does not, the kernel's own word has to do. */
-static char *find_backing(struct verify *v, FuseBackingEntry *e)
+static void find_backing(struct verify *v, FuseBackingEntry *e, char **path)
 {
 	const char *why;
-	char *path = backing_path(NULL, &v->namespace, e, &why);
 
-	if (path) {
-		e->path.data = (uint8_t *)path;
-		e->path.len = strlen(path);
-	}
-	return path;
+	*path = backing_path(NULL, &v->namespace, e, &why);
+	if (!*path)
+		return;
+	e->path.data = (uint8_t *)*path;
+	e->path.len = strlen(*path);
 }
 
 void verify_mapped(struct verify *v, const FuseFileEntry *image, const FuseFileEntry *kernel)
@@ -46,7 +45,7 @@ void verify_mapped(struct verify *v, const FuseFileEntry *image, const FuseFileE
 	if (!image->n_backing || !kernel->n_backing)
 		return;
 	copy = *kernel->backing[0];
-	path = find_backing(v, &copy);
+	find_backing(v, &copy, &path);
 	verify_compare(v, &image->backing[0]->base, &copy.base);
 }
 
@@ -54,8 +53,9 @@ static int add_backing(const FuseBackingEntry *e, void *arg)
 {
 	struct verify *v = arg;
 	FuseBackingEntry copy = *e;
-	char *path cleanup(free_auto) = find_backing(v, &copy);
+	char *path cleanup(free_auto) = NULL;
 
+	find_backing(v, &copy, &path);
 	return message_list_add(&v->kernel_backings, &copy.base);
 }
 
@@ -83,19 +83,18 @@ static void compare_backings(struct verify *v)
 	size_t i = 0, k = 0;
 
 	while (i < image->count || k < kernel->count) {
-		uint32_t image_id = i < image->count ? backing_at(image, i)->id : UINT32_MAX;
-		uint32_t kernel_id = k < kernel->count ? backing_at(kernel, k)->id : UINT32_MAX;
-		uint32_t id = image_id < kernel_id ? image_id : kernel_id;
+		uint64_t in_image = i < image->count ? backing_at(image, i)->id : UINT64_MAX;
+		uint64_t in_kernel = k < kernel->count ? backing_at(kernel, k)->id : UINT64_MAX;
 
-		verify_name(v, ", passthrough file %" PRIu32, id);
+		verify_name(v, ", passthrough file %" PRIu64, in_image < in_kernel ? in_image : in_kernel);
 		v->backings++;
-		if (image_id == kernel_id)
+		if (in_image == in_kernel)
 			verify_compare(v, image->items[i], kernel->items[k]);
 		else if (!v->running)
-			verify_tell(v, image_id == id ? "in the image, but not in the kernel" :
-			     "in the kernel, but not in the image");
-		i += image_id == id;
-		k += kernel_id == id;
+			verify_tell(v, in_image < in_kernel ? "in the image, but not in the kernel" :
+				    "in the kernel, but not in the image");
+		i += in_image <= in_kernel;
+		k += in_kernel <= in_image;
 	}
 }
 

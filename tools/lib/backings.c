@@ -91,16 +91,16 @@ char *backing_path(const struct snapshot *snap, const struct message_list *mount
 	const FuseMountEntry *m = e->has_mnt_id ? find_mount(mounts, e->mnt_id) : NULL;
 	char *path;
 
-	*why = NULL;
-	if (e->unlinked)
+	if (e->unlinked) {
 		*why = "it is deleted";
-	else if (!m || !e->has_path || !mount_shows(&m->root, &e->path))
-		*why = "it is on no mount of the tree";
-	if (*why)
 		return NULL;
+	}
+	if (!m || !e->has_path || !mount_shows(&m->root, &e->path)) {
+		*why = "it is on no mount of the tree";
+		return NULL;
+	}
 	path = join(m, e);
-	if (path)
-		*why = follow(snap, mounts, m, path);
+	*why = path ? follow(snap, mounts, m, path) : NULL;
 	if (!*why)
 		return path;
 	free(path);
@@ -194,12 +194,13 @@ static bool is_open(const struct snapshot_conn *sc, uint64_t nodeid)
 void refuse_mapped(struct report *r, const struct snapshot_conn *sc)
 {
 	for (size_t i = 0; i < sc->nr_mapped; i++) {
-		const struct snapshot_backing *m = &sc->mapped[i];
+		const struct snapshot_backing *m = &sc->mapped[i], *first;
 
+		first = find(sc->mapped, sc->nr_mapped, m->key);
 		if (is_open(sc, m->key))
 			report_add(r, "%s: node %lu is mapped through passthrough, and what is open of it is not, or is another file",
 				   refuse_label(sc->conn), (unsigned long)m->key);
-		else if (find(sc->mapped, sc->nr_mapped, m->key)->inode != m->inode)
+		else if (first && first->inode != m->inode)
 			report_add(r, "%s: node %lu is mapped through passthrough to several files",
 				   refuse_label(sc->conn), (unsigned long)m->key);
 	}

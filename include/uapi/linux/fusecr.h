@@ -430,7 +430,7 @@ enum fusecr_file_attr {
 					 * of descriptors
 					 */
 	FUSECR_FILE_OWNER_OPEN,		/* u64: OFD and flock locks, of the open file */
-	FUSECR_FILE_BACKING,		/* nest, FUSECR_BACKING_*, MAP with
+	FUSECR_FILE_BACKING,		/* nest, as FUSECR_A_BACKING, of MAP with
 					 * FUSECR_FF_PASSTHROUGH: what is mapped, which
 					 * outlives the node's backing file; its id is 0
 					 */
