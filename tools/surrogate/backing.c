@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
@@ -15,6 +17,7 @@
 #include "backing.h"
 #include "cleanup.h"
 #include "handle.h"
+#include "mounts.h"
 
 /* include/uapi/linux/fuse.h of Linux 6.9. */
 struct backing_map {
@@ -44,7 +47,7 @@ static int open_below(const char *root, const FuseBackingEntry *b)
 
 	if (dir < 0)
 		return -errno;
-	if (!b->has_path || b->path.len >= sizeof(path))
+	if (b->path.len >= sizeof(path))
 		return -ENAMETOOLONG;
 	memcpy(path, b->path.data, b->path.len);
 	path[b->path.len] = '\0';
@@ -93,30 +96,102 @@ static int register_as(int devfd, int fd, const FuseBackingEntry *b)
 	return id;
 }
 
-static int register_file(int devfd, int handle, int fd, const FuseBackingEntry *b)
+static int register_file(const struct rebuilt *rb, int fd, const FuseBackingEntry *b)
 {
 	struct fusecr_set_conn next = { .mask = FUSECR_SET_NEXT_BACKING, .next_backing = b->id ?: NO_ID };
-	int id = handle_set_conn(handle, &next);
+	int devfd = rb->instances[0].fd, id = handle_set_conn(rb->handle, &next);
 
 	id = id ?: register_as(devfd, fd, b);
 	if (id < 0 || !b->id || (uint32_t)id == b->id)
 		return id;
-	backing_close(devfd, id);
+	ioctl(devfd, BACKING_CLOSE, &id);
 	return -EEXIST;
 }
 
-int backing_close(int devfd, uint32_t id)
+struct above {
+	ProtobufCBinaryData path;
+	bool found;
+};
+
+static int is_above(const FuseMountEntry *m, const char *fstype, const char *source, void *arg)
 {
-	return ioctl(devfd, BACKING_CLOSE, &id) ? -errno : 0;
+	struct above *a = arg;
+
+	(void)fstype;
+	(void)source;
+	a->found = a->found || mount_shows(&m->mountpoint, &a->path);
+	return 0;
 }
 
-int backing_open(int devfd, int handle, const FuseBackingEntry *b, const char *root, struct report *r)
+/* It is we who would have to answer: the dump refuses it, but images may say anything. */
+static bool leads_over_ours(const struct restore *re, pid_t pid, const FuseBackingEntry *b)
 {
-	int fd cleanup(close_auto) = open_below(root, b);
-	int id = fd < 0 ? fd : register_file(devfd, handle, fd, b);
+	struct above a = { .path = b->path };
 
-	if (id < 0)
-		report_add(r, "the passthrough file %.*s could not be had again: %s", (int)b->path.len,
-			   b->has_path ? (const char *)b->path.data : "", strerror(-id));
+	for (size_t i = 0; i < re->count; i++)
+		if (mounts_of(pid, re->conns[i].dev, is_above, &a))
+			return true;
+	return a.found;
+}
+
+/*
+ * By its path: in the tree's own mount namespace, which is there when the first of its
+ * tasks opens a file, or in ours.
+ */
+static int open_and_register(struct rebuilt *rb, const FuseBackingEntry *b, pid_t pid)
+{
+	bool own = rb->re->inv->own_mnt_ns;
+	char root[32] = "/";
+	int fd cleanup(close_auto) = -1;
+
+	if (!b->has_path || leads_over_ours(rb->re, own ? pid : getpid(), b))
+		return -ELOOP;
+	if (own)
+		snprintf(root, sizeof(root), "/proc/%d/root", pid);
+	fd = open_below(root, b);
+	return fd < 0 ? fd : register_file(rb, fd, b);
+}
+
+static int register_backing(struct rebuilt *rb, const FuseBackingEntry *b, pid_t pid)
+{
+	struct registered *grown = reallocarray(rb->registered, rb->nr_registered + 1, sizeof(*grown));
+	int id;
+
+	if (!grown)
+		return -ENOMEM;
+	rb->registered = grown;
+	id = open_and_register(rb, b, pid);
+	if (id > 0)
+		grown[rb->nr_registered++] = (struct registered){ b, id };
+	else
+		report_add(&rb->re->s->report, "%s: the passthrough file %.*s could not be had again: %s",
+			   restore_label(rb), (int)b->path.len, b->has_path ? (const char *)b->path.data : "",
+			   strerror(-id));
 	return id;
+}
+
+int backing_need(const FuseBackingEntry *b, uint32_t pid, void *arg)
+{
+	struct rebuilt *rb = arg;
+
+	for (size_t i = 0; i < rb->nr_registered; i++)
+		if (rb->registered[i].b == b)
+			return rb->registered[i].id;
+	return register_backing(rb, b, pid);
+}
+
+int backing_settle(struct rebuilt *rb, pid_t root)
+{
+	const struct message_list *all = model_backings(rb->model);
+	int err = 0;
+
+	for (size_t i = 0; !err && i < all->count; i++) {
+		int id = backing_need((const FuseBackingEntry *)all->items[i], root, rb);
+
+		err = id < 0 ? id : 0;
+	}
+	for (size_t i = 0; !err && i < rb->nr_registered; i++)
+		if (!rb->registered[i].b->id && ioctl(rb->instances[0].fd, BACKING_CLOSE, &rb->registered[i].id))
+			err = -errno;
+	return err;
 }

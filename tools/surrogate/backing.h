@@ -3,17 +3,20 @@
 #ifndef FUSECR_SURROGATE_BACKING_H
 #define FUSECR_SURROGATE_BACKING_H
 
-#include "fusecr.pb-c.h"
-#include "report.h"
+#include "restore.h"
 
 /*
- * Registers the file with the connection of devfd, which handle owns, under the id
- * that it had, or some other when it had none, as read and written by whom it was.
- * root: what its path is below, "/" or that of a task.  The id, or -errno with the
+ * Before pid, a task of the tree or CRIU's, has a file open that is passed through to
+ * b, of the images of rb (struct rebuilt): under the id that it had, or some other
+ * when it had none, as read and written by whom it was.  The id, or -errno with the
  * reason in the report.
  */
-int backing_open(int devfd, int handle, const FuseBackingEntry *b, const char *root, struct report *r);
-/* What was mapped from it stays. */
-int backing_close(int devfd, uint32_t id);
+int backing_need(const FuseBackingEntry *b, uint32_t pid, void *rb);
+
+/*
+ * When all files are open: those that none of them needs, too, which the daemon may be
+ * about to need; of what is only mapped it knows nothing.  root: the tree's.
+ */
+int backing_settle(struct rebuilt *rb, pid_t root);
 
 #endif

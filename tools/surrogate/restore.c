@@ -233,57 +233,6 @@ static int take_back(struct restore *re, struct rebuilt *rb)
 	return gone(re, rb, err);
 }
 
-/*
- * In the tree's own mount namespace, which is there when the first of its tasks
- * opens a file: pid is one of them.
- */
-static int register_backing(struct rebuilt *rb, const FuseBackingEntry *b, pid_t pid)
-{
-	struct registered *grown = reallocarray(rb->registered, rb->nr_registered + 1, sizeof(*grown));
-	char root[32] = "/";
-	int id;
-
-	if (!grown)
-		return -ENOMEM;
-	rb->registered = grown;
-	if (rb->re->inv->own_mnt_ns)
-		snprintf(root, sizeof(root), "/proc/%d/root", pid);
-	id = backing_open(rb->instances[0].fd, rb->handle, b, root, &rb->re->s->report);
-	if (id > 0)
-		grown[rb->nr_registered++] = (struct registered){ b, id };
-	return id;
-}
-
-static int need_backing(const FuseBackingEntry *b, uint32_t pid, void *arg)
-{
-	struct rebuilt *rb = arg;
-
-	for (size_t i = 0; i < rb->nr_registered; i++)
-		if (rb->registered[i].b == b)
-			return rb->registered[i].id;
-	return register_backing(rb, b, pid);
-}
-
-/*
- * Those that no open file needs the daemon may be about to need; of what was only
- * mapped it knows nothing.
- */
-static int settle_backings(struct rebuilt *rb, pid_t root)
-{
-	const struct message_list *all = model_backings(rb->model);
-	int err = 0;
-
-	for (size_t i = 0; !err && i < all->count; i++) {
-		int id = need_backing((const FuseBackingEntry *)all->items[i], root, rb);
-
-		err = id < 0 ? id : 0;
-	}
-	for (size_t i = 0; !err && i < rb->nr_registered; i++)
-		if (!rb->registered[i].b->id)
-			err = backing_close(rb->instances[0].fd, rb->registered[i].id);
-	return err;
-}
-
 static int rebuild(struct restore *re, struct rebuilt *rb)
 {
 	const struct message_list *devs, *mounts;
@@ -308,7 +257,7 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	err = engine_init(&rb->engine, ENGINE_RESTORE, c->max_write, rb->handles);
 	rb->engine.model = rb->model;
 	rb->engine.ours = from_criu;
-	rb->engine.backing = need_backing;
+	rb->engine.backing = backing_need;
 	rb->engine.arg = rb;
 	err = err ?: open_instance(rb, (const FuseDevEntry *)devs->items[0]);
 	if (err)
@@ -555,7 +504,7 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 	err = err ?: settle_deleted(rb->handle, rb->model, tree, r);
 	err = err ?: settle_pages(rb->handle, &rb->engine, r);
 	err = err ?: settle_lookups(re->nl, rb->handle, rb->conn_id, rb->model, true, r);
-	err = err ?: settle_backings(rb, tree->tasks[0].pid);
+	err = err ?: backing_settle(rb, tree->tasks[0].pid);
 	err = err ?: settle_conn(rb->handle, rb->model, tree_ns ? tree->tasks[0].pid : 0, r);
 	err = err ?: settle_kept(rb->handle, rb->model, devfd_of, rb, r);
 	if (!err && rb->engine.held) {

@@ -16,6 +16,7 @@ struct instance {
 	int fd;
 };
 
+/* A file that is passed through to, with the id that it has now. */
 struct registered {
 	const FuseBackingEntry *b;
 	int id;
