@@ -184,7 +184,7 @@ expect 0 "show" show -D "$img"
 says out "show: text" '^  no: [0-9]+ \(.*SYNCFS'
 expect 0 "show -j" show -j -D "$img"
 json "show: kinds" '.connections[0] | keys_unsorted | join(" ")' \
-	"id conn devs requests inodes files mounts"
+	"id conn devs requests inodes files mounts backings"
 json "show: device" '.connections[0].devs | map([.pid, .vpid])' "[[$daemon,$daemon]]"
 json "show: source" '.connections[0].conn.source' "$src"
 json "show: files" '.connections[0].files | map(select(.use_name == "fd")) | sort_by(.number) |
