@@ -94,9 +94,9 @@ fi
 
 # --- images, made by hand
 
-# Field 1 to 9 of the inventory: version 1, "0.1", "6.1", pid 42, no connection,
+# Field 1 to 9 of the inventory: version 2, "0.1", "6.1", pid 42, no connection,
 # vpid 1, own namespaces, not frozen.
-inventory='\010\001\022\00030.1\032\00036.1\040\052\050\000\060\001\070\001\100\001\110\000'
+inventory='\010\002\022\00030.1\032\00036.1\040\052\050\000\060\001\070\001\100\001\110\000'
 # The magics, and an entry of 24 bytes.
 printf '%b' '\031\103\126\124\001\000\000\374\030\000\000\000' "$inventory" >"$dir/fusecr-inventory-0.img"
 expect 0 "show a set" show -D "$dir"
@@ -109,9 +109,9 @@ expect 0 "show files as JSON" show -j "$dir/fusecr-inventory-0.img" "$dir/fusecr
 json "show files as JSON: parsed" length 2
 expect 1 "verify: a pid that is not there" verify -D "$dir" --pid 4194304
 
-printf '\002' | dd of="$dir/fusecr-inventory-0.img" bs=1 seek=13 conv=notrunc status=none
+printf '\003' | dd of="$dir/fusecr-inventory-0.img" bs=1 seek=13 conv=notrunc status=none
 expect 1 "show another version" show -D "$dir"
-says err "show another version: told" 'format version 2'
+says err "show another version: told" 'format version 3'
 
 # --- completion
 
