@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "criu.h"
+#include "killing.h"
 #include "sigbus.h"
 #include "surrogate/control.h"
 
@@ -254,15 +255,20 @@ static void fusecr_exit(int stage, int ret)
 	stop();
 }
 
+static bool may_be_daemons(const struct stat *st)
+{
+	return S_ISBLK(st->st_mode) ||
+	       (S_ISCHR(st->st_mode) && major(st->st_rdev) == MISC_MAJOR &&
+		(minor(st->st_rdev) == FUSE_MINOR || minor(st->st_rdev) == CUSE_MINOR));
+}
+
 static int dump_file(int fd, int id)
 {
 	struct stat st;
 	bool none;
 	int ret;
 
-	if (control < 0 || fstat(fd, &st) || !S_ISCHR(st.st_mode) ||
-	    major(st.st_rdev) != MISC_MAJOR ||
-	    (minor(st.st_rdev) != FUSE_MINOR && minor(st.st_rdev) != CUSE_MINOR))
+	if (control < 0 || fstat(fd, &st) || !may_be_daemons(&st))
 		return -ENOTSUP;
 	ret = ask(CONTROL_DEVICE, id, fd, &none);
 	return ret ?: none ? -ENOTSUP : 0;
@@ -285,7 +291,7 @@ static int restore_file(int id)
 	if (!control_send(inherited, &m, socks[1])) {
 		close(socks[1]);
 		if (control_recv(socks[0], &m, &fd) <= 0 || m.type != CONTROL_DONE)
-			error("the surrogate has no /dev/fuse with id %#x", id);
+			error("the surrogate has no device with id %#x", id);
 	} else {
 		close(socks[1]);
 		error("the surrogate does not listen: %s", strerror(errno));
@@ -293,21 +299,6 @@ static int restore_file(int id)
 	close(socks[0]);
 	close(inherited);	/* or it would collide with the task's own */
 	return fd;
-}
-
-static void kill_tree(pid_t pid)
-{
-	char path[64];
-	FILE *f;
-	int child;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
-	f = fopen(path, "re");
-	while (f && fscanf(f, "%d", &child) == 1)
-		kill_tree(child);
-	if (f)
-		fclose(f);
-	kill(pid, SIGKILL);
 }
 
 /*

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154
+#
+# What rawd has counted, and what may be in it.
+
+AS=0				# the user whom the mount lets look
+
+# By read(): since Linux 6.5 splice() takes such a file, whose size is 0, as empty.
+rawd_file() {
+	timeout "$PATIENCE" nsenter -t "$PID" -m -S $AS -G $AS \
+		"$IN/bin/busybox" dd "if=$MNT/.$1" bs=64k 2>/dev/null ||
+		fail "rawd does not answer"
+}
+
+# With -W: it begins to hold, or lets go.
+rawd_signal() {
+	kill -USR2 "$(find_task rawd)"
+}
+
+rawd_stats() {
+	local text
+	text=$(rawd_file stats)
+	[[ $text = requests* ]] || fail "rawd tells nothing"
+	echo "$text"
+}
+
+# A checkpoint and a restore are no business of the daemon's: between two looks
+# it has seen the requests of one look, which changes nothing, and forgets.
+expect_quiet() {
+	awk '
+		$1 != "op" || $2 ~ /FORGET/ { next }
+		NR == FNR { before[$2] = $3; next }
+		{ most = $2 ~ /^(MKNOD|MKDIR|UNLINK|RMDIR|RENAME2?|LINK|CREATE|SETATTR)$/ ? 0 : 3 }
+		$3 - before[$2] > most { print $3 - before[$2], $2; bad = 1 }
+		END { exit bad }
+	' "$@" >"$T/more" || fail "the daemon saw more requests: $(cat "$T/more")"
+}
+
+# Only what this look itself looks up and opens.
+rawd_idle() {
+	echo 2 >/proc/sys/vm/drop_caches
+	rawd_stats >"$T/stats.end"
+	awk '
+		$1 == "node" && $2 != "0x1" && $4 > 0 { nodes++ }
+		$1 == "handle" { handles++ }
+		END { exit !(nodes <= 2 && handles <= 1) }
+	' "$T/stats.end"
+}
+
+expect_rawd_clean() {
+	PATIENCE=5 until_true rawd_idle ||
+		fail "the daemon still counts: $(grep -e ^node -e ^handle "$T/stats.end")"
+	grep -qx 'duplicates 0' "$T/stats.end" || fail "requests came twice: $(old_uniques)"
+}
+
+# Requests that are numbered as, or below, one that came before.
+old_uniques() {
+	rawd_file log | tr ' =' '\n ' | awk '
+		$1 == "unique" { old = $2 <= last; if (!old) last = $2 }
+		old && $1 ~ /unique|op|nodeid|pid/ { printf "%s=%s ", $1, $2 }
+	'
+}
+
+# times_asked OPCODE - how often since rawd_stats was kept in stats.0.
+times_asked() {
+	rawd_stats >"$T/stats.1"
+	grep -qx 'duplicates 0' "$T/stats.1" || fail "requests came twice: $(old_uniques)"
+	awk -v op="$1" '
+		$1 != "op" || $2 != op { next }
+		NR == FNR { before = $3; next }
+		{ print $3 - before }
+	' "$T"/stats.[01]
+}
+
+# What the daemon has logged since this was called before.
+LOGGED=0
+log_read() {
+	rawd_file log | tail -n "+$((LOGGED + 1))" >"$T/log"
+	LOGGED=$((LOGGED + $(wc -l <"$T/log")))
+}
+
+# expect_seen PID UID - there are requests of this process in what was read, by
+# its pid in the tree's pid namespace.
+expect_seen() {
+	local pid
+	pid=$(sed -n 's/^NSpid:.*\t//p' "/proc/$1/status")
+	grep -q "op=WRITE .*uid=$2 .*pid=$pid " "$T/log" && return
+	fail "the daemon saw no WRITE of pid $pid uid $2, but of:" \
+		"$(grep op=WRITE "$T/log" | grep -o 'uid.*pid=[0-9]*' | sort | uniq -c | paste -sd ,)"
+}
