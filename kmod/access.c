@@ -50,6 +50,7 @@ void fl_conn_set_no(struct fuse_conn *fc, u32 no)
 	for (i = 0; i < NO_COUNT; i++)
 		if (fl_has(NO_FIRST + i))
 			fl_bit_set(fc, NO_FIRST + i, no & NO_BIT(i));
+	fl_bit_set(fc, FL_CONN_SYNC_FS, !(no & FUSECR_NO_SYNCFS));
 }
 
 unsigned int fl_args_in_count(const struct fuse_args *args)

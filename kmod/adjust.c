@@ -205,7 +205,7 @@ static int set_conn_check(const struct fuse_conn *fc,
 	if (in->mask & FUSECR_SET_NEXT_UNIQUE && in->next_unique % 2)
 		return -EINVAL;
 	if (in->mask & FUSECR_SET_NO &&
-	    in->no & ~(fl_conn_no_known() | FUSECR_NO_SYNCFS))
+	    in->no & ~fl_conn_no_known())
 		return -EINVAL;
 	return 0;
 }
@@ -249,7 +249,9 @@ int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
 				   in->attr_version, &u->attr_version);
 	if (in->mask & FUSECR_SET_NO) {
 		u->no_old = fl_conn_no(conn->fc);
-		fl_conn_set_no(conn->fc, in->no);
+		/* Whom syncfs() waits for is not for us to widen. */
+		fl_conn_set_no(conn->fc,
+			       in->no | (u->no_old & FUSECR_NO_SYNCFS));
 		u->no_changed = u->no_old ^ fl_conn_no(conn->fc);
 	}
 	if (in->mask & FUSECR_SET_NEXT_BACKING) {

@@ -432,7 +432,7 @@ size_t fl_conn_unknown(const struct fuse_conn *fc, char *buf, size_t size);
 /* enum fusecr_no: which bits this kernel has, which of them are set. */
 u32 fl_conn_no_known(void);
 u32 fl_conn_no(const struct fuse_conn *fc);
-/* Sets exactly @no; FUSECR_NO_SYNCFS is left alone.  See fl_bit_set(). */
+/* Sets exactly @no.  See fl_bit_set(). */
 void fl_conn_set_no(struct fuse_conn *fc, u32 no);
 
 /* The connection of a fuse superblock that is mounted, or NULL. */

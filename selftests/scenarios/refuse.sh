@@ -407,23 +407,6 @@ mounted_here() {
 }
 scenario refuse-unmounter unmounter
 
-# ntfs-3g, on a device that is a file.
-block() {
-	modprobe loop || fail "no loop devices"
-	place_new host
-	truncate -s 8M "$T/disk"
-	DEVICE=$(losetup -f --show "$T/disk") || fail "losetup"
-	mkntfs -q -F -Q "$DEVICE" >/dev/null || fail "mkntfs"
-	tree_start
-	tree_spawn "/usr/bin/ntfs-3g -o no_detach $DEVICE $MNT"
-	until_true mounted_at "$MNT" || fail "ntfs-3g does not mount"
-	refused 'file system type fuseblk'
-	echo hello >"$MNT/file" || fail "the mount is not usable"
-	umount "$MNT"
-	losetup -d "$DEVICE"
-}
-scenario refuse-fuseblk block
-
 user_namespace() {
 	place_new host
 	tree_start

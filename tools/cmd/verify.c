@@ -13,6 +13,7 @@
 #include "cmd.h"
 #include "options.h"
 #include "verify.h"
+#include "blocks.h"
 #include "compare.h"
 #include "entryset.h"
 #include "image.h"
@@ -118,7 +119,7 @@ void verify_compare(struct verify *v, const ProtobufCMessage *image, const Proto
 {
 	v->image_json = print_message(image);
 	v->kernel_json = print_message(kernel);
-	compare_messages(image, kernel, v->running || v->conn->held, tell_field, v);
+	compare_messages(image, kernel, v->running || (v->conn && v->conn->held), tell_field, v);
 	json_object_put(v->image_json);
 	json_object_put(v->kernel_json);
 }
@@ -462,6 +463,8 @@ static int verify_conn_fields(struct verify *v)
 	kernel->has_tree_pid_ns = 1;
 	kernel->tree_pid_ns = kernel->pid_ns == v->tree.tasks[0].pid_ns;
 	limit_read(kernel);
+	kernel->has_dev_size = v->conn->has_dev_size;
+	kernel->dev_size = v->conn->has_dev_size ? blocks_size(kernel->dev) : 0;
 	verify_name(v, "%s", "");
 	v->conns++;
 	verify_compare(v, &v->conn->base, &kernel->base);
@@ -509,6 +512,7 @@ static int verify_conns(struct verify *v)
 		v->conn = (FuseConnEntry *)msg;
 		ret = verify_conn(v);
 		protobuf_c_message_free_unpacked(msg, NULL);
+		v->conn = NULL;
 		message_list_free(&v->kernel_mounts);
 		verify_backings_free(v);
 		free(v->source);
@@ -566,8 +570,8 @@ static void tell_result(struct verify *v)
 	struct json_object *top, *compared;
 
 	if (!v->json) {
-		printf("compared: %u connections, %u devices, %u inodes, %u open files, %u mounts, %u passthrough files; %zu differences\n",
-		       v->conns, v->devs, v->inodes, v->files, v->mounts, v->backings, count);
+		printf("compared: %u connections, %u devices, %u inodes, %u open files, %u mounts, %u passthrough files, %u block devices; %zu differences\n",
+		       v->conns, v->devs, v->inodes, v->files, v->mounts, v->backings, v->blocks, count);
 		return;
 	}
 	compared = json_object_new_object();
@@ -577,6 +581,7 @@ static void tell_result(struct verify *v)
 	json_object_object_add(compared, "files", json_object_new_int64(v->files));
 	json_object_object_add(compared, "mounts", json_object_new_int64(v->mounts));
 	json_object_object_add(compared, "backings", json_object_new_int64(v->backings));
+	json_object_object_add(compared, "blocks", json_object_new_int64(v->blocks));
 	top = json_object_new_object();
 	json_object_object_add(top, "ok", json_object_new_boolean(count == 0));
 	json_object_object_add(top, "compared", compared);
@@ -594,7 +599,7 @@ static int verify(const char *dir, pid_t pid, bool running, bool json)
 	};
 
 	if (open_images(&v, dir) < 0 || open_netlink(&v.nl) < 0 || find_tree(&v, pid) < 0 ||
-	    verify_conns(&v) < 0)
+	    verify_conns(&v) < 0 || verify_blocks(&v) < 0)
 		return CMD_FAILED;
 	tell_result(&v);
 	return json_object_array_length(v.differences) ? CMD_FAILED : CMD_DONE;

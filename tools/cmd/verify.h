@@ -20,11 +20,11 @@ struct verify {
 	int dirfd;
 	bool running, json;
 	struct json_object *differences;
-	unsigned int conns, devs, inodes, files, mounts, backings;	/* compared */
+	unsigned int conns, devs, inodes, files, mounts, backings, blocks;	/* compared */
 
 	/* the connection being compared */
 	uint32_t id;
-	FuseConnEntry *conn;
+	FuseConnEntry *conn;		/* NULL: none */
 	uint64_t conn_id;		/* of its likeness in the kernel */
 	struct entry_set set;
 	struct message_list kernel_mounts;
@@ -53,5 +53,8 @@ void verify_backings_free(struct verify *v);
 uint64_t verify_backing_id(const struct message_list *list, const FuseInodeEntry *e);
 /* What is mapped through passthrough. */
 void verify_mapped(struct verify *v, const FuseFileEntry *image, const FuseFileEntry *kernel);
+
+/* What its daemons have open of block devices: of no connection.  0 or -errno. */
+int verify_blocks(struct verify *v);
 
 #endif

@@ -10,6 +10,7 @@
 #define INODE &fuse_inode_entry__descriptor
 #define FILE_ &fuse_file_entry__descriptor
 #define MOUNT &fuse_mount_entry__descriptor
+#define BLOCK &fuse_block_entry__descriptor
 #define BACKING &fuse_backing_entry__descriptor
 
 static const char new_name[] = "the kernel names its objects anew";
@@ -106,6 +107,12 @@ static const struct compare_rule rules[] = {
 	{ BACKING, "inode", COMPARE_NOT, 0, new_name },
 	{ BACKING, "file_flags", COMPARE_BITS, O_NOFOLLOW, "of opening it" },
 	{ BACKING, "mnt_id", COMPARE_NOT, 0, new_name },
+
+	{ BLOCK, "pid", COMPARE_NOT, 0, "vpid is compared" },
+	{ BLOCK, "path", COMPARE_NOT, 0, "it may have another name now: the number is compared" },
+	{ BLOCK, "file_flags", COMPARE_BITS, O_CLOEXEC, "belongs to the descriptor" },
+	{ BLOCK, "pos", COMPARE_EQUAL_AT_REST, 0, goes_on },
+	{ BLOCK, "criu_id", COMPARE_NOT, 0, "of the images" },
 };
 
 const unsigned int compare_rules = sizeof(rules) / sizeof(*rules);

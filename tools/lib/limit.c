@@ -35,12 +35,12 @@ static struct limit of_bdi(uint32_t dev, const char *name, uint32_t first)
 	return l;
 }
 
-/* Named by the kernel's number of the device, of which the major is 0. */
+/* Named by the kernel's own number of the device (MKDEV(), include/linux/kdev_t.h). */
 static struct limit of_conn(uint32_t dev, const char *name)
 {
 	struct limit l = { .name = name, .first = ~0U };
 
-	snprintf(l.path, sizeof(l.path), "/sys/fs/fuse/connections/%u/%s", minor(dev), name);
+	snprintf(l.path, sizeof(l.path), "/sys/fs/fuse/connections/%u/%s", major(dev) << 20 | minor(dev), name);
 	return l;
 }
 

@@ -9,7 +9,10 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <linux/kcmp.h>
 
 #include "proc.h"
 #include "tree.h"
@@ -124,6 +127,11 @@ int proc_take_fd(pid_t pid, int fd)
 		ret = -errno;
 	close(pidfd);
 	return ret;
+}
+
+bool proc_same_file(pid_t a, int fd_a, pid_t b, int fd_b)
+{
+	return !syscall(SYS_kcmp, a, b, KCMP_FILE, fd_a, fd_b);
 }
 
 void proc_comm(pid_t pid, char *comm, size_t size)

@@ -24,6 +24,8 @@ void proc_boot_id(char id[PROC_BOOT_ID_SIZE]);
  * on a mount is a request.
  */
 int proc_take_fd(pid_t pid, int fd);
+/* Whether the descriptors of two processes are one open file. */
+bool proc_same_file(pid_t a, int fd_a, pid_t b, int fd_b);
 /* What a task calls itself, "?" when there is no such task. */
 void proc_comm(pid_t pid, char *comm, size_t size);
 /* Inode number of a namespace ("mnt", "pid", ...) of a task or of the caller; 0: unknown. */

@@ -9,6 +9,7 @@
 #include <linux/fusecr.h>
 
 #include "backings.h"
+#include "blocks.h"
 #include "cleanup.h"
 #include "locks.h"
 #include "names.h"
@@ -73,8 +74,10 @@ void refuse_conn(struct report *r, const struct snapshot *snap, const struct sna
 		report_add(r, "%s: it is aborted or its daemon is dead; unmount it", label);
 	if ((c->state & FUSECR_CONN_HELD) && !snap->o.surrogate[0])
 		report_add(r, "%s: another checkpoint holds it", label);
-	if (strcmp(c->fstype, "fuse"))
+	if (strcmp(c->fstype, "fuse") && !blocks_mounted(c))
 		report_add(r, "%s: file system type %s is not carried", label, c->fstype);
+	if (blocks_mounted(c) && !c->has_dev_size)
+		report_add(r, "%s: the size of its block device is not known; is /sys mounted?", label);
 	if (c->minor < OLDEST_MINOR)
 		report_add(r, "%s: protocol 7.%u is too old, 7.%u is the oldest", label,
 			   c->minor, OLDEST_MINOR);

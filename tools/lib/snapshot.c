@@ -10,6 +10,7 @@
 #include <linux/fusecr.h>
 
 #include "backings.h"
+#include "blocks.h"
 #include "cleanup.h"
 #include "fifos.h"
 #include "image.h"
@@ -86,6 +87,7 @@ void snapshot_free(struct snapshot *snap)
 	for (size_t i = 0; i < snap->count; i++)
 		conn_free(&snap->conns[i]);
 	free(snap->conns);
+	message_list_free(&snap->blocks);
 	free(snap->covered);
 	tree_free(&snap->tree);
 	free(snap);
@@ -244,6 +246,8 @@ static int read_conn(struct snapshot *snap, struct snapshot_conn *sc, struct rep
 	sc->conn->has_held = sc->held;
 	sc->conn->held = sc->held;
 	limit_read(sc->conn);
+	sc->conn->dev_size = blocks_mounted(sc->conn) ? blocks_size(sc->conn->dev) : 0;
+	sc->conn->has_dev_size = sc->conn->dev_size != 0;
 	err = nl_devs(snap->nl, id, 0, add_dev, &f);
 	if (err)
 		return err;
@@ -301,7 +305,7 @@ int snapshot_find(struct snapshot **ret, struct nl *nl,
 	for (size_t i = 0; !err && i < snap->count; i++)
 		err = read_conn(snap, &snap->conns[i], r);
 	if (!err && snap->count)
-		err = refuse_stacking(r, snap);
+		err = refuse_stacking(r, snap) ?: blocks_collect(snap);
 	if (err)
 		goto fail;
 	*ret = snap;
@@ -603,8 +607,10 @@ int snapshot_collect(struct snapshot *snap, int dirfd, struct report *r)
 		if (err)
 			return err;
 	}
-	if (!snap->o.restless)
+	if (!snap->o.restless) {
 		fifos_refuse(r, snap);
+		blocks_refuse(r, snap);
+	}
 	return 0;
 }
 
@@ -643,6 +649,8 @@ int snapshot_finish(struct snapshot *snap, int dirfd)
 	}
 	inv.count = counts;
 	inv.n_count = snap->count;
+	inv.block = (FuseBlockEntry **)snap->blocks.items;
+	inv.n_block = snap->blocks.count;
 	uname(&uts);
 	inv.version = IMAGE_VERSION;
 	inv.fusecr_version = FUSECR_VERSION;

@@ -118,6 +118,7 @@ struct snapshot {
 	uint64_t known_flags;
 	struct snapshot_holder holder;
 	bool own_mnt_ns, own_pid_ns;	/* the tree's differ from the caller's */
+	struct message_list blocks;	/* FuseBlockEntry, of its daemons */
 	uint32_t *covered;		/* mount ids that another mount hides all of */
 	size_t nr_covered;
 };

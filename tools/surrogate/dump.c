@@ -15,6 +15,7 @@
 #include <linux/fuse.h>
 #include <linux/fusecr.h>
 
+#include "block.h"
 #include "calm.h"
 #include "control.h"
 #include "deleted.h"
@@ -354,11 +355,9 @@ static int dev_of_fd(const FuseDevEntry *dev, void *arg)
 	return 0;
 }
 
-/* Gives all entries of the device CRIU's id; true when none lacks one any more. */
-static bool name_device(struct dump *d, uint64_t cookie, uint32_t criu_id)
+/* Gives all entries of the device CRIU's id. */
+static void name_device(struct dump *d, uint64_t cookie, uint32_t criu_id)
 {
-	bool all = true;
-
 	for (size_t i = 0; i < d->snap->count; i++) {
 		struct message_list *devs = &d->snap->conns[i].devs;
 
@@ -369,13 +368,34 @@ static bool name_device(struct dump *d, uint64_t cookie, uint32_t criu_id)
 				dev->has_criu_id = 1;
 				dev->criu_id = criu_id;
 			}
-			all = all && dev->has_criu_id;
 		}
 	}
-	return all;
 }
 
-/* CRIU came upon a /dev/fuse of the tree: then the whole tree stands. */
+static bool all_named(const struct dump *d)
+{
+	for (size_t i = 0; i < d->snap->count; i++) {
+		const struct message_list *devs = &d->snap->conns[i].devs;
+
+		for (size_t k = 0; k < devs->count; k++)
+			if (!((FuseDevEntry *)devs->items[k])->has_criu_id)
+				return false;
+	}
+	return block_all_named(d->snap);
+}
+
+/* The last one: CRIU can still fail the dump if this fails. */
+static void complete(struct dump *d)
+{
+	int err = snapshot_finish(d->snap, d->s->dirfd);
+
+	d->p->complete = !err;
+	if (err)
+		report_add(&d->s->report, "the images could not be completed: %s",
+			   *image_error() ? image_error() : strerror(-err));
+}
+
+/* CRIU came upon a device of the tree: then the whole tree stands. */
 static void on_device(struct dump *d, uint32_t criu_id, int fd)
 {
 	FuseDevEntry found = FUSE_DEV_ENTRY__INIT;
@@ -385,21 +405,16 @@ static void on_device(struct dump *d, uint32_t criu_id, int fd)
 		freeze(d);
 	found.fd = fd;
 	err = nl_devs(d->nl, 0, d->s->criu, dev_of_fd, &found);
-	if (err <= 0) {
+	if (err <= 0 && !block_name(d->snap, d->s->criu, fd, criu_id)) {
 		surrogate_none(d->s);
 		return;
 	}
-	if (!found.conn_id)
+	if (found.conn_id)
+		name_device(d, found.cookie, criu_id);
+	else if (err > 0)
 		report_add(&d->s->report, "a /dev/fuse that is open but not mounted");
-	else if (name_device(d, found.cookie, criu_id) && !d->s->report.count) {
-		/* The last one: CRIU can still fail the dump if this fails. */
-		err = snapshot_finish(d->snap, d->s->dirfd);
-		if (err < 0)
-			report_add(&d->s->report, "the images could not be completed: %s",
-				   *image_error() ? image_error() : strerror(-err));
-		else
-			d->p->complete = true;
-	}
+	if (!d->s->report.count && all_named(d))
+		complete(d);
 	if (d->s->report.count)
 		surrogate_fail(d->s, "-");
 	else

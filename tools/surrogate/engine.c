@@ -551,6 +551,13 @@ static enum verdict do_poll(struct engine *e, const struct request *q, struct re
 	return answer(r, sizeof(r->out.poll));
 }
 
+/* Of fuseblk: whoever unmounts it waits for the answer. */
+static enum verdict do_destroy(struct engine *e, const struct request *q, struct reply *r)
+{
+	(void)q;
+	return e->phase == ENGINE_DUMP ? HOLD : answer(r, 0);
+}
+
 /* So would these. */
 static enum verdict do_unknown(struct engine *e, const struct request *q, struct reply *r)
 {
@@ -580,6 +587,7 @@ static const struct op ops[] = {
 	{ FUSE_ACCESS,		do_access,	false },
 	{ FUSE_STATFS,		do_statfs,	false },
 	{ FUSE_INIT,		do_init,	true },
+	{ FUSE_DESTROY,		do_destroy,	true },
 	{ FUSE_READ,		do_read,	true },
 	{ FUSE_READDIR,		do_unknown,	false },
 	{ FUSE_READDIRPLUS,	do_unknown,	false },

@@ -7,8 +7,11 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "blocks.h"
+#include "cleanup.h"
 #include "mountfs.h"
 
 #define MAX_READ_ANY	(~0u)
@@ -85,9 +88,39 @@ static int configure(int fs, const FuseConnEntry *c, int fuse_fd)
 	err = err ?: set_flag(fs, "sync", c->sb_flags & MS_SYNCHRONOUS);
 	err = err ?: set_flag(fs, "dirsync", c->sb_flags & MS_DIRSYNC);
 	err = err ?: set_flag(fs, "lazytime", c->sb_flags & MS_LAZYTIME);
-	if (!err && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
-		err = -errno;
+	if (!err && c->has_blksize && blocks_mounted(c))
+		err = set_number(fs, "blksize", "%u", c->blksize);
 	return err;
+}
+
+static int create(int fs)
+{
+	return fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) ? -errno : 0;
+}
+
+static int create_below(int fs, int root)
+{
+	return fchdir(root) || chroot(".") ? -errno : create(fs);
+}
+
+/*
+ * The kernel looks the device up by the name that mountinfo is going to tell, and is to
+ * find the one that it was.
+ */
+static int create_on_device(int fs, const FuseConnEntry *c)
+{
+	int root cleanup(close_auto) = blocks_node(c->dev, c->source ?: "");
+	int status;
+	pid_t pid;
+
+	if (root < 0)
+		return root;
+	pid = fork();
+	if (!pid)
+		_exit(-create_below(fs, root));
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
 int mountfs_create(const FuseConnEntry *c, const char *options, int fuse_fd,
@@ -101,6 +134,7 @@ int mountfs_create(const FuseConnEntry *c, const char *options, int fuse_fd,
 	if (fs < 0)
 		return -errno;
 	err = configure(fs, c, fuse_fd);
+	err = err ?: (blocks_mounted(c) ? create_on_device(fs, c) : create(fs));
 	if (!err) {
 		mnt = fsmount(fs, FSMOUNT_CLOEXEC, parse_attrs(options));
 		err = mnt < 0 ? -errno : 0;

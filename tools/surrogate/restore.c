@@ -17,6 +17,8 @@
 #include <linux/fusecr_ioctl.h>
 
 #include "backing.h"
+#include "block.h"
+#include "blocks.h"
 #include "cleanup.h"
 #include "control.h"
 #include "handle.h"
@@ -233,6 +235,25 @@ static int take_back(struct restore *re, struct rebuilt *rb)
 	return gone(re, rb, err);
 }
 
+/*
+ * A process that ends closes its descriptors in their order: the mount after the devices,
+ * lest it wait for itself to answer DESTROY.
+ */
+static int close_last(struct rebuilt *rb)
+{
+	int mnt, highest = 0;
+
+	for (size_t i = 0; i < rb->count; i++)
+		if (rb->instances[i].fd > highest)
+			highest = rb->instances[i].fd;
+	mnt = fcntl(rb->mnt, F_DUPFD_CLOEXEC, highest + 1);
+	if (mnt < 0)
+		return -errno;
+	close(rb->mnt);
+	rb->mnt = mnt;
+	return 0;
+}
+
 static int rebuild(struct restore *re, struct rebuilt *rb)
 {
 	const struct message_list *devs, *mounts;
@@ -251,7 +272,7 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	mounts = model_mounts(rb->model);
 	if (c->held && devs->count)
 		return take_back(re, rb);
-	if (!devs->count || !mounts->count || strcmp(c->fstype, "fuse") ||
+	if (!devs->count || !mounts->count || (strcmp(c->fstype, "fuse") && !blocks_mounted(c)) ||
 	    (!re->inv->own_mnt_ns && ((FuseMountEntry *)mounts->items[0])->root.len != 1))
 		return -EBADMSG;
 	err = engine_init(&rb->engine, ENGINE_RESTORE, c->max_write, rb->handles);
@@ -259,6 +280,8 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	rb->engine.ours = from_criu;
 	rb->engine.backing = backing_need;
 	rb->engine.arg = rb;
+	if (!err && blocks_mounted(c))
+		err = block_expect(re, c);
 	err = err ?: open_instance(rb, (const FuseDevEntry *)devs->items[0]);
 	if (err)
 		return err;
@@ -272,7 +295,7 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	/* Clones need the connection. */
 	for (size_t i = 1; !err && i < devs->count; i++)
 		err = open_instance(rb, (const FuseDevEntry *)devs->items[i]);
-	return err;
+	return err ?: close_last(rb);
 }
 
 /* Whoever is asked: a path may lead over several of the mounts. */
@@ -407,12 +430,13 @@ static int devfd_of(uint64_t cookie, const void *arg)
 static void on_fetch(struct restore *re)
 {
 	struct control_msg m, answer = { .type = CONTROL_FAILED };
-	int sock, fd = -1;
+	int sock, fd;
 
 	if (control_recv(re->s->inherited, &m, &sock) <= 0 || sock < 0) {
 		surrogate_log("a restored task asks for a device, but not whole: %s", strerror(errno));
 		return;
 	}
+	fd = block_find(re, m.value);
 	for (size_t i = 0; i < re->count; i++) {
 		const struct message_list *devs = model_devs(re->conns[i].model);
 
@@ -544,10 +568,11 @@ static void restore_free(struct restore *re, bool keep)
 		struct rebuilt *rb = &re->conns[i];
 
 		disown(rb);
-		if (rb->mnt >= 0)
-			close(rb->mnt);
 		for (size_t k = 0; k < rb->count; k++)
 			close(rb->instances[k].fd);
+		/* Not before these: see close_last(). */
+		if (rb->mnt >= 0)
+			close(rb->mnt);
 		free(rb->instances);
 		free(rb->registered);
 		engine_free(&rb->engine);
@@ -556,6 +581,7 @@ static void restore_free(struct restore *re, bool keep)
 	}
 	if (re->p)
 		stage_remove(re->p->stage);
+	block_close_all(re);
 	free(re->conns);
 	nl_close(re->nl);
 	if (re->inv)
@@ -621,6 +647,7 @@ int surrogate_restore(struct surrogate *s)
 	if (!err && re.inv->has_holder_pid)
 		err = holder_find(&re.holder, re.inv, &s->report);
 	err = err ?: rebuild_all(&re);
+	err = err ?: block_open_all(&re);
 	if (err) {
 		surrogate_fail(s, "the FUSE connections could not be rebuilt: %s", strerror(-err));
 		restore_free(&re, false);

@@ -40,6 +40,12 @@ struct rebuilt {
 	bool held;		/* the old one, and it is mounted; none of it is ours to answer */
 };
 
+/* A block device that a daemon gets back. */
+struct block {
+	uint32_t criu_id;
+	int fd;
+};
+
 struct restore {
 	struct surrogate *s;
 	struct nl *nl;
@@ -47,6 +53,8 @@ struct restore {
 	struct rebuilt *conns;
 	size_t count;
 	struct progress *p;
+	struct block *blocks;
+	size_t nr_blocks;
 	struct holder holder;	/* of the devices of what is held */
 	bool lost;		/* who began this was killed: it cannot succeed */
 };

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -66,6 +67,19 @@ static void unmount_own(const struct dump *d)
 	free(devs);
 }
 
+/* Whoever unmounts fuseblk waits for an answer, which is ours to give. */
+static pid_t unmount_in_child(const struct dump *d)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	for (size_t i = 0; i < d->count; i++)
+		close(d->served[i].devfd);
+	unmount_own(d);
+	_exit(0);
+}
+
 /* All that waits for an answer; false when the connection is gone. */
 static bool serve_dying(struct served *sv)
 {
@@ -84,6 +98,7 @@ static void bury(struct dump *d)
 {
 	struct pollfd *pfd = calloc(d->count, sizeof(*pfd));
 	size_t left = 0;
+	pid_t child = -1;
 	int quiet = 0;
 
 	surrogate_log("the tree is dead");
@@ -97,7 +112,7 @@ static void bury(struct dump *d)
 		left += sv->devfd >= 0;
 	}
 	if (!d->snap->own_mnt_ns)
-		unmount_own(d);
+		child = unmount_in_child(d);
 	while (left && quiet < BURY_MS) {
 		for (size_t i = 0; i < d->count; i++) {
 			if (d->served[i].devfd >= 0 && !serve_dying(&d->served[i]))
@@ -111,6 +126,8 @@ static void bury(struct dump *d)
 			quiet += LOOK_MS;
 	}
 	free(pfd);
+	if (child > 0)
+		waitpid(child, NULL, 0);
 	surrogate_log("%zu connections outlived the tree", left);
 }
 

@@ -39,7 +39,7 @@ enum fusecr_set_conn_mask {
 struct fusecr_set_conn {
 	__u32 mask;		/* enum fusecr_set_conn_mask; EINVAL for other bits */
 	__u32 no;		/* enum fusecr_no; EINVAL for a bit this kernel lacks.
-				 * FUSECR_NO_SYNCFS is not settable and ignored
+				 * FUSECR_NO_SYNCFS can be set, not cleared
 				 */
 	__u64 next_unique;	/* EINVAL when it is not a multiple of 2 */
 	__u64 next_kh;
