@@ -8,6 +8,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 
 #include "adjust.h"
 #include "backing.h"
@@ -22,7 +23,8 @@
 #define SET_CONN_ALL	(FUSECR_SET_NEXT_UNIQUE | FUSECR_SET_NEXT_KH |	\
 			 FUSECR_SET_NO | FUSECR_SET_ATTR_VERSION |	\
 			 FUSECR_SET_PID_NS | FUSECR_SET_NEXT_BACKING |	\
-			 FUSECR_SET_EPOCH)
+			 FUSECR_SET_EPOCH | SET_USER_ALL)
+#define SET_USER_ALL	(FUSECR_SET_USER_NS | FUSECR_SET_OWNER_NS)
 #define SET_FILE_ALL	(FUSECR_SET_FH | FUSECR_SET_KH |		\
 			 FUSECR_SET_OPEN_FLAGS | FUSECR_SET_READDIR_POS | \
 			 FUSECR_SET_FILE_FLAGS | FUSECR_SET_POS |	\
@@ -55,8 +57,9 @@ struct undo_conn {
 	struct counter unique;
 	struct counter kh;
 	struct counter attr_version;
-	/* The one that is not in use: first the old one. */
+	/* Those that are not in use: first the old ones. */
 	struct pid_namespace *pid_ns;
+	struct user_namespace *user_ns;
 };
 
 struct undo_inode {
@@ -149,6 +152,60 @@ static struct pid_namespace *pid_ns_of(s32 pid)
 	return ns;
 }
 
+/*
+ * Who reads fc->user_ns or sb->s_user_ns takes no lock and no reference.  The
+ * initial namespace is for ever, and any other one of a connection is held by
+ * its superblock, until that ends.
+ */
+static int owner_ns_set(struct super_block *sb, struct user_namespace *ns)
+{
+	if (sb->s_user_ns == ns)
+		return 0;
+	if (cmpxchg(&sb->s_user_ns, &init_user_ns, get_user_ns(ns)) !=
+	    &init_user_ns) {
+		put_user_ns(ns);
+		return -EBUSY;
+	}
+	/* As alloc_super(), fs/super.c, and fuse_sb_defaults(). */
+	sb->s_iflags |= SB_I_NODEV | SB_I_UNTRUSTED_MOUNTER;
+	return 0;
+}
+
+static struct user_namespace *user_ns_of(s32 pid)
+{
+	struct task_struct *task = fusecr_use_task(pid);
+	struct user_namespace *ns;
+
+	if (!task)
+		return NULL;
+	rcu_read_lock();
+	ns = get_user_ns(__task_cred(task)->user_ns);
+	rcu_read_unlock();
+	put_task_struct(task);
+	return ns;
+}
+
+static int user_ns_set(const struct fusecr_conn *conn,
+		       const struct fusecr_set_conn *in, struct undo_conn *u)
+{
+	struct user_namespace *ns = user_ns_of(in->pid);
+	int err = 0;
+
+	if (!ns)
+		return -ESRCH;
+	if (in->mask & FUSECR_SET_OWNER_NS)
+		err = owner_ns_set(conn->sb, ns);
+	if (!err && ns != &init_user_ns && ns != conn->sb->s_user_ns)
+		err = -EINVAL;
+	if (!err && in->mask & FUSECR_SET_USER_NS)
+		ns = xchg(fl_conn_user_ns(conn->fc), ns);
+	if (!err && in->mask & FUSECR_SET_USER_NS)
+		u->user_ns = ns;
+	else
+		put_user_ns(ns);
+	return err;
+}
+
 static void conn_back(struct fusecr_undo *undo)
 {
 	struct undo_conn *u = fusecr_undo_of(undo, struct undo_conn);
@@ -171,6 +228,8 @@ static void conn_back(struct fusecr_undo *undo)
 				      (u->no_old & u->no_changed));
 	if (u->mask & FUSECR_SET_PID_NS)
 		u->pid_ns = xchg(fl_conn_pid_ns(u->fc), u->pid_ns);
+	if (u->mask & FUSECR_SET_USER_NS)
+		u->user_ns = xchg(fl_conn_user_ns(u->fc), u->user_ns);
 	if (u->mask & FUSECR_SET_NEXT_BACKING)
 		fusecr_backing_set_next(u->fc, u->backing_old);
 	if (u->mask & FUSECR_SET_EPOCH)
@@ -183,6 +242,8 @@ static void conn_drop(struct fusecr_undo *undo)
 
 	if (u->pid_ns)
 		fusecr_defer(pid_ns_put, u->pid_ns);
+	if (u->user_ns)
+		put_user_ns(u->user_ns);
 }
 
 static int set_conn_check(const struct fuse_conn *fc,
@@ -226,14 +287,19 @@ int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
 	u->fc = conn->fc;
 	u->mask = in->mask;
 
-	if (in->mask & FUSECR_SET_PID_NS) {
+	if (in->mask & FUSECR_SET_PID_NS)
 		u->pid_ns = pid_ns_of(in->pid);
-		if (!u->pid_ns) {
-			kfree(u);
-			return -ESRCH;
-		}
-		u->pid_ns = xchg(fl_conn_pid_ns(conn->fc), u->pid_ns);
+	if (in->mask & FUSECR_SET_PID_NS && !u->pid_ns)
+		err = -ESRCH;
+	else if (in->mask & SET_USER_ALL)
+		err = user_ns_set(conn, in, u);
+	if (err) {
+		conn_drop(&u->undo);
+		kfree(u);
+		return err;
 	}
+	if (in->mask & FUSECR_SET_PID_NS)
+		u->pid_ns = xchg(fl_conn_pid_ns(conn->fc), u->pid_ns);
 	if (in->mask & FUSECR_SET_NEXT_UNIQUE) {
 		u->unique.new = in->next_unique;
 		spin_lock(fl_iq_lock(fiq));

@@ -10,6 +10,7 @@
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/user_namespace.h>
 #include <linux/workqueue.h>
 
 #include "conn.h"
@@ -28,6 +29,7 @@ struct fusecr_gate {
 	struct list_head entry;		/* on gates */
 	const struct fuse_conn *fc;
 	struct fuse_iqueue *fiq;
+	struct user_namespace *user_ns;	/* the daemon's; its superblock keeps it */
 	int holder;
 	struct wait_queue_head *waitq;
 	struct pid *exempt[FUSECR_EXEMPT_MAX];	/* counted thread groups */
@@ -53,6 +55,26 @@ static bool is_exempt(const struct fusecr_gate *gate, const struct pid *tgid)
 }
 
 /*
+ * While CRIU looks users are numbered as it does (FUSECR_SET_USER_NS).  Who else
+ * asks is in for the daemon, which numbers them as ever.
+ */
+static void tell_ids(const struct fusecr_gate *gate, const struct fuse_req *req)
+{
+	struct fuse_in_header *h = fl_req_in_h(req);
+	uid_t uid;
+	gid_t gid;
+
+	if (READ_ONCE(*fl_conn_user_ns(gate->fc)) == gate->user_ns)
+		return;
+	uid = from_kuid(gate->user_ns, make_kuid(&init_user_ns, h->uid));
+	gid = from_kgid(gate->user_ns, make_kgid(&init_user_ns, h->gid));
+	if (uid != (uid_t)-1)
+		h->uid = uid;
+	if (gid != (gid_t)-1)
+		h->gid = gid;
+}
+
+/*
  * The sender of a request is current, unless it is in the background: then it
  * is whoever flushed that queue.
  */
@@ -67,6 +89,7 @@ void fusecr_gate_on_request(const struct fuse_iqueue *fiq,
 	list_for_each_entry_rcu(gate, &gates, entry) {
 		if (gate->fiq != fiq)
 			continue;
+		tell_ids(gate, req);
 		/* Whom it fails to hold, CRIU meets where he happens to be. */
 		if (!is_exempt(gate, task_tgid(current)))
 			fusecr_hold_task(gate->holder, current);
@@ -248,6 +271,7 @@ struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
 		return ERR_PTR(-ENOMEM);
 	gate->fc = fc;
 	gate->fiq = fl_conn_iqueue(fc);
+	gate->user_ns = *fl_conn_user_ns(fc);
 	INIT_DELAYED_WORK(&gate->look, look);
 	gate->waitq = waitq;
 	return gate;

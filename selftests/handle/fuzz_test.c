@@ -267,7 +267,7 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		a->attach.conn_id = shared->targets[below(r, MOVERS)].conn_id;
 		break;
 	case FUSECR_IOC_SET_CONN:
-		a->conn.mask = below(r, 256);
+		a->conn.mask = below(r, 512);
 		a->conn.reserved = one_in(r, 64);
 		if (!(a->conn.mask & FUSECR_SET_EPOCH))
 			a->conn.epoch = 0;
@@ -275,7 +275,7 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 			a->conn.next_backing = 0;
 		a->conn.next_unique &= ~1ULL;
 		a->conn.no &= (1u << 25) - 1;
-		a->conn.pid = number(r);
+		a->conn.pid = one_in(r, 2) ? getpid() : number(r);
 		break;
 	case FUSECR_IOC_SET_FILE:
 		a->file.mask = below(r, 256);

@@ -305,6 +305,10 @@ TEST_F(counters, nonsense_is_refused_whole)
 	EXPECT_EQ(-ESRCH, th_set_conn(self->fd, bad));
 	bad.pid = -1;
 	EXPECT_EQ(-ESRCH, th_set_conn(self->fd, bad));
+	bad = good;
+	bad.mask |= FUSECR_SET_USER_NS;
+	bad.pid = 0x3fffffff;
+	EXPECT_EQ(-ESRCH, th_set_conn(self->fd, bad));
 	EXPECT_EQ(unique, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_UNIQUE));
 	EXPECT_EQ(kh, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_KH));
 	EXPECT_EQ(0, th_set_conn(self->fd, good));
@@ -352,12 +356,12 @@ static int pid_seen(struct rawfs *fs, int to, int from, const char *name)
 	return err ? err : (int)last(fs)->pid;
 }
 
-static uint32_t ns_of(pid_t pid)
+static uint32_t ns_of(pid_t pid, const char *type)
 {
 	char path[64];
 	struct stat st;
 
-	sprintf(path, "/proc/%d/ns/pid", pid);
+	sprintf(path, "/proc/%d/ns/%s", pid, type);
 	return stat(path, &st) ? 0 : st.st_ino;
 }
 
@@ -365,7 +369,7 @@ TEST_F(counters, pid_namespace_is_exchanged)
 {
 	struct fusecr_set_conn set = { .mask = FUSECR_SET_PID_NS };
 	int to[2], from[2];
-	uint32_t old = ns_of(getpid());
+	uint32_t old = ns_of(getpid(), "pid");
 	pid_t pid;
 
 	/* It would have the handle, too. */
@@ -382,7 +386,7 @@ TEST_F(counters, pid_namespace_is_exchanged)
 	set.pid = pid;
 	ASSERT_EQ(0, th_set_conn(self->fd, set));
 	EXPECT_NE(old, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_PID_NS));
-	EXPECT_EQ(ns_of(pid), tnl_conn_value(&self->nl, self->id, FUSECR_CONN_PID_NS));
+	EXPECT_EQ(ns_of(pid, "pid"), tnl_conn_value(&self->nl, self->id, FUSECR_CONN_PID_NS));
 	EXPECT_EQ(1, pid_seen(self->fs, to[1], from[0], "f2"));
 	/* Not in that namespace. */
 	ASSERT_EQ(0, test_stat((void *)test_path(self->fs, "f3")));
@@ -404,6 +408,76 @@ TEST_F(counters, pid_namespace_is_exchanged)
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
 	ASSERT_EQ(0, test_stat((void *)test_path(self->fs, "f6")));
 	EXPECT_EQ(0, last(self->fs)->pid);
+}
+
+/* A process in a user namespace in which nobody has a number. */
+static pid_t start_nobody(void)
+{
+	pid_t pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pause();
+		_exit(0);
+	}
+	return pid;
+}
+
+static void end_nobody(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+TEST_F(counters, user_namespace_is_exchanged)
+{
+	struct fusecr_set_conn set = { .mask = FUSECR_SET_USER_NS };
+	uint32_t old = ns_of(getpid(), "user");
+	pid_t pid, other;
+
+	/* They would have the handle, too. */
+	close(self->fd);
+	pid = start_nobody();
+	other = start_nobody();
+	ASSERT_LT(0, pid);
+	ASSERT_LT(0, other);
+	self->fd = th_attach(self->id);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(old, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_USER_NS));
+
+	/* Only one that the superblock keeps. */
+	set.pid = pid;
+	EXPECT_EQ(-EINVAL, th_set_conn(self->fd, set));
+	set.mask |= FUSECR_SET_OWNER_NS;
+	ASSERT_EQ(0, th_set_conn(self->fd, set));
+	EXPECT_EQ(ns_of(pid, "user"), tnl_conn_value(&self->nl, self->id, FUSECR_CONN_USER_NS));
+	EXPECT_EQ(-EOVERFLOW, test_stat((void *)test_path(self->fs, "f1")));
+	/* Which it keeps for good. */
+	set.pid = other;
+	EXPECT_EQ(-EBUSY, th_set_conn(self->fd, set));
+	set.mask = FUSECR_SET_USER_NS;
+	EXPECT_EQ(-EINVAL, th_set_conn(self->fd, set));
+
+	/* As while CRIU looks. */
+	set.pid = getpid();
+	ASSERT_EQ(0, th_set_conn(self->fd, set));
+	EXPECT_EQ(old, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_USER_NS));
+	EXPECT_EQ(0, test_stat((void *)test_path(self->fs, "f2")));
+	close(self->fd);
+	EXPECT_EQ(old, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_USER_NS));
+	EXPECT_EQ(0, test_stat((void *)test_path(self->fs, "f3")));
+
+	self->fd = th_attach(self->id);
+	ASSERT_LE(0, self->fd);
+	set = (struct fusecr_set_conn){ .mask = FUSECR_SET_USER_NS | FUSECR_SET_OWNER_NS, .pid = pid };
+	ASSERT_EQ(0, th_set_conn(self->fd, set));
+	ASSERT_EQ(0, th_commit(self->fd));
+	close(self->fd);
+	self->fd = -1;
+	/* It has to outlive its tasks. */
+	end_nobody(pid);
+	end_nobody(other);
+	EXPECT_EQ(-EOVERFLOW, test_stat((void *)test_path(self->fs, "f4")));
 }
 
 /* Since 6.16; what is put back is the kernel's own. */

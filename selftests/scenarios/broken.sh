@@ -146,6 +146,9 @@ for place in host unshare runc; do
 		scenario dump-surrogate-killed-$place-$answer surrogate_killed $place $answer
 	done
 done
+for answer in 1 9; do
+	scenario dump-surrogate-killed-userns-$answer userns surrogate_killed userns $answer
+done
 
 # What is deleted has its names again, whether the other one can end it well or not.
 surrogate_killed_deleted() {

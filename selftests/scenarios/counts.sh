@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034,SC2153,SC2154
+# shellcheck shell=bash disable=SC2034,SC2086,SC2153,SC2154
 #
 # What rawd has counted, and what may be in it.
 
@@ -7,7 +7,9 @@ AS=0				# the user whom the mount lets look
 
 # By read(): since Linux 6.5 splice() takes such a file, whose size is 0, as empty.
 rawd_file() {
-	timeout "$PATIENCE" nsenter -t "$PID" -m -S $AS -G $AS \
+	local user=''
+	[ $PLACE != userns ] && [ -z "$USERS" ] || user=-U
+	timeout "$PATIENCE" nsenter -t "$PID" -m $user -S $AS -G $AS \
 		"$IN/bin/busybox" dd "if=$MNT/.$1" bs=64k 2>/dev/null ||
 		fail "rawd does not answer"
 }

@@ -4,6 +4,7 @@
 # What scenarios are made of. Runs inside the virtual machine only: the end of
 # a scenario kills every other process and unmounts every FUSE mount there is.
 
+FIRST=100000			# the first user of a user namespace, outside
 T=/tmp/t			# all that a scenario makes, on a tmpfs
 PATIENCE=40			# s: what is waited for comes soon or never
 
@@ -114,22 +115,52 @@ start_unshare() {
 	until_true child_of $parent || fail "unshare does not start"
 }
 
+# As root of a user namespace, which is nobody outside.
+start_userns() {
+	local parent
+	chown -R $FIRST:$FIRST "$ROOT"
+	"$BUILD/scenarios/userns" $FIRST "$OUT/bin/busybox" sh -c "
+		mount -o bind $ROOT $ROOT
+		mount -t proc proc $ROOT/proc
+		cd $ROOT
+		pivot_root . old
+		umount -l /old
+		exec /t/bin/busybox setsid /t/bin/busybox sh /t/tree
+	" </dev/null >>$T/tool.log 2>&1 &
+	parent=$!
+	until_true init_of $parent || fail "userns does not start"
+}
+
+# Before it has another child.
+init_of() {
+	local ns
+	child_of "$1" && ns=$(readlink "/proc/$PID/ns/pid") && [ "$ns" != "$(readlink /proc/self/ns/pid)" ]
+}
+
 child_of() {
 	PID=$(cat "/proc/$1/task/$1/children")
 	PID=${PID%% *}
 	[ -n "$PID" ]
 }
 
-# BOUND: where an lxcfs is whose file is to be in the container.
+# BOUND: where an lxcfs is whose file is to be in the container. USERS: whether its
+# users are its own.
+USERS=''
 start_runc() {
 	mkdir -p "$T/bundle"
 	sed "s|@ROOT@|$ROOT|" "$HERE/config.json" |
-		jq --arg from "${BIND-}" --arg lxcfs "${BOUND-}" '
+		jq --arg from "${BIND-}" --arg lxcfs "${BOUND-}" --arg users "$USERS" --argjson first $FIRST '
+			def map: [{ containerID: 0, hostID: $first, size: 65536 }];
 			def bind($what; $where): .mounts += [{
 				destination: $where, type: "bind", source: $what, options: ["bind"] }];
 			if $from == "" then . else bind($from; "/data") end |
-			if $lxcfs == "" then . else bind($lxcfs + "/proc/meminfo"; "/proc/meminfo") end' \
-			>"$T/bundle/config.json"
+			if $lxcfs == "" then . else bind($lxcfs + "/proc/meminfo"; "/proc/meminfo") end |
+			if $users == "" then . else
+				.linux.namespaces += [{ type: "user" }] | .linux.uidMappings = map |
+				.linux.gidMappings = map | .linux.devices = [] |
+				bind("/dev/fuse"; "/dev/fuse")
+			end' >"$T/bundle/config.json"
+	[ -z "$USERS" ] || chown -R $FIRST:$FIRST "$ROOT"
 	runc --root "$T/runc" run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" \
 		</dev/null >>"$T/tool.log" 2>&1 || fail "runc run"
 	PID=$(cat "$T/pid")
@@ -247,23 +278,6 @@ start_sshd() {
 		-o PidFile="$T/ssh/pid" -o PermitRootLogin=yes \
 		-o AuthorizedKeysFile="$T/ssh/id.pub" \
 		-o Subsystem='sftp internal-sftp' || fail "sshd"
-}
-
-# Whether stock CRIU dumps a TCP socket on this kernel, FUSE or not: up to 4.1.1
-# it asks every socket for SO_PASSCRED, which since Linux 6.16 only unix ones have.
-criu_takes_tcp() {
-	local dir=/run/tcp pid
-	if [ ! -d $dir ]; then
-		mkdir $dir
-		setsid busybox nc -l -p 2223 </dev/null >/dev/null 2>&1 &
-		pid=$!
-		until_true grep -q ':08AF ' /proc/net/tcp /proc/net/tcp6 || fail "nc does not listen"
-		criu dump -t $pid -D $dir -o dump.log --tcp-established >/dev/null 2>&1 ||
-			cp $dir/dump.log $dir/fails
-		kill -KILL $pid 2>/dev/null || :
-		wait $pid || :
-	fi
-	[ ! -e $dir/fails ]
 }
 
 SSH_OPTIONS="-F /dev/null -p 2222 -o BatchMode=yes -o LogLevel=ERROR \
@@ -438,7 +452,9 @@ tool_dump() {
 tool_restore() {
 	local dir=$1 root=()
 	LAST=$dir
-	[ "$PLACE" = unshare ] && root=(--root "$ROOT")
+	case $PLACE in
+	unshare | userns) root=(--root "$ROOT") ;;
+	esac
 	rm -f "$T/pid"
 	case $PLACE-$VIA in
 	runc-*)
@@ -669,3 +685,5 @@ goes_through() {
 
 # shellcheck source=selftests/scenarios/counts.sh
 . "$HERE/counts.sh"
+# shellcheck source=selftests/scenarios/able.sh
+. "$HERE/able.sh"

@@ -21,10 +21,9 @@
 #include "mounts.h"
 #include "names.h"
 #include "print.h"
+#include "proc.h"
 #include "snapshot.h"
 #include "tree.h"
-
-#define INIT_USER_NS 0xEFFFFFFDU	/* include/linux/proc_ns.h, PROC_USER_INIT_INO */
 
 static const char help[] =
 	"usage: fusecr verify -D DIR [--pid PID] [--running] [-j]\n\n"
@@ -428,12 +427,12 @@ static int find_likeness(struct verify *v)
 /* The initial namespace is for ever; another one is the restored tree's now. */
 static void compare_user_ns(struct verify *v, const FuseConnEntry *kernel)
 {
-	bool initial = v->conn->user_ns == INIT_USER_NS, same = false;
+	bool initial = v->conn->user_ns == PROC_INIT_USER_NS, same = false;
 	size_t i;
 
 	for (i = 0; i < v->tree.count; i++)
 		same = same || kernel->user_ns == v->tree.tasks[i].user_ns;
-	if (initial ? kernel->user_ns == INIT_USER_NS : same)
+	if (initial ? kernel->user_ns == PROC_INIT_USER_NS : same)
 		return;
 	verify_tell(v, "user_ns differs: image %s, kernel %" PRIu32,
 	     initial ? "the initial one" : "one of the tree's", kernel->user_ns);

@@ -63,7 +63,7 @@ int blocks_node(uint32_t dev, const char *path)
 		path++;
 	if (strlen(path) >= sizeof(copy))
 		return -ENAMETOOLONG;
-	strcpy(copy, path);
+	snprintf(copy, sizeof(copy), "%s", path);
 	root = make_tmpfs();
 	if (root < 0)
 		return root;

@@ -158,6 +158,28 @@ uint64_t proc_ns(pid_t pid, const char *name)
 	return stat(path, &st) ? 0 : st.st_ino;
 }
 
+static int root_of(pid_t pid, const char *map, uint32_t *id)
+{
+	unsigned int first, outside, count;
+	bool found = false;
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, map);
+	f = fopen(path, "re");
+	while (f && !found && fscanf(f, "%u %u %u", &first, &outside, &count) == 3)
+		found = !first && count;
+	if (f)
+		fclose(f);
+	*id = found ? outside : 0;
+	return found ? 0 : -ENOENT;
+}
+
+int proc_ns_root(pid_t pid, uint32_t *uid, uint32_t *gid)
+{
+	return root_of(pid, "uid_map", uid) ?: root_of(pid, "gid_map", gid);
+}
+
 uint64_t proc_own_ns(const char *name)
 {
 	return proc_ns(getpid(), name);

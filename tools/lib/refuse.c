@@ -17,7 +17,6 @@
 #include "refuse.h"
 #include "watches.h"
 
-#define INIT_USER_NS	0xEFFFFFFDU	/* include/linux/proc_ns.h, PROC_USER_INIT_INO */
 #define INIT_PASSTHROUGH (1ULL << 37)	/* FUSE_PASSTHROUGH, Linux 6.9 */
 #define INIT_NO_EXPORT_SUPPORT (1ULL << 38) /* FUSE_NO_EXPORT_SUPPORT, Linux 6.6 */
 #define OLDEST_MINOR	12		/* older daemons use shorter structures */
@@ -60,6 +59,24 @@ static void refuse_to_hold(struct report *r, const struct snapshot *snap, const 
 			   label, c->request_timeout);
 }
 
+/* Made by who is nobody outside of it. */
+static void refuse_user_ns(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
+{
+	const FuseConnEntry *c = sc->conn;
+	const char *label = refuse_label(c);
+
+	if (!snap->own_user_ns || c->user_ns != snap->tree.tasks[0].user_ns || !snap->own_mnt_ns)
+		report_add(r, "%s: mounted from inside a user namespace that is not that of the tree's root, with a mount namespace of its own",
+			   label);
+	else if (sc->held)
+		report_add(r, "%s: it cannot be held: its user namespace ends with the tree", label);
+	/* CRIU's tasks are that root when they open files. */
+	else if (!c->allow_other && (c->user_id != snap->ns_root_uid || c->group_id != snap->ns_root_gid))
+		report_add(r, "%s: mounted without allow_other by who is not root in his user namespace", label);
+	else if (snap->o.criu && !snap->o.tells)
+		report_add(r, "%s: mounted from inside a user namespace, which needs CRIU 4.1 or later", label);
+}
+
 void refuse_conn(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
 {
 	const FuseConnEntry *c = sc->conn;
@@ -81,8 +98,8 @@ void refuse_conn(struct report *r, const struct snapshot *snap, const struct sna
 	if (c->minor < OLDEST_MINOR)
 		report_add(r, "%s: protocol 7.%u is too old, 7.%u is the oldest", label,
 			   c->minor, OLDEST_MINOR);
-	if (c->user_ns != INIT_USER_NS)
-		report_add(r, "%s: mounted from inside a user namespace", label);
+	if (c->user_ns != PROC_INIT_USER_NS)
+		refuse_user_ns(r, snap, sc);
 	if (snap->own_pid_ns && !c->tree_pid_ns && c->pid_ns != proc_own_ns("pid"))
 		report_add(r, "%s: mounted from a pid namespace that is neither the tree's nor ours", label);
 	if (c->has_dax && c->dax)

@@ -299,6 +299,8 @@ int snapshot_find(struct snapshot **ret, struct nl *nl,
 		goto fail;
 	snap->own_mnt_ns = snap->tree.tasks[0].mnt_ns != proc_own_ns("mnt");
 	snap->own_pid_ns = snap->tree.tasks[0].pid_ns != proc_own_ns("pid");
+	snap->own_user_ns = snap->tree.tasks[0].user_ns != proc_own_ns("user") &&
+			    !proc_ns_root(o->root, &snap->ns_root_uid, &snap->ns_root_gid);
 	err = find_conns(snap, r);
 	for (size_t i = 0; snap->count && i < snap->tree.count; i++)
 		refuse_task(r, snap, &snap->tree.tasks[i]);
@@ -661,6 +663,9 @@ int snapshot_finish(struct snapshot *snap, int dirfd)
 	inv.own_mnt_ns = snap->own_mnt_ns;
 	inv.own_pid_ns = snap->own_pid_ns;
 	inv.frozen = snap->o.tracer != 0;
+	inv.has_ns_root_uid = inv.has_ns_root_gid = snap->own_user_ns;
+	inv.ns_root_uid = snap->ns_root_uid;
+	inv.ns_root_gid = snap->ns_root_gid;
 	if (snap->holder.pid) {
 		proc_boot_id(boot_id);
 		inv.has_holder_pid = inv.has_holder_start = 1;

@@ -100,6 +100,7 @@ struct snapshot_options {
 	pid_t surrogate[2];		/* whose own devices are not the daemon's, or 0 */
 	bool hold;			/* connections that the tree does not use are held */
 	pid_t criu;			/* who makes the checkpoint, 0: nobody */
+	bool tells;			/* and says when the tree stands */
 	const struct snapshot_renames *renames; /* or NULL */
 };
 
@@ -117,7 +118,8 @@ struct snapshot {
 	size_t count;
 	uint64_t known_flags;
 	struct snapshot_holder holder;
-	bool own_mnt_ns, own_pid_ns;	/* the tree's differ from the caller's */
+	bool own_mnt_ns, own_pid_ns, own_user_ns; /* the tree's differ from the caller's */
+	uint32_t ns_root_uid, ns_root_gid; /* then: who is root in it */
 	struct message_list blocks;	/* FuseBlockEntry, of its daemons */
 	uint32_t *covered;		/* mount ids that another mount hides all of */
 	size_t nr_covered;

@@ -18,9 +18,12 @@
  * restore on the host for a plugin that claims more hooks than they know.
  */
 #define CRIU_MAX_HOOKS		10
+/* Those of 4.0.  4.1 and later have the function that calls the last of them. */
+#define CRIU_MAX_HOOKS_4	12
 #define CRIU_HOOK_DUMP_EXT_FILE		2	/* int (int fd, int id) */
 #define CRIU_HOOK_RESTORE_EXT_FILE	3	/* int (int id) */
 #define CRIU_HOOK_RESUME_DEVICES_LATE	9	/* int (int pid) */
+#define CRIU_HOOK_CHECKPOINT_DEVICES	11	/* int (int pid) */
 
 enum criu_stage { CRIU_STAGE_DUMP, CRIU_STAGE_PRE_DUMP, CRIU_STAGE_RESTORE };
 
@@ -30,7 +33,7 @@ struct criu_plugin_desc {
 	void (*exit)(int stage, int ret);
 	unsigned int version;
 	unsigned int max_hooks;
-	void *hooks[CRIU_MAX_HOOKS];
+	void *hooks[CRIU_MAX_HOOKS_4];
 };
 
 /* The head of struct pstree_item and of struct pid: enough for a task's pid. */
@@ -58,6 +61,7 @@ CRIU_SYMBOL int inherit_fd_lookup_id(char *key);
 /* 4.1 and later: a plugin that took part in a dump must take part in the restore. */
 CRIU_SYMBOL int add_inventory_plugin(const char *name);
 CRIU_SYMBOL bool check_and_remove_inventory_plugin(const char *name, size_t n);
+CRIU_SYMBOL int checkpoint_devices(void);
 
 #define CRIU_LOG_ERROR	1
 #define CRIU_LOG_WARN	2

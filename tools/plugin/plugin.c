@@ -34,7 +34,7 @@
 
 static int control = -1;	/* to the surrogate; -1: it has nothing to do */
 static uint32_t serial;	/* of the last question */
-static bool resumed;
+static bool resumed, stands;
 
 /* For "fusecr checkpoint" and "fusecr restore": why it failed, word for word. */
 static void report(const char *text)
@@ -79,6 +79,7 @@ static void run_surrogate(const char *what, int sock, int extra, pid_t criu, int
 	int keep[] = { sock, criu_get_image_dir(), extra };
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	char pid[16], last[16];
+	const char *tells = checkpoint_devices ? "tells" : "";
 	sigset_t none;
 	int null;
 
@@ -98,7 +99,7 @@ static void run_surrogate(const char *what, int sock, int extra, pid_t criu, int
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	snprintf(pid, sizeof(pid), "%d", criu);
 	snprintf(last, sizeof(last), "%d", number);
-	execl(FUSECR_PATH, "fusecr", "surrogate", what, "3", "4", pid, last, (char *)NULL);
+	execl(FUSECR_PATH, "fusecr", "surrogate", what, "3", "4", pid, last, tells, (char *)NULL);
 	_exit(127);
 }
 
@@ -326,6 +327,18 @@ static int resume(int pid)
 	return 0;
 }
 
+/* Called for each task when all of them stand, before CRIU looks at any file. */
+static int frozen(int pid)
+{
+	bool none;
+
+	(void)pid;
+	if (control < 0 || stands)
+		return -ENOTSUP;
+	stands = true;
+	return ask(CONTROL_FROZEN, 0, -1, &none) ? -1 : -ENOTSUP;
+}
+
 struct criu_plugin_desc CR_PLUGIN_DESC = {
 	.name = NAME,
 	.init = fusecr_init,
@@ -336,5 +349,13 @@ struct criu_plugin_desc CR_PLUGIN_DESC = {
 		[CRIU_HOOK_DUMP_EXT_FILE] = dump_file,
 		[CRIU_HOOK_RESTORE_EXT_FILE] = restore_file,
 		[CRIU_HOOK_RESUME_DEVICES_LATE] = resume,
+		[CRIU_HOOK_CHECKPOINT_DEVICES] = frozen,
 	},
 };
+
+/* No more hooks than this CRIU knows. */
+static void __attribute__((constructor)) count_hooks(void)
+{
+	if (checkpoint_devices)
+		CR_PLUGIN_DESC.max_hooks = CRIU_MAX_HOOKS_4;
+}

@@ -23,6 +23,7 @@ enum control_type {
 	CONTROL_SERVED,		/* before DONE, at dump: value is a device that is served */
 	/* plugin to surrogate */
 	CONTROL_DEVICE,		/* dump: value is CRIU's id of the file, fd is CRIU's */
+	CONTROL_FROZEN,		/* dump: all stands still; not told by every CRIU */
 	CONTROL_RESUME,		/* restore: all stands still, value is the root task */
 	CONTROL_END,		/* CRIU is done with us; value is its result */
 	/* plugin in a restored task to surrogate, on the inherited socket, with a

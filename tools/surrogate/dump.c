@@ -24,6 +24,7 @@
 #include "handle.h"
 #include "held.h"
 #include "image.h"
+#include "named.h"
 #include "outsiders.h"
 #include "proc.h"
 #include "refuse.h"
@@ -60,7 +61,7 @@ static int prepare_look(struct dump *d)
 {
 	struct snapshot_options o = {
 		.root = d->s->root, .scope = SNAPSHOT_SERVED, .restless = true,
-		.hold = d->hold, .criu = d->s->criu,
+		.hold = d->hold, .criu = d->s->criu, .tells = d->s->tells,
 	};
 
 	return look(d, &o, -1, &d->s->report);
@@ -154,6 +155,7 @@ static int take_conn(struct dump *d, struct served *sv, const struct snapshot_co
 	sv->same_pid_ns = sc->conn->pid_ns == proc_own_ns("pid");
 	sv->allow_other = sc->conn->allow_other;
 	sv->held = sc->held;
+	sv->own_users = sc->conn->user_ns != PROC_INIT_USER_NS;
 	err = engine_init(&sv->engine, ENGINE_DUMP, sc->conn->max_write,
 			  &d->p->conn[sv - d->served].handles);
 	if (err)
@@ -216,6 +218,17 @@ static int own_all(struct dump *d)
 	return 0;
 }
 
+/*
+ * In the daemon's user namespace CRIU has no number, and fuse would not even ask for it.
+ * pid: a process of the namespace that is to count.
+ */
+static int number_users(const struct served *sv, pid_t pid)
+{
+	const struct fusecr_set_conn set = { .mask = FUSECR_SET_USER_NS, .pid = pid };
+
+	return sv->own_users && !sv->held ? handle_set_conn(sv->handle, &set) : 0;
+}
+
 static int take_over_conn(struct dump *d, size_t i)
 {
 	struct served *sv = &d->served[i];
@@ -224,6 +237,7 @@ static int take_over_conn(struct dump *d, size_t i)
 	if (!err && d->p->frozen && !d->p->conn[i].settled && !sv->held) {
 		err = model_load(&sv->model, d->s->dirfd, sv->id, NULL);
 		sv->engine.model = sv->model;
+		err = err ?: number_users(sv, getpid());
 	}
 	/* What was read and not answered is read again. */
 	if (sv->handle >= 0)
@@ -319,7 +333,7 @@ static void freeze(struct dump *d)
 	struct snapshot_options o = {
 		.root = d->s->root, .scope = SNAPSHOT_SERVED,
 		.tracer = d->s->criu, .surrogate = { getpid(), d->guard },
-		.hold = d->hold, .criu = d->s->criu,
+		.hold = d->hold, .criu = d->s->criu, .tells = d->s->tells,
 		.renames = &d->renames,
 	};
 	struct report *r = &d->s->report;
@@ -332,6 +346,7 @@ static void freeze(struct dump *d)
 			continue;
 		err = model_load(&d->served[i].model, d->s->dirfd, d->served[i].id, NULL);
 		d->served[i].engine.model = d->served[i].model;
+		err = err ?: number_users(&d->served[i], getpid());
 	}
 	if (err)
 		report_add(r, "the state of the FUSE connections could not be saved: %s",
@@ -339,49 +354,6 @@ static void freeze(struct dump *d)
 	held_start(d, r);
 	d->p->frozen = true;
 	surrogate_log("the tree stands still, %zu connections saved, %zu objections", d->count, r->count);
-}
-
-static int dev_of_fd(const FuseDevEntry *dev, void *arg)
-{
-	FuseDevEntry *found = arg;
-
-	if (dev->fd == found->fd) {
-		found->cookie = dev->cookie;
-		found->conn_id = dev->conn_id;
-		found->conn_dev = dev->conn_dev;
-		found->file_flags = dev->file_flags;
-		return 1;
-	}
-	return 0;
-}
-
-/* Gives all entries of the device CRIU's id. */
-static void name_device(struct dump *d, uint64_t cookie, uint32_t criu_id)
-{
-	for (size_t i = 0; i < d->snap->count; i++) {
-		struct message_list *devs = &d->snap->conns[i].devs;
-
-		for (size_t k = 0; k < devs->count; k++) {
-			FuseDevEntry *dev = (FuseDevEntry *)devs->items[k];
-
-			if (dev->cookie == cookie) {
-				dev->has_criu_id = 1;
-				dev->criu_id = criu_id;
-			}
-		}
-	}
-}
-
-static bool all_named(const struct dump *d)
-{
-	for (size_t i = 0; i < d->snap->count; i++) {
-		const struct message_list *devs = &d->snap->conns[i].devs;
-
-		for (size_t k = 0; k < devs->count; k++)
-			if (!((FuseDevEntry *)devs->items[k])->has_criu_id)
-				return false;
-	}
-	return block_all_named(d->snap);
 }
 
 /* The last one: CRIU can still fail the dump if this fails. */
@@ -398,22 +370,13 @@ static void complete(struct dump *d)
 /* CRIU came upon a device of the tree: then the whole tree stands. */
 static void on_device(struct dump *d, uint32_t criu_id, int fd)
 {
-	FuseDevEntry found = FUSE_DEV_ENTRY__INIT;
-	int err;
-
 	if (!d->p->frozen)
 		freeze(d);
-	found.fd = fd;
-	err = nl_devs(d->nl, 0, d->s->criu, dev_of_fd, &found);
-	if (err <= 0 && !block_name(d->snap, d->s->criu, fd, criu_id)) {
+	if (!named_device(d, fd, criu_id) && !block_name(d->snap, d->s->criu, fd, criu_id)) {
 		surrogate_none(d->s);
 		return;
 	}
-	if (found.conn_id)
-		name_device(d, found.cookie, criu_id);
-	else if (err > 0)
-		report_add(&d->s->report, "a /dev/fuse that is open but not mounted");
-	if (!d->s->report.count && all_named(d))
+	if (!d->s->report.count && named_all(d) && block_all_named(d->snap))
 		complete(d);
 	if (d->s->report.count)
 		surrogate_fail(d->s, "-");
@@ -475,6 +438,21 @@ static void await_closes(struct dump *d, struct pollfd *pfd)
 	surrogate_log("CRIU still has files open on the mounts");
 }
 
+/* Where CRIU could not even ask, it is not to be waited for until it does. */
+static void on_frozen(struct dump *d)
+{
+	bool waits = false;
+
+	for (size_t i = 0; i < d->count; i++)
+		waits = waits || (d->served[i].own_users && !d->served[i].held);
+	if (waits && !d->p->frozen)
+		freeze(d);
+	if (d->s->report.count)
+		surrogate_fail(d->s, "-");
+	else
+		surrogate_done(d->s);
+}
+
 static int put_back(struct dump *d, const struct served *sv, struct report *r)
 {
 	int err;
@@ -483,6 +461,7 @@ static int put_back(struct dump *d, const struct served *sv, struct report *r)
 	settle_deleted(sv->handle, sv->model, &d->snap->tree, r);
 	deleted_forget(sv);
 	err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, false, r);
+	err = err ?: number_users(sv, d->s->root);
 	return err ?: handle_commit(sv->handle);
 }
 
@@ -554,6 +533,8 @@ static bool on_control(struct dump *d, struct pollfd *pfd, const struct control_
 	d->p->asked = msg->type;
 	if (msg->type == CONTROL_END)
 		end(d, pfd);
+	else if (msg->type == CONTROL_FROZEN)
+		on_frozen(d);
 	else
 		on_device(d, msg->value, msg->fd);
 	return msg->type == CONTROL_END;
@@ -642,7 +623,7 @@ static int look_again(struct dump *d)
 {
 	struct snapshot_options o = {
 		.root = d->s->root, .scope = SNAPSHOT_SERVED,
-		.surrogate = { getpid(), d->guard }, .hold = d->hold, .criu = d->s->criu,
+		.surrogate = { getpid(), d->guard }, .hold = d->hold, .criu = d->s->criu, .tells = d->s->tells,
 	};
 	struct report *r = &d->s->report;
 	int err = look(d, &o, -1, r);

@@ -17,6 +17,7 @@ struct served {
 	uint32_t dev;
 	bool same_pid_ns;	/* pids in its requests are numbers that we know */
 	bool allow_other;	/* else even root has to be let in */
+	bool own_users;		/* numbered in a user namespace that is not ours */
 	bool held;		/* it outlives the tree, and is not for us to serve */
 	size_t forgets;		/* read by us all the same */
 	size_t rested;		/* of what the engine left unanswered, see outsiders.h */

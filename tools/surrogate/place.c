@@ -227,6 +227,9 @@ int restore_place(struct restore *re)
 	if (!re->inv->own_mnt_ns)
 		return re->count ? place_own(re) : 0;
 	err = stage_create(re->p->stage);
+	/* CRIU comes as that root. */
+	if (!err && re->inv->has_ns_root_uid && chown(re->p->stage, re->inv->ns_root_uid, re->inv->ns_root_gid))
+		err = -errno;
 	for (size_t i = 0; !err && i < re->count; i++)
 		err = re->conns[i].held ? 0 : place_staged(re, &re->conns[i]);
 	return err;

@@ -529,7 +529,7 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 	err = err ?: settle_pages(rb->handle, &rb->engine, r);
 	err = err ?: settle_lookups(re->nl, rb->handle, rb->conn_id, rb->model, true, r);
 	err = err ?: backing_settle(rb, tree->tasks[0].pid);
-	err = err ?: settle_conn(rb->handle, rb->model, tree_ns ? tree->tasks[0].pid : 0, r);
+	err = err ?: settle_conn(rb->handle, rb->model, tree->tasks[0].pid, tree_ns, r);
 	err = err ?: settle_kept(rb->handle, rb->model, devfd_of, rb, r);
 	if (!err && rb->engine.held) {
 		err = handle_requeue(rb->handle, rb->instances[0].fd, 0);

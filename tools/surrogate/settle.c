@@ -10,6 +10,7 @@
 #include "attr.h"
 #include "handle.h"
 #include "names.h"
+#include "proc.h"
 #include "settle.h"
 
 /* Nothing that is waited for is a daemon's any more. */
@@ -440,7 +441,7 @@ int settle_deleted(int handle, const struct model *m, const struct tree *tree, s
 	return err;
 }
 
-int settle_conn(int handle, const struct model *m, pid_t pid, struct report *r)
+int settle_conn(int handle, const struct model *m, pid_t root, bool pid_ns, struct report *r)
 {
 	const FuseConnEntry *c = model_conn(m);
 	struct fusecr_set_conn set = {
@@ -448,12 +449,14 @@ int settle_conn(int handle, const struct model *m, pid_t pid, struct report *r)
 		.no = c->no,
 		.next_unique = c->next_unique,
 		.next_kh = c->next_kh,
-		.pid = pid,
+		.pid = root,
 	};
 	int err;
 
-	if (pid)
+	if (pid_ns)
 		set.mask |= FUSECR_SET_PID_NS;
+	if (c->user_ns != PROC_INIT_USER_NS)
+		set.mask |= FUSECR_SET_OWNER_NS | FUSECR_SET_USER_NS;
 	if (c->has_next_backing) {
 		set.mask |= FUSECR_SET_NEXT_BACKING;
 		set.next_backing = c->next_backing;

@@ -51,8 +51,11 @@ int settle_files(int handle, const struct model *m, const struct tree *tree, str
  */
 int settle_deleted(int handle, const struct model *m, const struct tree *tree, struct report *r);
 
-/* Counters, latched no_* bits, and the pid namespace of task pid (0: keep). */
-int settle_conn(int handle, const struct model *m, pid_t pid, struct report *r);
+/*
+ * Counters, latched no_* bits, and the namespaces of the tree's root: for pids when
+ * pid_ns, for users when it was mounted in one.
+ */
+int settle_conn(int handle, const struct model *m, pid_t root, bool pid_ns, struct report *r);
 
 /*
  * What the daemon had not answered: its answer goes to the thread that asks again.

@@ -102,7 +102,7 @@ int cmd_surrogate(int argc, char **argv)
 	struct surrogate s = { .inherited = -1 };
 	bool dump;
 
-	if (argc != 6) {
+	if (argc != 7) {
 		fprintf(stderr, "fusecr surrogate is started by CRIU's plugin, not by hand\n");
 		return 2;
 	}
@@ -110,6 +110,7 @@ int cmd_surrogate(int argc, char **argv)
 	s.control = atoi(argv[2]);
 	s.dirfd = atoi(argv[3]);
 	s.criu = atoi(argv[4]);
+	s.tells = !strcmp(argv[6], "tells");
 	if (dump)
 		s.root = atoi(argv[5]);
 	else

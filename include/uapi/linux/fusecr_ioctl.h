@@ -34,6 +34,14 @@ enum fusecr_set_conn_mask {
 	FUSECR_SET_PID_NS	= 1 << 4,
 	FUSECR_SET_NEXT_BACKING	= 1 << 5, /* EOPNOTSUPP without passthrough */
 	FUSECR_SET_EPOCH	= 1 << 6, /* EOPNOTSUPP before 6.16 */
+	/* Users and groups in requests and answers are numbered as there: in the
+	 * initial namespace, or the superblock's; else EINVAL
+	 */
+	FUSECR_SET_USER_NS	= 1 << 7,
+	/* It owns the superblock, which is the initial one's until then, and stays
+	 * its own whether committed or not; else EBUSY
+	 */
+	FUSECR_SET_OWNER_NS	= 1 << 8,
 };
 
 struct fusecr_set_conn {
@@ -44,8 +52,8 @@ struct fusecr_set_conn {
 	__u64 next_unique;	/* EINVAL when it is not a multiple of 2 */
 	__u64 next_kh;
 	__u64 attr_version;
-	__s32 pid;		/* PID_NS: the namespace of this task (caller's pid
-				 * namespace); ESRCH
+	__s32 pid;		/* PID_NS, USER_NS, OWNER_NS: that of this task (in
+				 * the caller's pid namespace); ESRCH
 				 */
 	__u32 next_backing;	/* EINVAL when it is no positive int; 0 when not set */
 	__u32 epoch;		/* EINVAL when it is no int; 0 when not set */

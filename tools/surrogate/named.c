@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "named.h"
+
+static int dev_of_fd(const FuseDevEntry *dev, void *arg)
+{
+	FuseDevEntry *found = arg;
+
+	if (dev->fd == found->fd) {
+		found->cookie = dev->cookie;
+		found->conn_id = dev->conn_id;
+		found->conn_dev = dev->conn_dev;
+		found->file_flags = dev->file_flags;
+		return 1;
+	}
+	return 0;
+}
+
+/* Gives all entries of the device CRIU's id. */
+static void name(struct dump *d, uint64_t cookie, uint32_t criu_id)
+{
+	for (size_t i = 0; i < d->snap->count; i++) {
+		struct message_list *devs = &d->snap->conns[i].devs;
+
+		for (size_t k = 0; k < devs->count; k++) {
+			FuseDevEntry *dev = (FuseDevEntry *)devs->items[k];
+
+			if (dev->cookie == cookie) {
+				dev->has_criu_id = 1;
+				dev->criu_id = criu_id;
+			}
+		}
+	}
+}
+
+bool named_device(struct dump *d, int fd, uint32_t criu_id)
+{
+	FuseDevEntry found = FUSE_DEV_ENTRY__INIT;
+
+	found.fd = fd;
+	if (nl_devs(d->nl, 0, d->s->criu, dev_of_fd, &found) <= 0)
+		return false;
+	if (found.conn_id)
+		name(d, found.cookie, criu_id);
+	else
+		report_add(&d->s->report, "a /dev/fuse that is open but not mounted");
+	return true;
+}
+
+bool named_all(const struct dump *d)
+{
+	for (size_t i = 0; i < d->snap->count; i++) {
+		const struct message_list *devs = &d->snap->conns[i].devs;
+
+		for (size_t k = 0; k < devs->count; k++)
+			if (!((FuseDevEntry *)devs->items[k])->has_criu_id)
+				return false;
+	}
+	return true;
+}
