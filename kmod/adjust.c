@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Settings of a connection, its inodes and open files, and their undoing. */
 
+#include <linux/capability.h>
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/pid_namespace.h>
@@ -161,21 +162,31 @@ static int owner_ns_set(struct super_block *sb, struct user_namespace *ns)
 {
 	if (sb->s_user_ns == ns)
 		return 0;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	/* Some may be mounted from outside only, as fuseblk. */
+	if (!(sb->s_type->fs_flags & FS_USERNS_MOUNT))
+		return -EINVAL;
 	if (cmpxchg(&sb->s_user_ns, &init_user_ns, get_user_ns(ns)) !=
 	    &init_user_ns) {
 		put_user_ns(ns);
 		return -EBUSY;
 	}
+	put_user_ns(&init_user_ns);
 	/* As alloc_super(), fs/super.c, and fuse_sb_defaults(). */
 	sb->s_iflags |= SB_I_NODEV | SB_I_UNTRUSTED_MOUNTER;
 	return 0;
 }
 
-static struct user_namespace *user_ns_of(s32 pid)
+static struct user_namespace *user_ns_of(const struct super_block *sb,
+					 const struct fusecr_set_conn *in)
 {
-	struct task_struct *task = fusecr_use_task(pid);
+	struct task_struct *task;
 	struct user_namespace *ns;
 
+	if (!in->pid && !(in->mask & (FUSECR_SET_OWNER_NS | FUSECR_SET_PID_NS)))
+		return get_user_ns(sb->s_user_ns);
+	task = fusecr_use_task(in->pid);
 	if (!task)
 		return NULL;
 	rcu_read_lock();
@@ -188,7 +199,7 @@ static struct user_namespace *user_ns_of(s32 pid)
 static int user_ns_set(const struct fusecr_conn *conn,
 		       const struct fusecr_set_conn *in, struct undo_conn *u)
 {
-	struct user_namespace *ns = user_ns_of(in->pid);
+	struct user_namespace *ns = user_ns_of(conn->sb, in);
 	int err = 0;
 
 	if (!ns)

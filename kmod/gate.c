@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The gate of a connection, see gate.h. */
 
+#include <linux/cred.h>
+#include <linux/fuse.h>
 #include <linux/fusecr_ioctl.h>
 #include <linux/jiffies.h>
 #include <linux/mutex.h>
@@ -40,7 +42,7 @@ struct fusecr_gate {
 	struct fusecr_hook *hook;	/* NULL: it never was closed */
 };
 
-/* Closed gates.  Written under gates_lock, read under RCU. */
+/* Gates that were closed.  Written under gates_lock, read under RCU. */
 static LIST_HEAD(gates);
 static DEFINE_MUTEX(gates_lock);
 
@@ -54,24 +56,55 @@ static bool is_exempt(const struct fusecr_gate *gate, const struct pid *tgid)
 	return false;
 }
 
+bool fusecr_gate_is_closed(const struct fusecr_gate *gate)
+{
+	return READ_ONCE(gate->closed);
+}
+
+static u32 daemons_uid(const struct fusecr_gate *gate, u32 uid)
+{
+	return from_kuid_munged(gate->user_ns, make_kuid(&init_user_ns, uid));
+}
+
+static u32 daemons_gid(const struct fusecr_gate *gate, u32 gid)
+{
+	return from_kgid_munged(gate->user_ns, make_kgid(&init_user_ns, gid));
+}
+
+static void tell_owner(const struct fusecr_gate *gate,
+		       const struct fuse_req *req)
+{
+	const struct fuse_args *args = *fl_req_args(req);
+	struct fuse_setattr_in *in;
+
+	if (!args || !fl_args_in_count(args) ||
+	    fl_args_in_size(args, 0) < sizeof(*in))
+		return;
+	/* The sender's own, and as good as const: nobody reads it later. */
+	in = (void *)fl_args_in_value(args, 0);
+	if (in->valid & FATTR_UID)
+		in->uid = daemons_uid(gate, in->uid);
+	if (in->valid & FATTR_GID)
+		in->gid = daemons_gid(gate, in->gid);
+}
+
 /*
- * While CRIU looks users are numbered as it does (FUSECR_SET_USER_NS).  Who else
- * asks is in for the daemon, which numbers them as ever.
+ * While CRIU looks, users are numbered as it does (FUSECR_SET_USER_NS).  What
+ * others ask is for the daemon, which numbers them as ever.  Left alone is what
+ * was numbered before, or names nobody.
  */
 static void tell_ids(const struct fusecr_gate *gate, const struct fuse_req *req)
 {
 	struct fuse_in_header *h = fl_req_in_h(req);
-	uid_t uid;
-	gid_t gid;
 
-	if (READ_ONCE(*fl_conn_user_ns(gate->fc)) == gate->user_ns)
+	if (READ_ONCE(*fl_conn_user_ns(gate->fc)) == gate->user_ns ||
+	    h->uid != from_kuid(&init_user_ns, current_fsuid()) ||
+	    h->gid != from_kgid(&init_user_ns, current_fsgid()))
 		return;
-	uid = from_kuid(gate->user_ns, make_kuid(&init_user_ns, h->uid));
-	gid = from_kgid(gate->user_ns, make_kgid(&init_user_ns, h->gid));
-	if (uid != (uid_t)-1)
-		h->uid = uid;
-	if (gid != (gid_t)-1)
-		h->gid = gid;
+	h->uid = daemons_uid(gate, h->uid);
+	h->gid = daemons_gid(gate, h->gid);
+	if (h->opcode == FUSE_SETATTR)
+		tell_owner(gate, req);
 }
 
 /*
@@ -89,9 +122,11 @@ void fusecr_gate_on_request(const struct fuse_iqueue *fiq,
 	list_for_each_entry_rcu(gate, &gates, entry) {
 		if (gate->fiq != fiq)
 			continue;
+		if (is_exempt(gate, task_tgid(current)))
+			break;
 		tell_ids(gate, req);
 		/* Whom it fails to hold, CRIU meets where he happens to be. */
-		if (!is_exempt(gate, task_tgid(current)))
+		if (fusecr_gate_is_closed(gate))
 			fusecr_hold_task(gate->holder, current);
 		break;
 	}
@@ -151,11 +186,6 @@ static u32 background(const struct fuse_conn *fc)
 	n = *fl_conn_num_background(fc);
 	spin_unlock(fl_conn_bg_lock(fc));
 	return n;
-}
-
-bool fusecr_gate_is_closed(const struct fusecr_gate *gate)
-{
-	return READ_ONCE(gate->closed);
 }
 
 void fusecr_gate_status(struct fusecr_gate *gate,
@@ -230,7 +260,6 @@ static void let_go(struct fusecr_gate *gate)
 	if (!gate->closed)
 		return;
 	WRITE_ONCE(gate->closed, false);
-	list_del_rcu(&gate->entry);
 	fusecr_hold_end(gate->holder);
 }
 
@@ -309,6 +338,7 @@ void fusecr_gate_open(struct fusecr_gate *gate)
 	cancel_delayed_work_sync(&gate->look);
 	mutex_lock(&gates_lock);
 	let_go(gate);
+	list_del_rcu(&gate->entry);
 	mutex_unlock(&gates_lock);
 	/* Those who found it on the list. */
 	synchronize_rcu();
@@ -324,7 +354,7 @@ int fusecr_gate_force_open(u64 conn_id)
 
 	mutex_lock(&gates_lock);
 	list_for_each_entry(gate, &gates, entry) {
-		if (fusecr_conn_id(gate->fc) == conn_id) {
+		if (gate->closed && fusecr_conn_id(gate->fc) == conn_id) {
 			let_go(gate);
 			err = 0;
 			break;

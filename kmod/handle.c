@@ -484,8 +484,9 @@ static int handle_release(struct inode *inode, struct file *file)
 {
 	struct handle *handle = file->private_data;
 
-	fusecr_gate_open(handle->gate);
+	/* Before anybody asks for more. */
 	fusecr_undo_all(&handle->undo);
+	fusecr_gate_open(handle->gate);
 	fusecr_forgets_free(&handle->forgets);
 	fusecr_admit_stop(handle->admit);
 	if (handle->conn) {

@@ -155,6 +155,15 @@ static int check(const struct fusecr_keep *in)
 	return out_len > FUSECR_KEEP_MAX ? -EINVAL : 0;
 }
 
+/* As the connection numbers them now. */
+static void number_again(const struct fusecr_kept *k, struct fuse_attr *attr)
+{
+	struct user_namespace *ns = READ_ONCE(*fl_conn_user_ns(k->fc));
+
+	attr->uid = from_kuid_munged(ns, make_kuid(&init_user_ns, attr->uid));
+	attr->gid = from_kgid_munged(ns, make_kgid(&init_user_ns, attr->gid));
+}
+
 static int fill_names(struct fusecr_kept *k, const struct fusecr_keep *in)
 {
 	unsigned int i;
@@ -173,6 +182,7 @@ static int fill_names(struct fusecr_kept *k, const struct fusecr_keep *in)
 		n->entry.entry_valid_nsec = 0;
 		n->entry.attr_valid = 0;
 		n->entry.attr_valid_nsec = 0;
+		number_again(k, &n->entry.attr);
 		n->reserved = !kept_pin(k, n->nodeid);
 	}
 	return 0;

@@ -108,3 +108,6 @@ scenario kept-host-close-undone kept host close FLUSH
 scenario kept-runc-mkdir kept_late runc mkdir MKDIR
 scenario kept-runc-append kept_late runc append WRITE
 scenario kept-runc-close kept runc close FLUSH
+for op in mkdir unlink rename; do
+	scenario kept-userns-$op userns kept_late userns $op ${op^^}
+done

@@ -14,6 +14,7 @@
 
 #include "blocks.h"
 #include "cleanup.h"
+#include "mounts.h"
 #include "proc.h"
 #include "refuse.h"
 
@@ -219,18 +220,56 @@ static bool has_other(const struct snapshot *snap, const FuseBlockEntry *e)
 	return false;
 }
 
+static int is_mounted(const FuseMountEntry *m, const char *fstype, const char *source, void *arg)
+{
+	(void)m;
+	(void)fstype;
+	(void)source;
+	(void)arg;
+	return 1;
+}
+
+/* By a mount, or by what device mapper and the like make of it. */
+static bool is_claimed(uint32_t dev)
+{
+	DIR *dir cleanup(closedir_auto) = NULL;
+	struct dirent *de;
+	char path[64];
+
+	if (mounts_of(getpid(), dev, is_mounted, NULL) > 0)
+		return true;
+	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/holders", major(dev), minor(dev));
+	dir = opendir(path);
+	while (dir && (de = readdir(dir)))
+		if (*de->d_name != '.')
+			return true;
+	return false;
+}
+
+/* Of what is in exclusive use, whether it is this file that has it is not to be seen. */
+static const char *objection(const struct snapshot *snap, const FuseBlockEntry *e)
+{
+	if (!e->size)
+		return "the size of this block device is not known; is /sys mounted?";
+	if (e->exclusive && has_other(snap, e))
+		return "this block device is in exclusive use, and open several times";
+	if (e->exclusive && is_claimed(e->dev))
+		return "this block device is in exclusive use, and not the daemon's alone";
+	return NULL;
+}
+
 void blocks_refuse(struct report *r, const struct snapshot *snap)
 {
 	char task[64];
 
 	for (size_t i = 0; i < snap->blocks.count; i++) {
 		const FuseBlockEntry *e = block_at(snap, i);
+		const char *why = objection(snap, e);
 
-		/* Which of them has it is not to be seen. */
-		if (!e->exclusive || !has_other(snap, e))
+		if (!why)
 			continue;
 		refuse_task_label(task, sizeof(task), e->pid);
-		report_add(r, "process %s fd %u (%.*s): this block device is in exclusive use, and open several times",
-			   task, e->fd, (int)e->path.len, (const char *)e->path.data);
+		report_add(r, "process %s fd %u (%.*s): %s", task, e->fd, (int)e->path.len,
+			   (const char *)e->path.data, why);
 	}
 }

@@ -13,12 +13,11 @@
 #include "cleanup.h"
 #include "locks.h"
 #include "names.h"
+#include "newer_fuse.h"
 #include "proc.h"
 #include "refuse.h"
 #include "watches.h"
 
-#define INIT_PASSTHROUGH (1ULL << 37)	/* FUSE_PASSTHROUGH, Linux 6.9 */
-#define INIT_NO_EXPORT_SUPPORT (1ULL << 38) /* FUSE_NO_EXPORT_SUPPORT, Linux 6.6 */
 #define OLDEST_MINOR	12		/* older daemons use shorter structures */
 
 const char *refuse_label(const FuseConnEntry *c)
@@ -414,8 +413,7 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 }
 
 /* Fuse decides on it in open, so the answer to OPEN has to be right. */
-#define FOPEN_PASSTHROUGH_BIT (1U << 7)	/* FOPEN_PASSTHROUGH, Linux 6.9 */
-#define DECIDED_IN_OPEN (FOPEN_DIRECT_IO | FOPEN_PASSTHROUGH_BIT)
+#define DECIDED_IN_OPEN (FOPEN_DIRECT_IO | OPEN_PASSTHROUGH)
 
 static int by_node(const void *a, const void *b)
 {

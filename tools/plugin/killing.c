@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -8,6 +9,9 @@
 #include <sys/wait.h>
 
 #include "killing.h"
+
+#define LOOK_MS	10
+#define REAP_MS	10000
 
 /* By the last of its numbers: the one in its own pid namespace. */
 static bool is_init(pid_t pid)
@@ -29,21 +33,31 @@ static bool is_init(pid_t pid)
 	return first;
 }
 
-/* A process is not over before all of its threads are. */
-static void reap(pid_t pid)
+/* Waits for what has ended of its threads but the first; true when no others are left. */
+static bool reap_threads(pid_t pid)
 {
 	struct dirent *de;
 	char path[64];
+	bool left = false;
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", pid);
 	dir = opendir(path);
-	while (dir && (de = readdir(dir)))
-		if (*de->d_name != '.' && atoi(de->d_name) != pid)
-			waitpid(atoi(de->d_name), NULL, __WALL);
+	while (dir && (de = readdir(dir))) {
+		pid_t tid = atoi(de->d_name);
+
+		if (tid > 0 && tid != pid && !waitpid(tid, NULL, __WALL | WNOHANG))
+			left = true;
+	}
 	if (dir)
 		closedir(dir);
-	waitpid(pid, NULL, __WALL);
+	return !left;
+}
+
+/* A process is not over before all of its threads are. */
+static bool reap(pid_t pid)
+{
+	return reap_threads(pid) && waitpid(pid, NULL, __WALL | WNOHANG);
 }
 
 struct pids {
@@ -77,6 +91,23 @@ static void find_below(struct pids *p, pid_t pid)
 		fclose(f);
 }
 
+/* One of them may be waiting for another, and which one is not to be seen. */
+static void reap_all(pid_t root, struct pids *below)
+{
+	for (int ms = 0; ms < REAP_MS; ms += LOOK_MS) {
+		bool left = !reap_threads(root);
+
+		for (size_t i = 0; i < below->count; i++) {
+			if (below->pid[i] && reap(below->pid[i]))
+				below->pid[i] = 0;
+			left = left || below->pid[i];
+		}
+		if (!left)
+			return;
+		poll(NULL, 0, LOOK_MS);
+	}
+}
+
 void kill_tree(pid_t root)
 {
 	struct pids below = { 0 };
@@ -86,8 +117,7 @@ void kill_tree(pid_t root)
 	kill(root, SIGKILL);
 	for (size_t i = 0; i < below.count; i++)
 		kill(below.pid[i], SIGKILL);
-	/* Not before all are killed: one may wait for a daemon that is another. */
-	for (size_t i = 0; first && i < below.count; i++)
-		reap(below.pid[i]);
+	if (first)
+		reap_all(root, &below);
 	free(below.pid);
 }

@@ -18,15 +18,7 @@
 #include "cleanup.h"
 #include "handle.h"
 #include "mounts.h"
-
-/* include/uapi/linux/fuse.h of Linux 6.9. */
-struct backing_map {
-	int32_t fd;
-	uint32_t flags;
-	uint64_t padding;
-};
-#define BACKING_OPEN	_IOW(229, 1, struct backing_map)
-#define BACKING_CLOSE	_IOW(229, 2, uint32_t)
+#include "newer_fuse.h"
 
 /* From here on they are of those that have none, and only until the programs run. */
 #define NO_ID		0x70000000U

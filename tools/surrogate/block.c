@@ -46,7 +46,7 @@ static int expect(struct restore *re, uint32_t dev, uint64_t size, const char *n
 {
 	uint64_t now = blocks_size(dev);
 
-	if (now == size)
+	if (now && now == size)
 		return 0;
 	if (now)
 		report_add(&re->s->report, "block device %u:%u (%.*s) had %lu bytes, and has %lu: it is another one",
@@ -86,9 +86,10 @@ int block_open_all(struct restore *re)
 		const FuseBlockEntry *e = re->inv->block[i];
 		int fd;
 
-		if (block_find(re, e->criu_id) >= 0)
+		if (e->has_criu_id && block_find(re, e->criu_id) >= 0)
 			continue;
-		err = expect(re, e->dev, e->size, (const char *)e->path.data, e->path.len);
+		err = e->has_criu_id ? 0 : -EBADMSG;
+		err = err ?: expect(re, e->dev, e->size, (const char *)e->path.data, e->path.len);
 		fd = err ?: open_block(e);
 		if (fd >= 0) {
 			re->blocks[re->nr_blocks++] = (struct block){ e->criu_id, fd };

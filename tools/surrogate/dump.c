@@ -220,7 +220,8 @@ static int own_all(struct dump *d)
 
 /*
  * In the daemon's user namespace CRIU has no number, and fuse would not even ask for it.
- * pid: a process of the namespace that is to count.
+ * pid: a process of the namespace that is to count, 0: the daemon's again.  Not for one
+ * who takes over: the gate is open then, and whatever CRIU asks is in vain.
  */
 static int number_users(const struct served *sv, pid_t pid)
 {
@@ -237,7 +238,6 @@ static int take_over_conn(struct dump *d, size_t i)
 	if (!err && d->p->frozen && !d->p->conn[i].settled && !sv->held) {
 		err = model_load(&sv->model, d->s->dirfd, sv->id, NULL);
 		sv->engine.model = sv->model;
-		err = err ?: number_users(sv, getpid());
 	}
 	/* What was read and not answered is read again. */
 	if (sv->handle >= 0)
@@ -372,6 +372,10 @@ static void on_device(struct dump *d, uint32_t criu_id, int fd)
 {
 	if (!d->p->frozen)
 		freeze(d);
+	if (!d->snap) {
+		surrogate_fail(d->s, "the FUSE connections of the tree could not be read");
+		return;
+	}
 	if (!named_device(d, fd, criu_id) && !block_name(d->snap, d->s->criu, fd, criu_id)) {
 		surrogate_none(d->s);
 		return;
@@ -461,7 +465,7 @@ static int put_back(struct dump *d, const struct served *sv, struct report *r)
 	settle_deleted(sv->handle, sv->model, &d->snap->tree, r);
 	deleted_forget(sv);
 	err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, false, r);
-	err = err ?: number_users(sv, d->s->root);
+	err = err ?: number_users(sv, 0);
 	return err ?: handle_commit(sv->handle);
 }
 
@@ -550,6 +554,8 @@ static bool answer_late(struct dump *d, struct pollfd *pfd)
 		surrogate_done(d->s);
 	else if (d->p->asked)
 		surrogate_fail(d->s, "-");
+	/* Whether that was heard shows only when the plugin asks again. */
+	d->s->told = false;
 	return d->p->asked == CONTROL_END;
 }
 

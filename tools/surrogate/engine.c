@@ -13,14 +13,13 @@
 
 #include "attr.h"
 #include "engine.h"
+#include "newer_fuse.h"
 
 /* Room for a request's header and arguments besides its payload. */
 #define HEADROOM	(64u << 10)
 #define PAYLOAD_MAX	(64u << 20)
 
-/* Names that the uapi header of older build hosts lacks (Linux 6.6). */
-#define OP_STATX	52
-#define FOPEN_PASSTHROUGH_BIT (1U << 7)	/* Linux 6.9 */
+/* struct fuse_statx_out, Linux 6.6. */
 struct statx_out {
 	uint64_t attr_valid;
 	uint32_t attr_valid_nsec;
@@ -190,7 +189,7 @@ static void open_out_backing_id(struct fuse_open_out *o, int32_t id)
 static enum verdict open_backed(struct engine *e, const struct request *q, struct reply *r,
 				const FuseInodeEntry *i, const FuseBackingEntry *b)
 {
-	uint32_t flags = FOPEN_PASSTHROUGH_BIT;
+	uint32_t flags = OPEN_PASSTHROUGH;
 	int id = e->backing ? e->backing(b, q->h->pid, e->arg) : (int)b->id;
 
 	if (id <= 0)

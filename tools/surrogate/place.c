@@ -227,8 +227,9 @@ int restore_place(struct restore *re)
 	if (!re->inv->own_mnt_ns)
 		return re->count ? place_own(re) : 0;
 	err = stage_create(re->p->stage);
-	/* CRIU comes as that root. */
-	if (!err && re->inv->has_ns_root_uid && chown(re->p->stage, re->inv->ns_root_uid, re->inv->ns_root_gid))
+	/* CRIU comes as root of the tree's user namespace, and only passes through. */
+	if (!err && re->inv->has_ns_root_gid &&
+	    (chown(re->p->stage, -1, re->inv->ns_root_gid) || chmod(re->p->stage, 0710)))
 		err = -errno;
 	for (size_t i = 0; !err && i < re->count; i++)
 		err = re->conns[i].held ? 0 : place_staged(re, &re->conns[i]);

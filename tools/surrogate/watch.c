@@ -126,8 +126,9 @@ static void bury(struct dump *d)
 			quiet += LOOK_MS;
 	}
 	free(pfd);
+	/* It may wait for somebody else. */
 	if (child > 0)
-		waitpid(child, NULL, 0);
+		waitpid(child, NULL, WNOHANG);
 	surrogate_log("%zu connections outlived the tree", left);
 }
 

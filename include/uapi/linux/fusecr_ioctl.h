@@ -39,7 +39,8 @@ enum fusecr_set_conn_mask {
 	 */
 	FUSECR_SET_USER_NS	= 1 << 7,
 	/* It owns the superblock, which is the initial one's until then, and stays
-	 * its own whether committed or not; else EBUSY
+	 * its own whether committed or not; else EBUSY.  EPERM without
+	 * CAP_SYS_ADMIN; EINVAL for what only the initial one mounts (fuseblk)
 	 */
 	FUSECR_SET_OWNER_NS	= 1 << 8,
 };
@@ -53,7 +54,8 @@ struct fusecr_set_conn {
 	__u64 next_kh;
 	__u64 attr_version;
 	__s32 pid;		/* PID_NS, USER_NS, OWNER_NS: that of this task (in
-				 * the caller's pid namespace); ESRCH
+				 * the caller's pid namespace); ESRCH.  With
+				 * USER_NS only, 0: that of the superblock
 				 */
 	__u32 next_backing;	/* EINVAL when it is no positive int; 0 when not set */
 	__u32 epoch;		/* EINVAL when it is no int; 0 when not set */
@@ -259,7 +261,8 @@ struct fusecr_keep {
 	 * Address of FUSECR_KEEP_NAMES struct fuse_entry_out: what the names in
 	 * the input named when it was sent, nodeid 0: nothing.  Of a node that
 	 * the kernel does not hold the daemon has to count one lookup for the
-	 * thread; who never looks it up has that one forgotten.
+	 * thread; who never looks it up has that one forgotten.  Users are
+	 * numbered as in the initial namespace.
 	 */
 	__u64 named;
 };
