@@ -173,6 +173,24 @@ gate_close -x "$stranger"
 kill -INT "$closer"
 gate_ended "gate close -x: SIGINT ends it"
 
+# fork() has the mappings locked while it copies them, so they often cannot be
+# read.  Who does nothing else is no client.
+mkfifo "$dir/forks"
+perl -e '$| = 1; $x = "x" x 2e8; while (1) { kill 9, $$ unless fork; wait; print "." }' \
+	>"$dir/forks" &
+forker=$!
+exec {forks}<"$dir/forks"
+read -r -N 1 <&"$forks"
+gate_close
+timeout 60 head -c 200 <&"$forks" | wc -c | grep -qx 200
+result $? "gate close: a bystander that forks goes on"
+expect 0 "gate close: a bystander is not held" gate show -j "$mnt"
+json "gate close: a bystander is not held: count" .held 1
+kill -INT "$closer"
+gate_ended "gate close: open again"
+kill -KILL "$forker"
+exec {forks}<&-
+
 # --- dump, show
 
 expect 0 "dump" dump --pid "$root" -D "$img"

@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <stdbool.h>
 
+#include <linux/fusecr.h>
+
 #include "gate.h"
 #include "handle.h"
 
@@ -36,6 +38,9 @@ static int hold_user(const FuseFileEntry *file, void *arg)
 	struct hold *h = arg;
 	int n;
 
+	/* Of this one it is not known that it uses the mount: any process may be. */
+	if (file->use == FUSECR_FILE_INCOMPLETE)
+		return 0;
 	if (file->pid == h->last || is_exempt(h->exempt, file->pid))
 		return 0;
 	h->last = file->pid;

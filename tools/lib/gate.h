@@ -21,7 +21,8 @@ int exempt_add(struct exempt *exempt, pid_t pid);
 
 /*
  * Holds every process that has a file, a mapping or a directory of the mount
- * open, but the exempt.  How many threads were not held before, or -errno.
+ * open, but the exempt.  One that is changing its mappings at this moment is found
+ * by its descriptors only.  How many threads were not held before, or -errno.
  */
 int gate_hold_users(struct nl *nl, int handle, uint64_t conn_id, const struct exempt *exempt);
 
