@@ -29,3 +29,21 @@ userns() {
 	criu_tells || skip "this CRIU does not say when the tree stands"
 	"$@"
 }
+
+# older_than RELEASE
+older_than() {
+	[ "$(printf '%s\n' "$1" "$(uname -r)" | sort -V | head -n 1)" != "$1" ]
+}
+
+# INIT_EXT and ALLOW_IDMAP, which needs default_permissions.
+# shellcheck disable=SC2034
+IDMAPS=(-I 0x10040000000 -o allow_other,default_permissions)
+
+able_of_idmaps() {
+	! older_than 6.12 || skip "fuse has no idmapped mounts"
+}
+
+# statmount() does, STATMOUNT_MNT_UIDMAP.
+tells_idmaps() {
+	! older_than 6.15
+}

@@ -84,7 +84,7 @@ place_new() {
 	OUT=$ROOT$IN MNT=$IN/mnt
 	mkdir -p "$OUT"/{bin,mnt,mnt2}
 	chmod 1777 "$OUT"/{mnt,mnt2}
-	cp /bin/busybox "$BUILD"/scenarios/{asker,attrs,client,dweller,hammer,holder,mapper,moder,remover} \
+	cp /bin/busybox "$BUILD"/scenarios/{asker,attrs,client,dweller,hammer,holder,idmapper,mapper,moder,remover} \
 		"$BUILD"/scenarios/{special,subreaper,watcher} \
 		"$BUILD"/examples/{hello,hello_ll,passthrough,passthrough_fh,passthrough_ll} \
 		"$BUILD/lib/rawd" "$OUT/bin/"

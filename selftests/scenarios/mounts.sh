@@ -266,6 +266,72 @@ no_symlinks() {
 }
 scenario nosymfollow no_symlinks
 
+# Owners that are others by another way. A map is told since 6.15.
+idmaps() {
+	able_of_idmaps
+	tells_idmaps || skip "this kernel does not tell the map of a mount"
+	"$@"
+}
+idmapped() {
+	place_new "$1"
+	tree_start
+	daemon_start rawd "${IDMAPS[@]}"
+	mkdir "$OUT"/{mnt3,mnt4}
+	tree_do "$IN/bin/busybox mkdir -m 1777 $MNT/d"
+	until_true in_tree test -d "$MNT/d"
+	idmap_mount "$MNT" "$IN/mnt2" 0 10000 10
+	mount_in_tree --bind "$IN/mnt2/d" "$IN/mnt3"
+	idmap_mount "$MNT/d" "$IN/mnt4" 0 20000 10
+	client_start c1
+	client_start c2 "$IN/mnt2/d" 10003
+	maps_ids a
+	cycle 1 c1 c2
+	maps_ids b
+	cycle 2 c1 c2
+	leave_running c1 c2
+	maps_ids c
+	clients_quit c1 c2
+	in_tree umount "$IN/mnt2"
+	in_tree umount "$IN/mnt3"
+	in_tree umount "$IN/mnt4"
+	expect_rawd_clean
+}
+idmap_mount() {
+	nsenter -t "$PID" -m -p "$IN/bin/idmapper" "$@" || fail "no idmapped mount"
+}
+# maps_ids NAME - who makes a file by one way, is another by the other ways.
+maps_ids() {
+	local where owner
+	nsenter -t "$PID" -m -S 10003 -G 10004 "$IN/bin/busybox" touch "$IN/mnt3/$1" ||
+		fail "no $1"
+	for where in "$MNT/d 3:4" "$IN/mnt2/d 10003:10004" "$IN/mnt3 10003:10004" "$IN/mnt4 20003:20004"; do
+		owner=$(in_tree stat -c %u:%g "${where% *}/$1")
+		[ "$owner" = "${where#* }" ] || fail "${where% *}/$1 is of $owner"
+	done
+	in_tree rm "$MNT/d/$1"
+}
+for place in host unshare runc; do
+	scenario "idmapped-$place" idmaps idmapped $place
+done
+
+# The first that there is, which is made and not cloned.
+idmapped_only() {
+	place_new host
+	tree_start
+	daemon_start rawd "${IDMAPS[@]}"
+	tree_do "$IN/bin/busybox chmod 1777 $MNT"
+	idmap_mount "$MNT" "$IN/mnt2" 0 10000 10
+	client_start c2 "$IN/mnt2" 10003
+	umount "$MNT"
+	MNT=$IN/mnt2
+	cycle 1 c2
+	! mounted_at "$IN/mnt" || fail "mounted where it was not"
+	[ "$(stat -c %u "$MNT")" = 10000 ] || fail "the map is lost"
+	cycle 2 c2
+	clients_quit c2
+}
+scenario idmapped-only idmaps idmapped_only
+
 # --- daemons of others -----------------------------------------------------------
 
 # The examples of libfuse.

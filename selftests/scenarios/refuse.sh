@@ -339,18 +339,17 @@ peers() {
 }
 scenario refuse-peers peers
 
-# Ids that the mount maps.
-idmapped() {
-	unshare --user --map-root-user true || skip "no user namespaces"
-	# INIT_EXT and ALLOW_IDMAP, which needs default_permissions.
-	tree_with rawd -I 0x10040000000 -o default_permissions
-	mount --bind -o X-mount.idmap=b:0:10000:10 "$MNT" "$IN/mnt2" 2>/dev/null || :
-	grep -q " $IN/mnt2 .*idmapped" /proc/self/mountinfo || skip "no idmapped mount of FUSE here"
-	refused 'option that is not carried: idmapped' c1
+# Ids that the mount maps, and the kernel does not say how.
+idmapped_old() {
+	able_of_idmaps
+	! tells_idmaps || skip "this kernel tells the map of a mount"
+	tree_with rawd "${IDMAPS[@]}"
+	"$IN/bin/idmapper" "$MNT" "$IN/mnt2" 0 10000 10 || fail "no idmapped mount"
+	refused 'option that is not carried: idmapped, and only Linux 6.15' c1
 	umount "$IN/mnt2"
 	accepted c1
 }
-scenario refuse-idmapped idmapped
+scenario refuse-idmapped-old idmapped_old
 
 no_symlinks_runc() {
 	place_new runc /bin/mount

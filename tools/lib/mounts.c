@@ -10,6 +10,7 @@
 #include <string.h>
 #include <libmount.h>
 #include "cleanup.h"
+#include "idmaps.h"
 #include "mounts.h"
 #include "snapshot.h"
 
@@ -33,9 +34,10 @@ static char *text(const char *s)
 	return (char *)(s ? s : "");
 }
 
-static int emit(struct libmnt_fs *fs, mount_cb cb, void *arg)
+static int emit(pid_t pid, struct libmnt_fs *fs, mount_cb cb, void *arg)
 {
 	FuseMountEntry e = FUSE_MOUNT_ENTRY__INIT;
+	struct idmap map cleanup(idmap_free) = { 0 };
 
 	e.mnt_id = mnt_fs_get_id(fs);
 	e.parent_mnt_id = mnt_fs_get_parent_id(fs);
@@ -44,6 +46,10 @@ static int emit(struct libmnt_fs *fs, mount_cb cb, void *arg)
 	e.options = text(mnt_fs_get_vfs_options(fs));
 	e.fs_options = text(mnt_fs_get_fs_options(fs));
 	e.propagation = (char *)mnt_fs_get_optional_fields(fs);
+	if (idmap_said(e.options) && !idmap_read(pid, e.mnt_id, &map)) {
+		e.uid_map = map.uid;
+		e.gid_map = map.gid;
+	}
 	return cb(&e, text(mnt_fs_get_fstype(fs)), text(mnt_fs_get_source(fs)), arg);
 }
 
@@ -69,7 +75,7 @@ int mounts_of(pid_t pid, uint32_t dev, mount_cb cb, void *arg)
 	while (mnt_table_next_fs(table, iter, &fs) == 0) {
 		if (dev && mnt_fs_get_devno(fs) != (dev_t)dev)
 			continue;
-		ret = emit(fs, cb, arg);
+		ret = emit(pid, fs, cb, arg);
 		if (ret)
 			return ret;
 	}

@@ -11,8 +11,9 @@
 /*
  * Calls back for each mount in the mount namespace of pid whose st_dev is dev
  * (new_encode_dev, as the kernel module tells it; 0: any), in mountinfo's order, with
- * the path as that namespace's root sees it, unescaped.  fstype and source
- * (with the subtype: "fuse.sshfs") are mountinfo's.  A callback's non-zero
+ * the path as that namespace's root sees it, unescaped, and the map of its ids where the
+ * kernel tells.  fstype and source (with the subtype:
+ * "fuse.sshfs") are mountinfo's.  A callback's non-zero
  * ends the walk and is returned; otherwise 0 or -errno.
  */
 typedef int (*mount_cb)(const FuseMountEntry *e, const char *fstype, const char *source, void *arg);

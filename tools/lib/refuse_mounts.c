@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "idmaps.h"
 #include "mounts.h"
 #include "proc.h"
 #include "refuse.h"
@@ -23,9 +24,40 @@ static void object_to_mount(struct report *r, const struct snapshot_conn *sc, co
 		   m->mountpoint.data, why, what);
 }
 
+/* What it is cloned from has another map: that cannot be taken off (do_idmap_mount()). */
+static bool clones_other_map(const struct snapshot_conn *sc, const FuseMountEntry *m)
+{
+	const struct message_list *mounts = &sc->mounts;
+
+	for (size_t i = 0; i < mounts->count; i++) {
+		const FuseMountEntry *from;
+		ssize_t source;
+
+		if (mounts->items[i] != &m->base)
+			continue;
+		source = mount_source(mounts, i);
+		if (source < 0)
+			return false;
+		from = (const FuseMountEntry *)mounts->items[source == (ssize_t)i ? 0 : source];
+		return from->uid_map && !idmap_same(from, m);
+	}
+	return false;
+}
+
+/* The words of mountinfo that say why it cannot be made anew, or NULL. */
+static const char *lost_option(const struct snapshot *snap, const FuseMountEntry *m, const char *word)
+{
+	if (!strcmp(word, "idmapped"))
+		return m->uid_map ? NULL : "idmapped, and only Linux 6.15 and later tell how";
+	if (!mount_option_known(word) || (snap->own_mnt_ns && !strcmp(word, "nosymfollow")))
+		return word;
+	return NULL;
+}
+
 static void refuse_options(struct report *r, const struct snapshot *snap,
 			   const struct snapshot_conn *sc, const FuseMountEntry *m)
 {
+	const char *lost;
 	size_t len;
 
 	for (const char *at = m->options; *at; at += len + (at[len] == ',')) {
@@ -33,9 +65,12 @@ static void refuse_options(struct report *r, const struct snapshot *snap,
 
 		len = strcspn(at, ",");
 		snprintf(word, sizeof(word), "%.*s", (int)len, at);
-		if (!mount_option_known(word) || (snap->own_mnt_ns && !strcmp(word, "nosymfollow")))
-			object_to_mount(r, sc, m, "with an option that is not carried: ", word);
+		lost = lost_option(snap, m, word);
+		if (lost)
+			object_to_mount(r, sc, m, "with an option that is not carried: ", lost);
 	}
+	if (!snap->own_mnt_ns && clones_other_map(sc, m))
+		object_to_mount(r, sc, m, "a clone of one that is idmapped otherwise", "");
 }
 
 struct elsewhere {
@@ -81,6 +116,8 @@ static int mounted_elsewhere(const FuseMountEntry *m, const char *fstype, const 
 	(void)source;
 	if (binds_ours(e, m)) {
 		refuse_options(e->r, e->snap, e->sc, m);
+		if (m->uid_map)
+			object_to_mount(e->r, e->sc, m, "idmapped in a nested namespace: CRIU would bind it without", "");
 		return 0;
 	}
 	if (follows_ours(e, m))

@@ -14,7 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "control.h"
+#include "idmaps.h"
 #include "mounts.h"
 #include "restore.h"
 #include "unmount.h"
@@ -66,6 +68,12 @@ static int clone_source(struct spot *s)
 	return s->fd < 0 ? s->fd : leave_group(s, s->fd);
 }
 
+/* Only one that is nowhere yet takes a map, and once; its clones have it. */
+static int map_ids(const struct spot *s)
+{
+	return s->source && idmap_same(s->source->m, s->m) ? 0 : idmap_set(s->fd, s->m);
+}
+
 /* What lies in a shared mount has become shared. */
 static int put(struct spot *s, char *path)
 {
@@ -76,6 +84,7 @@ static int put(struct spot *s, char *path)
 		err = clone_source(s);
 	else
 		s->fd = s->rb->mnt;
+	err = err ?: map_ids(s);
 	err = err ?: mountfs_attach(s->fd, path);
 	if (err)
 		return err;
@@ -190,30 +199,52 @@ static int look_at_root(struct rebuilt *rb, const void *unused)
 	return fstatat(rb->mnt, "", &st, AT_EMPTY_PATH) ? -errno : 0;
 }
 
+static int stage_at(const struct restore *re, const struct rebuilt *rb, int mnt, const char *path)
+{
+	int err = mkdir(path, 0700) ? -errno : mountfs_attach(mnt, path);
+
+	if (err)
+		report_add(&re->s->report, "%s: cannot be mounted at %s: %s", restore_label(rb), path, strerror(-err));
+	return err;
+}
+
+/* With a map of its own, beside the others: CRIU's bind has it, too. */
+static int stage_mapped(const struct restore *re, const struct rebuilt *rb, const FuseMountEntry *m, const char *path)
+{
+	int mnt cleanup(close_auto) = mountfs_clone(rb->mnt, "", m->options);
+	int err = mnt < 0 ? mnt : idmap_set(mnt, m);
+
+	if (err) {
+		report_add(&re->s->report, "%s: the mount at %.*s cannot be given its map of ids: %s", restore_label(rb),
+			   (int)m->mountpoint.len, m->mountpoint.data, strerror(-err));
+		return err;
+	}
+	return stage_at(re, rb, mnt, path);
+}
+
 /* On the stage, under the connection's number; CRIU is told of its parts. */
 static int place_staged(struct restore *re, struct rebuilt *rb)
 {
 	const struct message_list *mounts = model_mounts(rb->model);
-	char path[STAGE_SIZE + 16];
+	char plain[STAGE_SIZE + 16], mapped[sizeof(plain) + 24];
 	int err;
 
-	snprintf(path, sizeof(path), "%s/%u", re->p->stage, rb->id);
-	if (mkdir(path, 0700))
-		return -errno;
-	err = mountfs_attach(rb->mnt, path);
-	if (err) {
-		report_add(&re->s->report, "%s: cannot be mounted at %s: %s", restore_label(rb), path, strerror(-err));
-		return err;
-	}
-	for (size_t i = 0; i < mounts->count; i++) {
+	snprintf(plain, sizeof(plain), "%s/%u", re->p->stage, rb->id);
+	err = stage_at(re, rb, rb->mnt, plain);
+	for (size_t i = 0; !err && i < mounts->count; i++) {
 		const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
 		struct control_msg msg = { .type = CONTROL_EXTERNAL };
 
-		snprintf(msg.text, sizeof(msg.text), "mnt[%s]:%s%.*s", m->ext_key ?: "", path,
+		if (m->uid_map) {
+			snprintf(mapped, sizeof(mapped), "%s.%zu", plain, i);
+			err = stage_mapped(re, rb, m, mapped);
+		}
+		snprintf(msg.text, sizeof(msg.text), "mnt[%s]:%s%.*s", m->ext_key ?: "", m->uid_map ? mapped : plain,
 			 m->root.len == 1 ? 0 : (int)m->root.len, m->root.data);
-		control_send(re->s->control, &msg, -1);
+		if (!err)
+			control_send(re->s->control, &msg, -1);
 	}
-	return 0;
+	return err;
 }
 
 int restore_place(struct restore *re)
