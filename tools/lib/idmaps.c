@@ -149,19 +149,8 @@ static int ns_id(pid_t pid, uint64_t *id)
 	return errno == ENOTTY ? -EOPNOTSUPP : -errno;
 }
 
-int idmap_read(pid_t pid, uint32_t mnt_id, struct idmap *map)
+static int copy_out(const struct reply *reply, struct idmap *map)
 {
-	struct reply *reply cleanup(free_auto) = malloc(REPLY_SIZE);
-	uint64_t ns = 0;
-	int err;
-
-	*map = (struct idmap){ 0 };
-	if (!reply)
-		return -ENOMEM;
-	err = ns_id(pid, &ns);
-	err = err ?: find(ns, mnt_id, reply);
-	if (err)
-		return err;
 	if (!(reply->mask & UIDMAP) || !(reply->mask & GIDMAP))
 		return -EOPNOTSUPP;
 	map->uid = lines(reply, reply->uidmap_num, reply->uidmap);
@@ -170,6 +159,19 @@ int idmap_read(pid_t pid, uint32_t mnt_id, struct idmap *map)
 		return 0;
 	idmap_free(map);
 	return -ENOMEM;
+}
+
+int idmap_read(pid_t pid, uint32_t mnt_id, struct idmap *map)
+{
+	struct reply *reply = malloc(REPLY_SIZE);
+	uint64_t ns = 0;
+	int err = reply ? ns_id(pid, &ns) : -ENOMEM;
+
+	*map = (struct idmap){ 0 };
+	err = err ?: find(ns, mnt_id, reply);
+	err = err ?: copy_out(reply, map);
+	free(reply);
+	return err;
 }
 
 void idmap_free(struct idmap *map)
