@@ -36,7 +36,7 @@ older_than() {
 }
 
 # INIT_EXT and ALLOW_IDMAP, which needs default_permissions.
-# shellcheck disable=SC2034
+# shellcheck disable=SC2034,SC2054
 IDMAPS=(-I 0x10040000000 -o allow_other,default_permissions)
 
 able_of_idmaps() {

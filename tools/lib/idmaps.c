@@ -163,7 +163,7 @@ static int copy_out(const struct reply *reply, struct idmap *map)
 
 int idmap_read(pid_t pid, uint32_t mnt_id, struct idmap *map)
 {
-	struct reply *reply = malloc(REPLY_SIZE);
+	struct reply *reply = calloc(1, REPLY_SIZE);
 	uint64_t ns = 0;
 	int err = reply ? ns_id(pid, &ns) : -ENOMEM;
 
