@@ -332,6 +332,36 @@ idmapped_only() {
 }
 scenario idmapped-only idmaps idmapped_only
 
+# The first has a map that others do not have, or another one.
+idmapped_first() {
+	place_new host
+	tree_start
+	daemon_start rawd "${IDMAPS[@]}"
+	mkdir "$OUT"/{mnt3,mnt4}
+	tree_do "$IN/bin/busybox mkdir -m 1777 $MNT/d"
+	until_true test -d "$MNT/d"
+	idmap_mount "$MNT" "$IN/mnt2" 0 10000 10
+	mount --bind "$MNT" "$IN/mnt3"
+	idmap_mount "$MNT/d" "$IN/mnt4" 0 20000 10
+	umount "$MNT"
+	MNT=$IN/mnt3
+	client_start c1
+	client_start c2 "$IN/mnt2/d" 10003
+	owners 10000 0 20000
+	cycle 1 c1 c2
+	owners 10000 0 20000
+	cycle 2 c1 c2
+	clients_quit c1 c2
+	umount "$IN/mnt2" "$IN/mnt4"
+	expect_rawd_clean
+}
+owners() {
+	local now
+	now=$(stat -c %u "$IN/mnt2/d" "$IN/mnt3/d" "$IN/mnt4" | xargs)
+	[ "$now" = "$*" ] || fail "the owner shows as $now"
+}
+scenario idmapped-first idmaps idmapped_first
+
 # --- daemons of others -----------------------------------------------------------
 
 # The examples of libfuse.

@@ -351,6 +351,26 @@ idmapped_old() {
 }
 scenario refuse-idmapped-old idmapped_old
 
+# One without a map would have to be cloned from a peer that has one.
+idmapped_peers() {
+	able_of_idmaps
+	tells_idmaps || skip "this kernel does not tell the map of a mount"
+	place_new host
+	tree_start
+	daemon_start rawd "${IDMAPS[@]}"
+	mount --make-shared "$MNT"
+	"$IN/bin/idmapper" "$MNT" "$IN/mnt2" 0 10000 10 || fail "no idmapped mount"
+	mkdir "$OUT/mnt3"
+	mount --bind "$MNT" "$IN/mnt3"
+	umount "$MNT"
+	MNT=$IN/mnt3
+	client_start c1
+	refused 'a peer of one that is idmapped otherwise' c1
+	umount "$IN/mnt2"
+	accepted c1
+}
+scenario refuse-idmapped-peer idmapped_peers
+
 no_symlinks_runc() {
 	place_new runc /bin/mount
 	tree_start

@@ -24,8 +24,8 @@ static void object_to_mount(struct report *r, const struct snapshot_conn *sc, co
 		   m->mountpoint.data, why, what);
 }
 
-/* What it is cloned from has another map: that cannot be taken off (do_idmap_mount()). */
-static bool clones_other_map(const struct snapshot_conn *sc, const FuseMountEntry *m)
+/* A peer can only be cloned, and the map comes with it (can_idmap_mount()). */
+static bool has_peers_map(const struct snapshot_conn *sc, const FuseMountEntry *m)
 {
 	const struct message_list *mounts = &sc->mounts;
 
@@ -36,9 +36,9 @@ static bool clones_other_map(const struct snapshot_conn *sc, const FuseMountEntr
 		if (mounts->items[i] != &m->base)
 			continue;
 		source = mount_source(mounts, i);
-		if (source < 0)
+		if (source < 0 || source == (ssize_t)i)
 			return false;
-		from = (const FuseMountEntry *)mounts->items[source == (ssize_t)i ? 0 : source];
+		from = (const FuseMountEntry *)mounts->items[source];
 		return from->uid_map && !idmap_same(from, m);
 	}
 	return false;
@@ -69,8 +69,8 @@ static void refuse_options(struct report *r, const struct snapshot *snap,
 		if (lost)
 			object_to_mount(r, sc, m, "with an option that is not carried: ", lost);
 	}
-	if (!snap->own_mnt_ns && clones_other_map(sc, m))
-		object_to_mount(r, sc, m, "a clone of one that is idmapped otherwise", "");
+	if (!snap->own_mnt_ns && has_peers_map(sc, m))
+		object_to_mount(r, sc, m, "a peer of one that is idmapped otherwise", "");
 }
 
 struct elsewhere {

@@ -59,16 +59,32 @@ static int leave_group(const struct spot *s, int fd)
 	return mountfs_propagation(fd, MS_PRIVATE);
 }
 
+/* Its clones have a map, too, and it cannot be taken off. */
+static bool is_mapped_otherwise(const struct spot *s)
+{
+	return s->source->m->uid_map && !idmap_same(s->source->m, s->m);
+}
+
 static int clone_source(struct spot *s)
 {
 	char root[PATH_SIZE];
 
 	snprintf(root, sizeof(root), "%.*s", (int)s->m->root.len, s->m->root.data);
-	s->fd = mountfs_clone(s->source->fd, below_root(s->source->m, root), s->m->options);
+	if (is_mapped_otherwise(s))
+		s->fd = mountfs_clone(s->rb->mnt, root, s->m->options);
+	else
+		s->fd = mountfs_clone(s->source->fd, below_root(s->source->m, root), s->m->options);
 	return s->fd < 0 ? s->fd : leave_group(s, s->fd);
 }
 
-/* Only one that is nowhere yet takes a map, and once; its clones have it. */
+/* The connection's own, which stays as it is: others may be cloned from it. */
+static int take_first(struct spot *s)
+{
+	s->fd = s->m->uid_map ? mountfs_clone(s->rb->mnt, "", s->m->options) : s->rb->mnt;
+	return s->fd < 0 ? s->fd : 0;
+}
+
+/* Only one that is nowhere yet takes a map, and once. */
 static int map_ids(const struct spot *s)
 {
 	return s->source && idmap_same(s->source->m, s->m) ? 0 : idmap_set(s->fd, s->m);
@@ -77,13 +93,10 @@ static int map_ids(const struct spot *s)
 /* What lies in a shared mount has become shared. */
 static int put(struct spot *s, char *path)
 {
-	int err = 0;
+	int err;
 
 	snprintf(path, PATH_SIZE, "%.*s", (int)s->m->mountpoint.len, s->m->mountpoint.data);
-	if (s->source)
-		err = clone_source(s);
-	else
-		s->fd = s->rb->mnt;
+	err = s->source ? clone_source(s) : take_first(s);
 	err = err ?: map_ids(s);
 	err = err ?: mountfs_attach(s->fd, path);
 	if (err)
