@@ -208,14 +208,14 @@ void fusecr_gate_status(struct fusecr_gate *gate,
 	kfree(w);
 }
 
-/* Caller holds gates_lock. */
-static struct fusecr_gate *find_gate(const struct fuse_conn *fc)
+/* One that has opened by itself stays listed until its holder comes. */
+static struct fusecr_gate *find_closed(const struct fuse_conn *fc)
 {
 	struct fusecr_gate *gate;
 
 	lockdep_assert_held(&gates_lock);
 	list_for_each_entry(gate, &gates, entry)
-		if (gate->fc == fc)
+		if (gate->fc == fc && gate->closed)
 			return gate;
 	return NULL;
 }
@@ -225,7 +225,7 @@ bool fusecr_gate_closed(const struct fuse_conn *fc)
 	bool closed;
 
 	mutex_lock(&gates_lock);
-	closed = find_gate(fc);
+	closed = find_closed(fc);
 	mutex_unlock(&gates_lock);
 	return closed;
 }
@@ -236,7 +236,7 @@ bool fusecr_gate_status_of(const struct fuse_conn *fc,
 	struct fusecr_gate *gate;
 
 	mutex_lock(&gates_lock);
-	gate = find_gate(fc);
+	gate = find_closed(fc);
 	if (gate)
 		fusecr_gate_status(gate, status);
 	mutex_unlock(&gates_lock);

@@ -274,6 +274,14 @@ TEST_F(call, netlink_tells)
 	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_GATE_ASLEEP));
 	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_GATE_REQUESTS));
 	tnl_free(&list);
+
+	/* Opened by somebody else, before its holder has noticed. */
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	ASSERT_EQ(0, th_force_open(self->fd, self->id));
+	ASSERT_EQ(0, tnl_conn(&self->nl, self->id, &list));
+	EXPECT_EQ(0, tnl_u32(&list.v[0], FUSECR_CONN_STATE) & FUSECR_CONN_GATED);
+	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_GATE_HELD));
+	tnl_free(&list);
 }
 
 /* --- what the server does not answer ----------------------------------------- */
