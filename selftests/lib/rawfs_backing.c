@@ -12,17 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../tools/lib/newer_fuse.h"
 #include "rawfs_priv.h"
-
-/* include/uapi/linux/fuse.h of Linux 6.9. */
-struct backing_map {
-	int32_t fd;
-	uint32_t flags;
-	uint64_t padding;
-};
-#define BACKING_OPEN	_IOW(229, 1, struct backing_map)
-#define BACKING_CLOSE	_IOW(229, 2, uint32_t)
-#define FOPEN_PASSTHROUGH_BIT (1U << 7)
 
 static int make(struct rawfs *fs, struct rawfs_node *node)
 {
@@ -56,7 +47,7 @@ void rawfs_backing_open(struct rawfs_req *req, struct rawfs_node *node, struct f
 		node->backing_id = ioctl(fs->fd[req->instance], BACKING_OPEN, &map);
 	if (node->backing_id <= 0)
 		rawfs_impossible(fs, "no passthrough: %s", strerror(errno));
-	out->open_flags |= FOPEN_PASSTHROUGH_BIT;
+	out->open_flags |= OPEN_PASSTHROUGH;
 	/* Where older headers have padding. */
 	memcpy((char *)out + offsetof(struct fuse_open_out, open_flags) + 4, &node->backing_id,
 	       sizeof(node->backing_id));

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -211,9 +212,19 @@ static int write_map(pid_t pid, const char *name, const char *map)
 	return errno == EINVAL ? -EBADMSG : -errno;
 }
 
+/* It has copies of all our descriptors: it must not outlive us. */
+static void __attribute__((noreturn)) be_there(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (getppid() == parent)
+		pause();
+	_exit(0);
+}
+
 /* A mount has the map of a user namespace: the descriptor of one, which has nobody. */
 static int user_ns(const FuseMountEntry *m)
 {
+	const pid_t parent = getpid();
 	char path[64];
 	siginfo_t info;
 	int ns = -1, err;
@@ -222,8 +233,7 @@ static int user_ns(const FuseMountEntry *m)
 	/* As fork(), in a new namespace from the beginning. */
 	pid = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, 0);
 	if (!pid)
-		for (;;)
-			pause();
+		be_there(parent);
 	if (pid < 0)
 		return -errno;
 	err = write_map(pid, "uid_map", m->uid_map);
