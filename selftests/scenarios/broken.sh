@@ -290,7 +290,7 @@ restore_criu_killed() {
 	tool_restore "$T/img" && fail "the restore succeeded"
 	reached "$1"
 	until_true no_surrogate || fail "a surrogate is left"
-	until_true no_tree || kill -KILL "$PID"
+	until_true no_process client rawd || kill -KILL "$PID"
 	until_true no_fuse_mounts || fail "a mount is left"
 	CRIU=()
 	restore_works

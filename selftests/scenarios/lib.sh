@@ -23,6 +23,11 @@ step() {
 	echo "- $* ($SECONDS s)"
 }
 
+# A program takes longer to start in an emulated machine than to do what it does.
+for builtin in mkdir mkfifo realpath rm rmdir sleep uname; do
+	[ ! -e "/usr/lib/bash/$builtin" ] || enable -f "/usr/lib/bash/$builtin" $builtin
+done
+
 # Waits for something that no event tells.
 until_true() {
 	local end=$((SECONDS + PATIENCE))
@@ -82,18 +87,26 @@ place_new() {
 		make_root "$@"
 	fi
 	OUT=$ROOT$IN MNT=$IN/mnt
-	mkdir -p "$OUT"/{bin,mnt,mnt2}
-	chmod 1777 "$OUT"/{mnt,mnt2}
-	cp /bin/busybox "$BUILD"/scenarios/{asker,attrs,client,dweller,hammer,holder,idmapper,mapper,moder,remover} \
-		"$BUILD"/scenarios/{special,subreaper,watcher} \
-		"$BUILD"/examples/{hello,hello_ll,passthrough,passthrough_fh,passthrough_ll} \
-		"$BUILD/lib/rawd" "$OUT/bin/"
-	cat >"$OUT/tree" <<-END
-		exec </dev/null >>$IN/tree.log 2>&1 3<>$IN/tree.cmd
-		cd /
-		while read -r line <&3; do eval "\$line"; done
-	END
+	mkdir -p "$OUT/bin"
+	mkdir -m 1777 "$OUT"/{mnt,mnt2}
+	# What nearly each has; more is brought where it is wanted.
+	cp /bin/busybox "$BUILD"/scenarios/{client,holder,subreaper} "$BUILD/lib/rawd" "$OUT/bin/"
+	printf '%s\n' "exec </dev/null >>$IN/tree.log 2>&1 3<>$IN/tree.cmd" 'cd /' \
+		'while read -r line <&3; do eval "$line"; done' >"$OUT/tree"
 	mkfifo "$OUT/tree.cmd"
+}
+
+# bring PROGRAM... - of our own, to where the tree sees them.
+bring() {
+	local name
+	for name; do
+		[ ! -e "$OUT/bin/$name" ] || continue
+		if [ -e "$BUILD/scenarios/$name" ]; then
+			cp "$BUILD/scenarios/$name" "$OUT/bin/"
+		else
+			cp "$BUILD/examples/$name" "$OUT/bin/"
+		fi
+	done
 }
 
 start_host() {
@@ -138,8 +151,8 @@ init_of() {
 }
 
 child_of() {
-	PID=$(cat "/proc/$1/task/$1/children")
-	PID=${PID%% *}
+	PID=''
+	{ read -r PID _ <"/proc/$1/task/$1/children" || :; } 2>/dev/null
 	[ -n "$PID" ]
 }
 
@@ -173,7 +186,7 @@ tree_start() {
 
 # It has opened its FIFO; until then a line would go nowhere.
 tree_listens() {
-	[ "$(readlink "/proc/$PID/fd/3")" = "$IN/tree.cmd" ]
+	[ "/proc/$PID/fd/3" -ef "$OUT/tree.cmd" ]
 }
 
 # Has the tree's shell run a line.
@@ -252,8 +265,26 @@ gone() {
 # --- daemons -----------------------------------------------------------------
 
 mounted_at() {
-	awk -v at="$1" '$5 == at && / - fuse/ { found = 1 } END { exit !found }' \
-		"/proc/$PID/mountinfo"
+	local lines
+	mapfile -t lines <"/proc/$PID/mountinfo"
+	has_fuse_at "$1" "${lines[@]}"
+}
+
+# has_fuse_at PATH LINE... - of mountinfo; any, where the path is empty.
+has_fuse_at() {
+	local at=$1 line
+	shift
+	for line; do
+		case $line in
+		*' - fuse'[.\ ]* | *' - fuseblk'*)
+			[ -n "$at" ] || return 0
+			# shellcheck disable=SC2086
+			set -- $line
+			[ "$5" != "$at" ] || return 0
+			;;
+		esac
+	done
+	return 1
 }
 
 # The programs that a root of its own needs for a daemon.
@@ -314,9 +345,11 @@ daemon_start() {
 			"-o allow_other $* root@127.0.0.1:$T/far $MNT"
 		;;
 	hello | hello_ll)
+		bring "$kind"
 		tree_spawn "$IN/bin/$kind -f $* $MNT"
 		;;
 	passthrough*)
+		bring "$kind"
 		mkdir "$OUT/src"
 		chmod 1777 "$OUT/src"
 		case $kind in
@@ -347,6 +380,7 @@ program_spawn() {
 }
 
 program_start() {
+	bring "${2%% *}"
 	program_spawn "$1" "$IN/bin/${*:2}"
 }
 
@@ -376,6 +410,7 @@ holder_start() {
 # hammer_start NAME WORKERS - who also lock; fusecr asks for that by itself.
 hammer_start() {
 	[ "$PLACE" = host ] || CRIU+=(--file-locks)
+	bring hammer
 	tree_do "$IN/bin/busybox cp $IN/bin/hammer $MNT/hammer"
 	program_start "$1" "hammer $2 $MNT $IN/$1"
 }
@@ -470,18 +505,34 @@ tool_restore() {
 		;;
 	esac </dev/null >"$T/tool.log" 2>&1 || return
 	if [ -f "$T/pid" ]; then
-		PID=$(cat "$T/pid")
-	else
-		PID=$(sed -n 's/^process \([0-9]*\) and its tree: restored.*/\1/p' "$T/tool.log")
+		PID=$(<"$T/pid")
+		return
 	fi
+	PID=$(<"$T/tool.log")
+	[[ $PID =~ process\ ([0-9]+)\ and\ its\ tree:\ restored ]] || :
+	PID=${BASH_REMATCH[1]-}
 }
 
 no_surrogate() {
-	! grep -qx fusecr /proc/[0-9]*/comm 2>/dev/null
+	no_process fusecr
+}
+
+# no_process COMM... - but of those that the virtual machine came up with.
+no_process() {
+	local pid comm
+	for pid in /proc/[0-9]*; do
+		[ -z "${KEEP[${pid#/proc/}]-}" ] || continue
+		comm=''
+		{ read -r comm <"$pid/comm" || :; } 2>/dev/null
+		[[ " $* " != *" $comm "* ]] || [ -z "$comm" ] || return 1
+	done
+	return 0
 }
 
 no_fuse_mounts() {
-	! grep -q ' - fuse[. ]' /proc/self/mountinfo
+	local lines
+	mapfile -t lines </proc/self/mountinfo
+	! has_fuse_at '' "${lines[@]}"
 }
 
 # at STAGE LINE - has CRIU run the line at one of its stages.
@@ -508,14 +559,14 @@ fusecr_counts() {
 # What is left of us besides the tree and its mounts.
 expect_no_trace() {
 	until_true no_surrogate || fail "a surrogate is left"
-	! ls -d /run/fusecr.* >/dev/null 2>&1 || fail "left: $(ls -d /run/fusecr.*)"
+	! compgen -G '/run/fusecr.*' >/dev/null || fail "left: $(compgen -G '/run/fusecr.*')"
 }
 
 expect_gone() {
 	until_true gone "$@" || fail "processes are left: $(ps -o pid,stat,args -p "${*// /,}")"
 	expect_no_trace
 	no_fuse_mounts || fail "a mount is left: $(grep ' - fuse' /proc/self/mountinfo)"
-	[ -z "$(ls /sys/fs/fuse/connections)" ] || fail "a connection is left"
+	no_connections || fail "a connection is left"
 }
 
 checkpoint() {
@@ -552,15 +603,11 @@ restore_fails() {
 	expect_no_trace
 	no_fuse_mounts || fail "a mount is left: $(grep ' - fuse' /proc/self/mountinfo)"
 	until_true no_connections || fail "a connection is left"
-	until_true no_tree || fail "a process is left: $(no_tree)"
+	until_true no_process client rawd ntfs-3g fuse2fs || fail "a process is left"
 }
 
 no_connections() {
-	[ -z "$(ls /sys/fs/fuse/connections)" ]
-}
-
-no_tree() {
-	! grep -lxe client -e rawd -e ntfs-3g -e fuse2fs /proc/[0-9]*/comm 2>/dev/null
+	! compgen -G '/sys/fs/fuse/connections/*' >/dev/null
 }
 
 verify() {

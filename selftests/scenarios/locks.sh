@@ -8,7 +8,6 @@ KEEPS_LOCKS="-I 0x402"		# FUSE_FLOCK_LOCKS and FUSE_POSIX_LOCKS
 
 # locker_start [OPTION...]
 locker_start() {
-	cp "$BUILD/scenarios/locker" "$OUT/bin/"
 	program_start l "locker $* $MNT $IN/l"
 	clients_check l
 }

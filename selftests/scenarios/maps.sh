@@ -56,6 +56,7 @@ maps_program() {
 	place_new $place $(daemon_programs $daemon)
 	tree_start
 	daemon_start $daemon
+	bring mapper
 	tree_do "$IN/bin/busybox cp $IN/bin/mapper $MNT/mapper"
 	program_spawn m "$MNT/mapper m $MNT $IN/m"
 	maps_through m

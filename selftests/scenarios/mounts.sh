@@ -71,6 +71,7 @@ auto_user() {
 	[ "$(what_helper_does)" = "$before" ] || fail "the helper did otherwise before: $before"
 }
 user_mount() {
+	bring passthrough_ll
 	tree_spawn "/usr/bin/setpriv --reuid 1000 --regid 1000 --clear-groups" \
 		"$IN/bin/passthrough_ll -f -o source=$IN/src,auto_unmount $MNT"
 	until_true mounted_at "$MNT" || fail "it does not mount"
@@ -297,6 +298,7 @@ idmapped() {
 	expect_rawd_clean
 }
 idmap_mount() {
+	bring idmapper
 	nsenter -t "$PID" -m -p "$IN/bin/idmapper" "$@" || fail "no idmapped mount"
 }
 # maps_ids NAME - who makes a file by one way, is another by the other ways.

@@ -344,6 +344,7 @@ idmapped_old() {
 	able_of_idmaps
 	! tells_idmaps || skip "this kernel tells the map of a mount"
 	tree_with rawd "${IDMAPS[@]}"
+	bring idmapper
 	"$IN/bin/idmapper" "$MNT" "$IN/mnt2" 0 10000 10 || fail "no idmapped mount"
 	refused 'option that is not carried: idmapped, and only Linux 6.15' c1
 	umount "$IN/mnt2"
@@ -359,6 +360,7 @@ idmapped_peers() {
 	tree_start
 	daemon_start rawd "${IDMAPS[@]}"
 	mount --make-shared "$MNT"
+	bring idmapper
 	"$IN/bin/idmapper" "$MNT" "$IN/mnt2" 0 10000 10 || fail "no idmapped mount"
 	mkdir "$OUT/mnt3"
 	mount --bind "$MNT" "$IN/mnt3"

@@ -8,6 +8,7 @@
 outside_start() {
 	local name=$1
 	shift
+	bring "$1"
 	mkfifo -m 666 "$OUT/$name.cmd" "$OUT/$name.out"
 	exec {fd}<>"$OUT/$name.cmd"
 	CMD["$name"]=$fd
@@ -187,6 +188,7 @@ held_hammer() {
 	place_new host
 	tree_start
 	daemon_start "$@"
+	bring hammer
 	cp "$IN/bin/hammer" "$MNT/hammer"
 	outside_start h hammer 3 "$MNT" "$IN/h"
 	for n in 1 2 3 4; do
