@@ -20,7 +20,7 @@ skip() {
 }
 
 step() {
-	echo "- $* ($SECONDS s)"
+	echo "- $* ($((SECONDS - ${BEGAN-0})) s)"
 }
 
 # A program takes longer to start in an emulated machine than to do what it does.
@@ -91,6 +91,7 @@ place_new() {
 	mkdir -m 1777 "$OUT"/{mnt,mnt2}
 	# What nearly each has; more is brought where it is wanted.
 	cp /bin/busybox "$BUILD"/scenarios/{client,holder,subreaper} "$BUILD/lib/rawd" "$OUT/bin/"
+	# shellcheck disable=SC2016
 	printf '%s\n' "exec </dev/null >>$IN/tree.log 2>&1 3<>$IN/tree.cmd" 'cd /' \
 		'while read -r line <&3; do eval "$line"; done' >"$OUT/tree"
 	mkfifo "$OUT/tree.cmd"
