@@ -24,6 +24,7 @@ step() {
 }
 
 # A program takes longer to start in an emulated machine than to do what it does.
+# Of these, -m does nothing.
 for builtin in mkdir mkfifo realpath rm rmdir sleep uname; do
 	[ ! -e "/usr/lib/bash/$builtin" ] || enable -f "/usr/lib/bash/$builtin" $builtin
 done
@@ -87,8 +88,8 @@ place_new() {
 		make_root "$@"
 	fi
 	OUT=$ROOT$IN MNT=$IN/mnt
-	mkdir -p "$OUT/bin"
-	mkdir -m 1777 "$OUT"/{mnt,mnt2}
+	mkdir -p "$OUT"/{bin,mnt,mnt2}
+	chmod 1777 "$OUT"/{mnt,mnt2}
 	# What nearly each has; more is brought where it is wanted.
 	cp /bin/busybox "$BUILD"/scenarios/{client,holder,subreaper} "$BUILD/lib/rawd" "$OUT/bin/"
 	# shellcheck disable=SC2016
@@ -367,11 +368,18 @@ daemon_start() {
 
 declare -A CMD SAYS
 
+# For whoever the program runs as.
+make_fifos() {
+	umask 0
+	mkfifo "$@"
+	umask 022
+}
+
 # program_spawn NAME COMMAND - a program of the tree that takes orders.
 program_spawn() {
 	local name=$1
 	shift
-	mkfifo -m 666 "$OUT/$name.cmd" "$OUT/$name.out"
+	make_fifos "$OUT/$name.cmd" "$OUT/$name.out"
 	exec {fd}<>"$OUT/$name.cmd"
 	CMD[$name]=$fd
 	exec {fd}<>"$OUT/$name.out"
@@ -392,7 +400,7 @@ client_start() {
 
 # older_client NAME - and then a rawd: CRIU dumps processes by their age.
 older_client() {
-	mkfifo -m 666 "$OUT/$1.cmd" "$OUT/$1.out" "$OUT/go"
+	make_fifos "$OUT/$1.cmd" "$OUT/$1.out" "$OUT/go"
 	exec {fd}<>"$OUT/$1.cmd"
 	CMD[$1]=$fd
 	exec {fd}<>"$OUT/$1.out"

@@ -9,7 +9,7 @@ outside_start() {
 	local name=$1
 	shift
 	bring "$1"
-	mkfifo -m 666 "$OUT/$name.cmd" "$OUT/$name.out"
+	make_fifos "$OUT/$name.cmd" "$OUT/$name.out"
 	exec {fd}<>"$OUT/$name.cmd"
 	CMD["$name"]=$fd
 	exec {fd}<>"$OUT/$name.out"
