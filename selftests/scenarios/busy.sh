@@ -18,3 +18,60 @@ for place in host runc; do
 		scenario "busy-$place-$daemon" busy "$place" "$daemon"
 	done
 done
+
+# A look at memory ahead of the checkpoint, while the tree is busy: CRIU opens what
+# is mapped, and lets the tree go on without a word.
+pre_dump() {
+	local place=$1 daemon=$2 n before=() options
+	# shellcheck disable=SC2046
+	place_new "$place" $(daemon_programs "$daemon")
+	tree_start
+	daemon_start "$daemon"
+	hammer_start h 4
+	for n in 1 2; do
+		step "pre-dump $n"
+		mkdir "$T/img.pre$n"
+		if [ "$place" = runc ]; then
+			runc --root "$T/runc" checkpoint --pre-dump --image-path "$T/img.pre$n" \
+				--work-path "$T/img.pre$n" "${CRIU[@]}" "${before[@]}" "$ID"
+			before=(--parent-path "../img.pre$n")
+		else
+			criu pre-dump -t "$PID" -D "$T/img.pre$n" -v4 -o dump.log --track-mem \
+				"${CRIU[@]}" "${before[@]}"
+			before=(--track-mem --prev-images-dir "../img.pre$n")
+		fi </dev/null >"$T/tool.log" 2>&1 || fail "the pre-dump failed"
+		expect_no_trace
+		grep -q 'the tree runs again' "$T/img.pre$n/fusecr-dump.log" ||
+			fail "it stayed until CRIU ended: $(cat "$T/img.pre$n/fusecr-dump.log")"
+		[ -z "$(find "$T/img.pre$n" -name 'fusecr-*.img')" ] || fail "images of ours are left"
+		clients_check h
+	done
+	options=("${CRIU[@]}")
+	CRIU+=("${before[@]}")
+	checkpoint "$T/img"
+	CRIU=("${options[@]}")
+	restore "$T/img"
+	clients_check h
+	clients_quit h
+	[ "$DAEMON" != rawd ] || expect_rawd_clean
+}
+for place in host runc; do
+	for daemon in rawd bindfs; do
+		scenario pre-dump-$place-$daemon pre_dump $place $daemon
+	done
+done
+
+# What cannot be dumped is told then already.
+pre_dump_refused() {
+	place_new host
+	tree_start
+	daemon_start rawd
+	client_start c1
+	holder_start h open "$MNT/null"
+	mkdir "$T/img.pre"
+	criu pre-dump -t "$PID" -D "$T/img.pre" -v4 -o dump.log >"$T/tool.log" 2>&1 && fail "pre-dumped"
+	grep -q 'null) is a device' "$T/img.pre/dump.log" || fail "not named"
+	expect_no_trace
+	expect_unharmed c1
+}
+scenario pre-dump-refused pre_dump_refused

@@ -184,12 +184,18 @@ static int ask(uint32_t type, int value, int fd, bool *none)
 	return await(none);
 }
 
+static bool knows_root(void)
+{
+	/* Else it is a CRIU that we do not know: do no harm. */
+	return &root_item && root_item && criu_get_image_dir;
+}
+
 static int init_dump(void)
 {
 	bool none;
 
-	if (!&root_item || !root_item || !criu_get_image_dir)
-		return 0;	/* a CRIU that we do not know: do no harm */
+	if (!knows_root())
+		return 0;
 	if (start("dump", -1, root_item->pid->real) || await(&none)) {
 		if (control >= 0)
 			stop();
@@ -201,6 +207,27 @@ static int init_dump(void)
 	}
 	if (add_inventory_plugin && add_inventory_plugin(NAME))
 		return -1;
+	return 0;
+}
+
+/*
+ * CRIU looks at memory only, but opens what is mapped, and the tree stands as long.
+ * It never calls the exit hook for this stage (3.17.1 to 4.2, cr_pre_dump_finish()):
+ * that the tree runs again the surrogate sees by itself.
+ */
+static int init_pre_dump(void)
+{
+	bool none;
+
+	if (!knows_root())
+		return 0;
+	if (start("pre-dump", -1, root_item->pid->real) || await(&none)) {
+		if (control >= 0)
+			stop();
+		return -1;
+	}
+	if (none)
+		stop();
 	return 0;
 }
 
@@ -237,10 +264,12 @@ static int fusecr_init(int stage)
 	switch (stage) {
 	case CRIU_STAGE_DUMP:
 		return init_dump();
+	case CRIU_STAGE_PRE_DUMP:
+		return init_pre_dump();
 	case CRIU_STAGE_RESTORE:
 		return init_restore();
 	default:
-		return 0;	/* a pre-dump looks at memory only */
+		return 0;
 	}
 }
 

@@ -32,7 +32,7 @@
 
 /* How long CRIU's own closes may take to arrive. */
 #define CLOSE_TIMEOUT_MS 2000
-/* How often to see that CRIU asks for nothing of what is held. */
+/* How often to look for what no descriptor tells. */
 #define HELD_LOOK_MS	10
 /* From sending a request to sleeping on it is a few instructions. */
 #define WAITER_TRIES	100
@@ -559,6 +559,12 @@ static bool answer_late(struct dump *d, struct pollfd *pfd)
 	return d->p->asked == CONTROL_END;
 }
 
+/* Something is to be seen that no descriptor tells. */
+static bool looks(const struct dump *d)
+{
+	return d->s->pre_dump || d->cord[0] >= 0 || outsiders_wait(d);
+}
+
 /* Serves until the plugin ends it, or is no more. */
 static void stand_in(struct dump *d)
 {
@@ -571,10 +577,15 @@ static void stand_in(struct dump *d)
 	while (!over) {
 		poll_set(d, pfd);
 		pfd[d->count] = (struct pollfd){ .fd = d->s->control, .events = POLLIN };
-		n = poll(pfd, d->count + 1, d->cord[0] < 0 && !outsiders_wait(d) ? -1 : HELD_LOOK_MS);
+		n = poll(pfd, d->count + 1, looks(d) ? HELD_LOOK_MS : -1);
 		if (n < 0 && errno != EINTR)
 			break;
 		outsiders_rest(d);
+		if (d->s->pre_dump && dump_runs_again(d)) {
+			on_end(d, pfd, 0);
+			d->p->ended = over = true;
+			continue;
+		}
 		if (pfd[d->count].revents) {
 			if (control_recv(d->s->control, &msg, &fd) <= 0)
 				msg = (struct control_msg){ .type = CONTROL_END, .value = -1 };

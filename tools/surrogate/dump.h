@@ -40,7 +40,12 @@ struct dump {
 	pid_t guard;
 	bool hold;		/* is asked for */
 	int cord[2];		/* to the holder, while something is held */
+	bool stood;		/* pre-dump: the tree was seen to stand, and so often */
+	int runs;		/* to run again */
 };
+
+/* Pre-dump: whether the tree stood, and CRIU has let it go on. */
+bool dump_runs_again(struct dump *d);
 
 /* After CRIU is done: leaves when the tree runs again, else buries it. */
 void dump_watch(struct dump *d);

@@ -93,7 +93,7 @@ static void open_log(int dirfd, const char *name)
 }
 
 /*
- * surrogate dump CONTROL DIRFD CRIU-PID ROOT-PID
+ * surrogate dump|pre-dump CONTROL DIRFD CRIU-PID ROOT-PID TELLS
  * surrogate restore CONTROL DIRFD CRIU-PID INHERITED
  * Started by the plugin only: descriptors are open already.
  */
@@ -106,7 +106,8 @@ int cmd_surrogate(int argc, char **argv)
 		fprintf(stderr, "fusecr surrogate is started by CRIU's plugin, not by hand\n");
 		return 2;
 	}
-	dump = !strcmp(argv[1], "dump");
+	s.pre_dump = !strcmp(argv[1], "pre-dump");
+	dump = s.pre_dump || !strcmp(argv[1], "dump");
 	s.control = atoi(argv[2]);
 	s.dirfd = atoi(argv[3]);
 	s.criu = atoi(argv[4]);

@@ -19,6 +19,7 @@ struct surrogate {
 	int dirfd;	/* CRIU's image directory */
 	pid_t criu;	/* the process that the plugin lives in */
 	pid_t root;	/* dump: root of the tree */
+	bool pre_dump;	/* dump: CRIU reads memory only, and says nothing at its end */
 	bool tells;	/* dump: CRIU says when the tree stands, CONTROL_FROZEN */
 	uint32_t serial;	/* of the question that is being answered */
 	struct report report;

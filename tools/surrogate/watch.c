@@ -49,6 +49,18 @@ static bool each_daemon(const struct dump *d, bool (*test)(pid_t, bool), bool ar
 	return !any;
 }
 
+/* Twice, as below; where it is not seen to stand, the end of CRIU is the end. */
+bool dump_runs_again(struct dump *d)
+{
+	if (!each_daemon(d, task_runs, false, true))
+		d->stood = true;
+	else if (d->stood && each_daemon(d, task_runs, false, false))
+		d->runs++;
+	else
+		d->runs = 0;
+	return d->runs >= 2;
+}
+
 static bool dead(pid_t pid, bool unused)
 {
 	(void)unused;
