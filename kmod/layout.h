@@ -510,10 +510,13 @@ static inline struct fuse_dev *fl_dev_from_entry(const struct list_head *entry)
 	return fl_container(entry, FL_DEV_ENTRY);
 }
 
-/* FL_PQ_HASH_SIZE lists; set before the instance comes on its list. */
+/*
+ * FL_PQ_HASH_SIZE lists; set before the instance comes on its list of devices.
+ * Not always before it has its connection, see fl_file_dev().
+ */
 static inline struct list_head *fl_pq_processing(const struct fuse_dev *fud)
 {
-	return *(struct list_head **)fl_ptr(fud, FL_PQ_PROCESSING);
+	return READ_ONCE(*(struct list_head **)fl_ptr(fud, FL_PQ_PROCESSING));
 }
 
 /* The one for a unique id: fuse_req_hash(), fs/fuse/dev.c. */
@@ -527,14 +530,20 @@ static inline struct list_head *fl_pq_processing_of(const struct fuse_dev *fud,
 
 /*
  * The instance behind an open file whose f_op is fuse_dev_operations; NULL
- * when it is not mounted.  Set once, gone with the file.  Small values are
- * marks of fuse's, not pointers (FUSE_DEV_SYNC_INIT, 6.18).
+ * when it is not mounted, or not quite.  Set once, gone with the file.  Small
+ * values are marks of fuse's, not pointers (FUSE_DEV_SYNC_INIT, 6.18).
+ *
+ * fuse_dev_install_with_pq() sets fud->chan and then fud->pq.processing
+ * (fs/fuse/dev.c, 7.3).  Its cmpxchg() on the former orders what the lists begin
+ * with before the latter; here the address that is read orders it.
  */
 static inline struct fuse_dev *fl_file_dev(const struct file *file)
 {
 	struct fuse_dev *fud = READ_ONCE(file->private_data);
 
-	return (unsigned long)fud < PAGE_SIZE || !fl_dev_conn(fud) ? NULL : fud;
+	if ((unsigned long)fud < PAGE_SIZE)
+		return NULL;
+	return fl_dev_conn(fud) && fl_pq_processing(fud) ? fud : NULL;
 }
 
 FL_MEMBER(fl_req_list, fuse_req, struct list_head, FL_REQ_LIST)
