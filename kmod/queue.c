@@ -381,11 +381,13 @@ static int walk_list(struct fusecr_req_cursor *cursor,
 
 /* Caller holds fl_conn_dev_lock(). */
 static int walk_device(struct fusecr_req_cursor *cursor,
-		       const struct fusecr_msg *msg, struct fuse_dev *fud)
+		       const struct fusecr_msg *msg, const struct fuse_conn *fc,
+		       struct fuse_dev *fud)
 {
 	int err = 0;
 
-	lockdep_assert_held(fl_conn_dev_lock(fl_dev_conn(fud)));
+	/* Not by way of @fud: its file may have been closed (fuse_dev_release). */
+	lockdep_assert_held(fl_conn_dev_lock(fc));
 	spin_lock(fl_pq_lock(fud));
 	for (; cursor->bucket <= FL_PQ_HASH_SIZE; cursor->bucket++) {
 		if (!cursor->bucket)
@@ -416,7 +418,7 @@ static int walk_devices(struct fusecr_req_cursor *cursor,
 	list_for_each(entry, fl_conn_devices(fc)) {
 		if (i++ < cursor->dev)
 			continue;
-		err = walk_device(cursor, msg, fl_dev_from_entry(entry));
+		err = walk_device(cursor, msg, fc, fl_dev_from_entry(entry));
 		if (err)
 			break;
 		cursor->dev++;
