@@ -109,28 +109,70 @@ static int fill_kept(const struct fusecr_msg *msg,
 	return fusecr_msg_end(msg, hdr, nest, err);
 }
 
+/* The connection's first that comes after @entry.  Caller holds kept_lock. */
+static const struct fusecr_kept *kept_after(const struct fusecr_conn *conn,
+					    const struct list_head *entry)
+{
+	const struct fusecr_kept *k;
+
+	lockdep_assert_held(&kept_lock);
+	for (entry = entry->next; entry != &kept_list; entry = entry->next) {
+		k = list_entry(entry, struct fusecr_kept, entry);
+		if (k->fc == conn->fc)
+			return k;
+	}
+	return NULL;
+}
+
+static bool is_marked(const struct fusecr_req_mark *mark,
+		      const struct fusecr_kept *k)
+{
+	return mark->at == k && mark->unique == k->h.unique;
+}
+
+/*
+ * The one to go on with: as long as it follows the one that was told last, and
+ * the first otherwise.  Caller holds kept_lock.
+ */
+static const struct fusecr_kept *resume(const struct fusecr_conn *conn,
+					const struct fusecr_req_cursor *cursor)
+{
+	const struct fusecr_kept *first = kept_after(conn, &kept_list), *k, *next;
+
+	for (k = first; cursor->last.at && k; k = next) {
+		next = kept_after(conn, &k->entry);
+		if (next && is_marked(&cursor->last, k) &&
+		    is_marked(&cursor->next, next))
+			return next;
+	}
+	return first;
+}
+
 int fusecr_keep_walk(const struct fusecr_conn *conn,
 		     struct fusecr_req_cursor *cursor,
 		     const struct fusecr_msg *msg)
 {
 	const struct fusecr_kept *k;
-	u32 i = 0;
 	int err = 0;
 
 	spin_lock(&kept_lock);
-	list_for_each_entry(k, &kept_list, entry) {
-		if (k->fc != conn->fc || i++ < cursor->index)
-			continue;
+	for (k = resume(conn, cursor); k; k = kept_after(conn, &k->entry)) {
+		const struct fusecr_req_mark mark = {
+			.at = k,
+			.unique = k->h.unique,
+		};
+
 		/* Another one is there now. */
-		if (cursor->unique != k->h.unique)
+		if (!fusecr_req_mark_is(&cursor->next, &mark))
 			cursor->offset = 0;
-		cursor->unique = k->h.unique;
 		do {
 			err = fill_kept(msg, cursor, k);
 		} while (!err && cursor->offset);
-		if (err)
+		if (err) {
+			cursor->next = mark;
 			break;
-		cursor->index++;
+		}
+		cursor->last = mark;
 	}
 	spin_unlock(&kept_lock);
 	return err;

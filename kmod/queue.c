@@ -14,6 +14,8 @@
  */
 
 #include <linux/fusecr.h>
+#include <linux/hash.h>
+#include <linux/jhash.h>
 #include <linux/list.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -251,6 +253,11 @@ void fusecr_queue_waiters(const struct fuse_conn *fc,
 	spin_unlock(fl_conn_dev_lock(fc));
 }
 
+static struct fuse_req *req_at(const struct list_head *pos, bool interrupt)
+{
+	return interrupt ? fl_req_from_intr(pos) : fl_req_from_list(pos);
+}
+
 /* Writes one message; cursor->offset is 0 when it was the request's last. */
 static int fill(const struct fusecr_msg *msg, struct fusecr_req_cursor *cursor,
 		const struct fuse_req *req, enum fusecr_req_state state,
@@ -312,34 +319,114 @@ static int fill_forget(const struct fusecr_msg *msg,
 	return fusecr_msg_end(msg, hdr, nest, err);
 }
 
+/* --- where a walk goes on ------------------------------------------------- */
+
+/*
+ * What is freed is soon in use again, at the same address: with unique id and
+ * the beginning of what it says, it is the same.  Background requests have no
+ * unique id, those of FUSE_NOTIFY_RETRIEVE have the daemon's.  Caller holds the
+ * lock of the list.
+ */
+static struct fusecr_req_mark mark_of(const struct list_head *pos,
+				      const struct fuse_req *req)
+{
+	const struct fuse_args *args = *fl_req_args(req);
+	const struct fuse_in_header *h = fl_req_in_h(req);
+	char head[64];
+	u32 len = 0;
+
+	if (args && !fl_req_test(req, FL_FR_FINISHED)) {
+		len = min_t(u32, fusecr_payload_in_len(args), sizeof(head));
+		fusecr_payload_in(head, args, 0, len);
+	}
+	return (struct fusecr_req_mark) {
+		.at = pos,
+		.unique = h->unique,
+		.sum = jhash(head, len, h->opcode ^ hash_64(h->nodeid, 32)),
+	};
+}
+
+static struct fusecr_req_mark mark_forget(const struct fuse_forget_link *forget)
+{
+	const struct fuse_forget_one *one = fl_forget_one(forget);
+
+	return (struct fusecr_req_mark) {
+		.at = forget,
+		.sum = jhash(one, sizeof(*one), 0),
+	};
+}
+
+bool fusecr_req_mark_is(const struct fusecr_req_mark *a,
+			const struct fusecr_req_mark *b)
+{
+	return a->at == b->at && a->unique == b->unique && a->sum == b->sum;
+}
+
 /* The next list starts from its head. */
 static void rewind_list(struct fusecr_req_cursor *cursor)
 {
+	cursor->left = 0;
 	cursor->index = 0;
-	cursor->last = NULL;
-	cursor->partial = NULL;
+	cursor->last = (struct fusecr_req_mark) {};
+	cursor->next = (struct fusecr_req_mark) {};
 	cursor->offset = 0;
 }
 
 /*
- * The entry to go on with: the one after the last written, or, if that has
- * left the list, the one that is now where the walk stopped.
+ * Of a list of which what was told last is gone, or is not what it was: how
+ * much of the rest is, too, does not show.  What was there when the walk came is
+ * still before what came since, and less by one at least.
  */
-static struct list_head *resume(const struct fusecr_req_cursor *cursor,
-				struct list_head *head)
+static void start_over(struct fusecr_req_cursor *cursor)
 {
-	struct list_head *pos, *nth = head;
-	u32 i = 0;
+	cursor->left--;
+	cursor->index = 0;
+	cursor->last = (struct fusecr_req_mark) {};
+}
 
-	if (!cursor->last)
+/* The entry to go on with.  Caller holds the lock of the list. */
+static struct list_head *resume(struct fusecr_req_cursor *cursor,
+				struct list_head *head, bool interrupt)
+{
+	struct list_head *pos;
+
+	if (!cursor->left)
+		cursor->left = count(head);
+	if (!cursor->last.at)
 		return head->next;
 	list_for_each(pos, head) {
-		if (pos == cursor->last)
-			return pos->next;
-		if (++i == cursor->index)
-			nth = pos;
+		struct list_head *next = pos->next;
+		struct fusecr_req_mark last, follows;
+
+		if (pos != cursor->last.at)
+			continue;
+		if (next == head || next != cursor->next.at)
+			break;
+		last = mark_of(pos, req_at(pos, interrupt));
+		follows = mark_of(next, req_at(next, interrupt));
+		if (!fusecr_req_mark_is(&cursor->last, &last) ||
+		    !fusecr_req_mark_is(&cursor->next, &follows))
+			break;
+		return next;
 	}
-	return nth;
+	start_over(cursor);
+	return head->next;
+}
+
+/* Tells what is left of it.  Caller holds the lock of the list. */
+static int tell(struct fusecr_req_cursor *cursor, const struct fusecr_msg *msg,
+		const struct fuse_req *req, enum fusecr_req_state state,
+		const struct fuse_dev *fud)
+{
+	int err;
+
+	/* Told with what is kept. */
+	if (state != FUSECR_REQ_INTERRUPT && fusecr_keep_is_proxy(req))
+		return 0;
+	do {
+		err = fill(msg, cursor, req, state, fud);
+	} while (!err && cursor->offset);
+	return err;
 }
 
 /* Caller holds the lock of the list. */
@@ -348,31 +435,23 @@ static int walk_list(struct fusecr_req_cursor *cursor,
 		     enum fusecr_req_state state, const struct fuse_dev *fud)
 {
 	bool interrupt = state == FUSECR_REQ_INTERRUPT;
-	struct list_head *pos;
+	struct list_head *pos = resume(cursor, head, interrupt);
 
-	for (pos = resume(cursor, head); pos != head; pos = pos->next) {
-		struct fuse_req *req = interrupt ? fl_req_from_intr(pos) :
-						   fl_req_from_list(pos);
+	/* fuse_dev_do_read() adds to io at its head: that one is short. */
+	for (; pos != head && (cursor->index < cursor->left ||
+			       state == FUSECR_REQ_IO); pos = pos->next) {
+		struct fuse_req *req = req_at(pos, interrupt);
+		struct fusecr_req_mark mark = mark_of(pos, req);
+		int err;
 
-		/* Told with what is kept. */
-		if (!interrupt && fusecr_keep_is_proxy(req)) {
-			cursor->last = pos;
-			cursor->index++;
-			continue;
-		}
-		if (cursor->partial != pos ||
-		    cursor->unique != fl_req_unique(req))
+		if (!fusecr_req_mark_is(&cursor->next, &mark))
 			cursor->offset = 0;
-		do {
-			int err = fill(msg, cursor, req, state, fud);
-
-			if (err) {
-				cursor->partial = pos;
-				cursor->unique = fl_req_unique(req);
-				return err;
-			}
-		} while (cursor->offset);
-		cursor->last = pos;
+		err = tell(cursor, msg, req, state, fud);
+		if (err) {
+			cursor->next = mark;
+			return err;
+		}
+		cursor->last = mark;
 		cursor->index++;
 	}
 	rewind_list(cursor);
@@ -406,6 +485,25 @@ out:
 	return err;
 }
 
+/*
+ * Which devices the first @n are.  New ones come last: as long as those up to
+ * the one that is walked are the same, so are those to come, or they are gone.
+ * Caller holds fl_conn_dev_lock().
+ */
+static u64 sum_devices(const struct fuse_conn *fc, u32 n)
+{
+	const struct list_head *entry;
+	u64 sum = 0;
+
+	lockdep_assert_held(fl_conn_dev_lock(fc));
+	list_for_each(entry, fl_conn_devices(fc)) {
+		if (!n--)
+			break;
+		sum = hash_64(sum ^ (unsigned long)entry, 64);
+	}
+	return sum;
+}
+
 static int walk_devices(struct fusecr_req_cursor *cursor,
 			const struct fusecr_msg *msg,
 			const struct fuse_conn *fc)
@@ -415,6 +513,11 @@ static int walk_devices(struct fusecr_req_cursor *cursor,
 	int err = 0;
 
 	spin_lock(fl_conn_dev_lock(fc));
+	if (cursor->devs && cursor->devs != sum_devices(fc, cursor->dev + 1)) {
+		cursor->dev = 0;
+		cursor->bucket = 0;
+		rewind_list(cursor);
+	}
 	list_for_each(entry, fl_conn_devices(fc)) {
 		if (i++ < cursor->dev)
 			continue;
@@ -423,8 +526,38 @@ static int walk_devices(struct fusecr_req_cursor *cursor,
 			break;
 		cursor->dev++;
 	}
+	if (err)
+		cursor->devs = sum_devices(fc, cursor->dev + 1);
 	spin_unlock(fl_conn_dev_lock(fc));
 	return err;
+}
+
+/* As resume().  Caller holds fiq->lock. */
+static const struct fuse_forget_link *
+resume_forgets(struct fusecr_req_cursor *cursor, const struct fuse_iqueue *fiq)
+{
+	const struct fuse_forget_link *first, *forget;
+
+	first = *fl_forget_next(fl_iq_forget_head(fiq));
+	if (!cursor->left)
+		for (forget = first; forget; forget = *fl_forget_next(forget))
+			cursor->left++;
+	if (!cursor->last.at)
+		return first;
+	for (forget = first; forget; forget = *fl_forget_next(forget)) {
+		const struct fuse_forget_link *next = *fl_forget_next(forget);
+		struct fusecr_req_mark last, follows;
+
+		if (!next)
+			break;
+		last = mark_forget(forget);
+		follows = mark_forget(next);
+		if (fusecr_req_mark_is(&cursor->last, &last) &&
+		    fusecr_req_mark_is(&cursor->next, &follows))
+			return next;
+	}
+	start_over(cursor);
+	return first;
 }
 
 /* Caller holds fiq->lock. */
@@ -432,24 +565,20 @@ static int walk_forgets(struct fusecr_req_cursor *cursor,
 			const struct fusecr_msg *msg,
 			const struct fuse_iqueue *fiq)
 {
-	const struct fuse_forget_link *forget, *from;
-	int err;
+	const struct fuse_forget_link *forget;
 
 	lockdep_assert_held(fl_iq_lock(fiq));
-	from = *fl_forget_next(fl_iq_forget_head(fiq));
-	/* Taken from the head, added to the tail: what is gone is behind us. */
-	for (forget = from; cursor->last && forget;
+	forget = resume_forgets(cursor, fiq);
+	for (; forget && cursor->index < cursor->left;
 	     forget = *fl_forget_next(forget)) {
-		if (forget == cursor->last) {
-			from = *fl_forget_next(forget);
-			break;
-		}
-	}
-	for (forget = from; forget; forget = *fl_forget_next(forget)) {
-		err = fill_forget(msg, forget);
-		if (err)
+		int err = fill_forget(msg, forget);
+
+		if (err) {
+			cursor->next = mark_forget(forget);
 			return err;
-		cursor->last = forget;
+		}
+		cursor->last = mark_forget(forget);
+		cursor->index++;
 	}
 	return 0;
 }

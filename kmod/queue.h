@@ -45,22 +45,33 @@ bool fusecr_queue_is_nudge(const struct fuse_req *req);
 /* The task that sleeps on @req, counted, or NULL.  Caller keeps @req. */
 struct task_struct *fusecr_queue_waiter(const struct fuse_req *req);
 
+/* An entry of a list, to be known again; zeroed: none. */
+struct fusecr_req_mark {
+	const void *at;		/* never followed */
+	u64 unique;
+	u32 sum;		/* of the beginning of what it says */
+};
+
+bool fusecr_req_mark_is(const struct fusecr_req_mark *a,
+			const struct fusecr_req_mark *b);
+
 /* Where a walk over the requests stands; zeroed to start. */
 struct fusecr_req_cursor {
 	u8 queue;		/* enum in queue.c */
-	u32 dev;		/* index on fc->devices */
+	u32 dev;		/* devices of fc->devices that were walked; */
+	u64 devs;		/* which they are, and the one after them */
 	u32 bucket;		/* 0: io, then the hash of processing */
-	u32 index;		/* entries written of this list, */
-	const void *last;	/* the last of them, never followed */
-	const void *partial;	/* the one after it, of which */
-	u64 unique;
+	u32 left;		/* entries that this list had, or fewer; */
+	u32 index;		/* so many were written since its head, */
+	struct fusecr_req_mark last;	/* the last of them */
+	struct fusecr_req_mark next;	/* the one after it, of which */
 	u32 offset;		/* bytes were written */
 };
 
 /*
  * Writes messages with FUSECR_A_REQ; 0 at the end, -EMSGSIZE before.  In the
  * order in which a request goes through the lists: one that moves meanwhile
- * may be told twice, but is not left out.
+ * may be told twice, but is not left out.  One that comes meanwhile may be.
  */
 int fusecr_req_walk(const struct fusecr_conn *conn,
 		    struct fusecr_req_cursor *cursor,

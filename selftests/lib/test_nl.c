@@ -130,13 +130,14 @@ static int take(struct tnl *nl, const struct nlmsghdr *nlh,
 
 static int receive(struct tnl *nl, struct tnl_list *list)
 {
-	char *buf = malloc(BUF_SIZE);
+	size_t room = nl->room ?: BUF_SIZE;
+	char *buf = malloc(room);
 	const struct nlmsghdr *nlh;
 	ssize_t n;
 	int len, err = 0;
 
 	while (!err) {
-		n = mnl_socket_recvfrom(nl->socket, buf, BUF_SIZE);
+		n = mnl_socket_recvfrom(nl->socket, buf, room);
 		if (n < 0) {
 			err = -errno;
 			break;
@@ -146,6 +147,9 @@ static int receive(struct tnl *nl, struct tnl_list *list)
 		     nlh = mnl_nlmsg_next(nlh, &len))
 			if (nlh->nlmsg_seq == nl->seq)
 				err = take(nl, nlh, list);
+		if (nl->between)
+			nl->between(nl->between_arg);
+		nl->between = NULL;
 	}
 	free(buf);
 	return err < 0 ? err : 0;
@@ -182,6 +186,19 @@ static int ask(struct tnl *nl, const struct tnl_query *q, uint16_t flags,
 int tnl_dump(struct tnl *nl, const struct tnl_query *q, struct tnl_list *list)
 {
 	return ask(nl, q, NLM_F_DUMP, list);
+}
+
+int tnl_dump_slowly(struct tnl *nl, const struct tnl_query *q,
+		    void (*between)(void *arg), void *arg, struct tnl_list *list)
+{
+	int err;
+
+	nl->room = FUSECR_MSG_MAX;
+	nl->between = between;
+	nl->between_arg = arg;
+	err = tnl_dump(nl, q, list);
+	nl->room = 0;
+	return err;
 }
 
 int tnl_do(struct tnl *nl, const struct tnl_query *q, struct tnl_list *list)

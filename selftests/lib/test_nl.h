@@ -21,6 +21,9 @@ struct tnl {
 	struct mnl_socket *socket;
 	uint16_t family;
 	uint32_t seq;
+	size_t room;		/* for what is received */
+	void (*between)(void *arg);
+	void *between_arg;
 	char error[512];	/* the last extended ack */
 	char leak[128];		/* what looked like a kernel address */
 };
@@ -56,6 +59,15 @@ int tnl_dump(struct tnl *nl, const struct tnl_query *query,
 	     struct tnl_list *list);
 int tnl_do(struct tnl *nl, const struct tnl_query *query,
 	   struct tnl_list *list);
+/*
+ * A dump by somebody who takes his time: in the smallest messages, and @between
+ * is called when the first has come. By then the module has written the second,
+ * and goes on from there when that is read (netlink_recvmsg()). On a socket
+ * that has asked for nothing else before.
+ */
+int tnl_dump_slowly(struct tnl *nl, const struct tnl_query *query,
+		    void (*between)(void *arg), void *arg,
+		    struct tnl_list *list);
 void tnl_free(struct tnl_list *list);
 
 /* The @n-th attribute of a type in the nest, or NULL. */
