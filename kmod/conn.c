@@ -343,13 +343,20 @@ static int put_identity(struct sk_buff *skb, const struct fusecr_conn *conn)
 	return 0;
 }
 
+/* The answer to INIT has 32 bits for it, read_ahead_kb may be set to more. */
+static u32 max_readahead_of(const struct super_block *sb)
+{
+	u64 bytes = (u64)READ_ONCE(sb->s_bdi->ra_pages) << PAGE_SHIFT;
+
+	return min_t(u64, bytes, U32_MAX & PAGE_MASK);
+}
+
 static int put_init(struct sk_buff *skb, const struct fusecr_conn *conn)
 {
 	const struct fuse_conn *fc = conn->fc;
 	const struct u32_attr attrs[] = {
 		{ FUSECR_CONN_MINOR, *fl_conn_minor(fc) },
-		{ FUSECR_CONN_MAX_READAHEAD,
-		  conn->sb->s_bdi->ra_pages * PAGE_SIZE },
+		{ FUSECR_CONN_MAX_READAHEAD, max_readahead_of(conn->sb) },
 		{ FUSECR_CONN_MAX_WRITE, *fl_conn_max_write(fc) },
 		{ FUSECR_CONN_MAX_PAGES, *fl_conn_max_pages(fc) },
 		{ FUSECR_CONN_TIME_GRAN, conn->sb->s_time_gran },

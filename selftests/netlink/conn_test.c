@@ -312,6 +312,20 @@ TEST_F(limit, is_told)
 	EXPECT_EQ(variant->value, get(&self->env, variant->attr));
 }
 
+/* As much as an answer to INIT can say: here 4 GiB are none. */
+TEST_F(no_flag, read_ahead_beyond_32_bits)
+{
+	const uint32_t page = sysconf(_SC_PAGESIZE);
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
+		 major(self->env.fs->dev), minor(self->env.fs->dev));
+	ASSERT_EQ(0, test_write(path, "4194304"));
+	EXPECT_EQ(UINT32_MAX - (page - 1), get(&self->env, FUSECR_CONN_MAX_READAHEAD));
+	ASSERT_EQ(0, test_write(path, "1024"));
+	EXPECT_EQ(1 << 20, get(&self->env, FUSECR_CONN_MAX_READAHEAD));
+}
+
 /* --- what ENOSYS taught --------------------------------------------------- */
 
 FIXTURE(no) {
