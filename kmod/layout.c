@@ -3,7 +3,9 @@
  * fuse's private structures, see layout.h.
  *
  * The table names what is needed.  A member that moved gets another line with
- * the same id; the first line that fits counts.
+ * the same id; the first line that fits counts.  Where it came from there may be
+ * another of that name, so the older line does not count where the newer place
+ * is: a kernel that moved it on is refused.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -44,10 +46,13 @@ struct row {
 	bool optional;
 	const char *of;
 	const char *member;
+	const char *unless;	/* does not count where this is a member */
 };
 
 #define ROW(id, of, member, kind, size, optional) \
-	{ FL_##id, kind, size, optional, #of, member }
+	{ FL_##id, kind, size, optional, #of, member, NULL }
+#define OLD(id, of, member, unless, kind, size, optional) \
+	{ FL_##id, kind, size, optional, #of, #member, #unless }
 #define M(id, of, member, kind, type) \
 	ROW(id, of, #member, kind, sizeof(type), false)
 #define O(id, of, member, kind, type) \
@@ -62,10 +67,10 @@ struct row {
 /* Since 7.3 in fuse_chan ("fuse: split out channel", fs/fuse/fuse_dev_i.h). */
 #define CHAN(id, member, kind, type) \
 	ROW(CONN_##id, fuse_conn, "chan->" #member, kind, sizeof(type), false), \
-	ROW(CONN_##id, fuse_conn, #member, kind, sizeof(type), false)
+	OLD(CONN_##id, fuse_conn, member, chan, kind, sizeof(type), false)
 #define OCHAN(id, member, kind, type) \
 	ROW(CONN_##id, fuse_conn, "chan->" #member, kind, sizeof(type), true), \
-	ROW(CONN_##id, fuse_conn, #member, kind, sizeof(type), true)
+	OLD(CONN_##id, fuse_conn, member, chan, kind, sizeof(type), true)
 #define S(id, of) ROW(id, of, NULL, SIZE, 0, false)
 #define OS(id, of) ROW(id, of, NULL, SIZE, 0, true)
 
@@ -74,7 +79,7 @@ static const struct row rows[] __initconst = {
 
 	M(CONN_LOCK, fuse_conn, lock, AGG, spinlock_t),
 	ROW(CONN_DEV_LOCK, fuse_conn, "chan->lock", AGG, sizeof(spinlock_t), false),
-	M(CONN_DEV_LOCK, fuse_conn, lock, AGG, spinlock_t),
+	OLD(CONN_DEV_LOCK, fuse_conn, lock, chan, AGG, sizeof(spinlock_t), false),
 	CHAN(BG_LOCK, bg_lock, AGG, spinlock_t),
 	M(CONN_USER_ID, fuse_conn, user_id, AGG, kuid_t),
 	M(CONN_GROUP_ID, fuse_conn, group_id, AGG, kgid_t),
@@ -84,7 +89,7 @@ static const struct row rows[] __initconst = {
 	M(CONN_MAX_WRITE, fuse_conn, max_write, INT, u32),
 	M(CONN_MAX_PAGES, fuse_conn, max_pages, INT, u32),
 	ROW(CONN_IQ, fuse_conn, "chan->iq", AGG, 0, false),
-	P(CONN_IQ, fuse_conn, iq, AGG),
+	OLD(CONN_IQ, fuse_conn, iq, chan, AGG, 0, false),
 	M(CONN_KHCTR, fuse_conn, khctr, AGG, atomic64_t),
 	M(CONN_POLLED_FILES, fuse_conn, polled_files, AGG, struct rb_root),
 	CHAN(MAX_BACKGROUND, max_background, INT, u32),
@@ -96,7 +101,7 @@ static const struct row rows[] __initconst = {
 	CHAN(BLOCKED_WAITQ, blocked_waitq, AGG, wait_queue_head_t),
 	CHAN(CONNECTED, connected, INT, u32),
 	ROW(CONN_ABORTED, fuse_conn, "chan->abort_with_err", INT, sizeof(bool), false),
-	M(CONN_ABORTED, fuse_conn, aborted, INT, bool),
+	OLD(CONN_ABORTED, fuse_conn, aborted, chan, INT, sizeof(bool), false),
 	CHAN(NUM_WAITING, num_waiting, AGG, atomic_t),
 	M(CONN_MINOR, fuse_conn, minor, INT, u32),
 	M(CONN_DEV, fuse_conn, dev, INT, dev_t),
@@ -186,7 +191,7 @@ static const struct row rows[] __initconst = {
 	O(OPS_RELEASE, fuse_iqueue_ops, release, PTR, void *),
 
 	ROW(DEV_FC, fuse_dev, "chan->conn", PTR, sizeof(void *), false),
-	M(DEV_FC, fuse_dev, fc, PTR, void *),
+	OLD(DEV_FC, fuse_dev, fc, chan, PTR, sizeof(void *), false),
 	M(DEV_ENTRY, fuse_dev, entry, AGG, struct list_head),
 	M(PQ_CONNECTED, fuse_dev, pq.connected, INT, u32),
 	M(PQ_LOCK, fuse_dev, pq.lock, AGG, spinlock_t),
@@ -229,7 +234,8 @@ static const struct row rows[] __initconst = {
 	O(AP_NUM_PAGES, fuse_args_pages, num_pages, INT, u32),
 	O(AP_FOLIOS, fuse_args_pages, folios, PTR, void *),
 	O(AP_FOLIO_DESCS, fuse_args_pages, folio_descs, PTR, void *),
-	O(AP_FOLIO_DESCS, fuse_args_pages, descs, PTR, void *),
+	/* Next to pages, it is theirs. */
+	OLD(AP_FOLIO_DESCS, fuse_args_pages, descs, pages, PTR, sizeof(void *), true),
 	O(AP_NUM_FOLIOS, fuse_args_pages, num_folios, INT, u32),
 	O(AP_USES_FOLIOS, fuse_args_pages, uses_folios, INT, bool),
 	OS(PAGE_DESC, fuse_page_desc),
@@ -380,6 +386,15 @@ static void __init place(struct fl_loc *loc, enum kind kind,
 	loc->there = true;
 }
 
+static bool __init row_counts(const struct fusecr_btf *btf,
+			      const struct row *row)
+{
+	struct fusecr_btf_member m;
+
+	return !row->unless ||
+	       fusecr_btf_member(btf, struct_type(row->of), row->unless, &m);
+}
+
 static int __init resolve_row(const struct fusecr_btf *btf,
 			      const struct row *row)
 {
@@ -413,13 +428,14 @@ static int __init resolve_rows(const struct fusecr_btf *btf)
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct row *row = &rows[i];
 
-		if (fl_locs[row->id].there)
+		if (fl_locs[row->id].there || !row_counts(btf, row))
 			continue;
 		err = resolve_row(btf, row);
 		if (!err)
 			continue;
 		/* Another line may know where it is now. */
-		if (i + 1 < ARRAY_SIZE(rows) && rows[i + 1].id == row->id)
+		if (i + 1 < ARRAY_SIZE(rows) && rows[i + 1].id == row->id &&
+		    row_counts(btf, &rows[i + 1]))
 			continue;
 		if (row->optional) {
 			if (err != -ENOENT)
