@@ -267,6 +267,21 @@ json "show of a request: as sent" '.entries | map([.state_name, .nodeid,
 kill -CONT "$daemon"
 tell 'wait $!'
 
+# --- a connection whose mount is gone, and whose daemon has not noticed yet
+
+mkdir "$dir/gone"
+"$top/build/selftests/lib/rawd" -F "$dir/gone" </dev/null >/dev/null 2>&1 &
+late=$!
+until mountpoint -q "$dir/gone"; do kill -0 $late || break; done
+kill -STOP $late
+# Nothing that asks the mount where it is.
+busybox umount -l "$dir/gone"
+expect 0 "dump, unmounted" dump --pid $late -D "$img"
+says out "dump, unmounted: left out" '^0 connections'
+says err "dump, unmounted: warning" 'of the tree has no mount any more .*: end its daemon'
+kill -CONT $late
+wait $late
+
 # --- check
 
 check_plugin() {

@@ -225,6 +225,7 @@ static int add_mount(const FuseMountEntry *e, const char *fstype, const char *so
 	return message_list_add(&a->sc->mounts, &copy.base);
 }
 
+/* 1: it is gone, and the report has it. */
 static int read_conn(struct snapshot *snap, struct snapshot_conn *sc, struct report *r)
 {
 	struct add_mount am = { sc, snap };
@@ -233,11 +234,13 @@ static int read_conn(struct snapshot *snap, struct snapshot_conn *sc, struct rep
 	int err;
 
 	err = nl_conn(snap->nl, id, set_conn, sc);
-	if (err) {
+	if (err == -ENOENT) {
 		report_add(r, "connection %#lx of the tree has no mount any more (%s): end its daemon",
 			   (unsigned long)id, *nl_error(snap->nl) ? nl_error(snap->nl) : strerror(-err));
-		return 0;
+		return 1;
 	}
+	if (err)
+		return err;
 	sc->conn->has_tree_pid_ns = 1;
 	sc->conn->tree_pid_ns = sc->conn->pid_ns == snap->tree.tasks[0].pid_ns;
 	sc->conn->has_known_flags = 1;
@@ -256,6 +259,30 @@ static int read_conn(struct snapshot *snap, struct snapshot_conn *sc, struct rep
 	if (err)
 		return err;
 	refuse_mounts(r, snap, sc);
+	return 0;
+}
+
+/* Those that are gone are left out. */
+static int read_conns(struct snapshot *snap, struct report *r)
+{
+	size_t i = 0;
+
+	while (i < snap->count) {
+		struct snapshot_conn *sc = &snap->conns[i];
+		int err = read_conn(snap, sc, r);
+
+		if (err < 0)
+			return err;
+		if (!err) {
+			i++;
+			continue;
+		}
+		conn_free(sc);
+		snap->count--;
+		memmove(sc, sc + 1, (snap->count - i) * sizeof(*sc));
+		for (size_t k = i; k < snap->count; k++)
+			snap->conns[k].id = k + 1;
+	}
 	return 0;
 }
 
@@ -304,8 +331,7 @@ int snapshot_find(struct snapshot **ret, struct nl *nl,
 	err = find_conns(snap, r);
 	for (size_t i = 0; snap->count && i < snap->tree.count; i++)
 		refuse_task(r, snap, &snap->tree.tasks[i]);
-	for (size_t i = 0; !err && i < snap->count; i++)
-		err = read_conn(snap, &snap->conns[i], r);
+	err = err ?: read_conns(snap, r);
 	if (!err && snap->count)
 		err = refuse_stacking(r, snap) ?: blocks_collect(snap);
 	if (err)
