@@ -97,6 +97,9 @@ void refuse_conn(struct report *r, const struct snapshot *snap, const struct sna
 	if (c->minor < OLDEST_MINOR)
 		report_add(r, "%s: protocol 7.%u is too old, 7.%u is the oldest", label,
 			   c->minor, OLDEST_MINOR);
+	if (!c->allow_other && !sc->held && !(snap->features & FUSECR_FEATURE_ADMIT))
+		report_add(r, "%s: mounted without allow_other, and fusecr.ko cannot let CRIU in on this kernel (ADMIT)",
+			   label);
 	if (c->user_ns != PROC_INIT_USER_NS)
 		refuse_user_ns(r, snap, sc);
 	if (snap->own_pid_ns && !c->tree_pid_ns && c->pid_ns != proc_own_ns("pid"))

@@ -296,6 +296,7 @@ static int find_conns(struct snapshot *snap, struct report *r)
 	if (err)
 		return err;
 	snap->known_flags = info.known_flags;
+	snap->features = info.features;
 	for (size_t i = 0; i < snap->tree.count; i++) {
 		err = nl_devs(snap->nl, 0, snap->tree.tasks[i].pid, find_dev, &f);
 		if (err && err != -ESRCH)

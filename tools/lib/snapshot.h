@@ -117,6 +117,7 @@ struct snapshot {
 	struct snapshot_conn *conns;
 	size_t count;
 	uint64_t known_flags;
+	uint32_t features;		/* FUSECR_FEATURE_* */
 	struct snapshot_holder holder;
 	bool own_mnt_ns, own_pid_ns, own_user_ns; /* the tree's differ from the caller's */
 	uint32_t ns_root_uid, ns_root_gid; /* then: who is root in it */

@@ -184,7 +184,18 @@ static int first_epoch(const struct rebuilt *rb)
 	return err == -EOPNOTSUPP ? 0 : err;
 }
 
-static int own(struct rebuilt *rb)
+static int admit(struct restore *re, const struct rebuilt *rb)
+{
+	int err = handle_admit(rb->handle, true);
+
+	if (err == -EOPNOTSUPP)
+		report_add(&re->s->report,
+			   "%s: mounted without allow_other, and fusecr.ko cannot let CRIU in on this kernel (ADMIT)",
+			   restore_label(rb));
+	return err;
+}
+
+static int own(struct restore *re, struct rebuilt *rb)
 {
 	int err;
 
@@ -194,7 +205,7 @@ static int own(struct rebuilt *rb)
 	err = rb->held ? 0 : first_epoch(rb);
 	if (err)
 		return err;
-	return rb->held || model_conn(rb->model)->allow_other ? 0 : handle_admit(rb->handle, true);
+	return rb->held || model_conn(rb->model)->allow_other ? 0 : admit(re, rb);
 }
 
 static void disown(struct rebuilt *rb)
@@ -380,11 +391,11 @@ static void take_over(struct restore *re, int sig)
 
 		if (rb->held)
 			continue;
-		err = own(rb);
+		err = own(re, rb);
 		/* A child of the one that was killed may not be gone yet. */
 		for (int tries = 0; err == -EBUSY && tries < OWN_TRIES; tries++) {
 			poll(NULL, 0, 10);
-			err = own(rb);
+			err = own(re, rb);
 		}
 		/* What was read and not answered is read again. */
 		err = err ?: handle_requeue(rb->handle, rb->instances[0].fd, 0);
@@ -405,7 +416,7 @@ static int begin(struct restore *re)
 	for (size_t i = 0; !err && i < re->count; i++) {
 		struct rebuilt *rb = &re->conns[i];
 
-		err = own(rb);
+		err = own(re, rb);
 		if (rb->held)
 			gone(re, rb, err);
 	}
