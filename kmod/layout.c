@@ -422,21 +422,28 @@ static int __init resolve_row(const struct fusecr_btf *btf,
 
 static int __init resolve_rows(const struct fusecr_btf *btf)
 {
+	const struct row *row, *wrong = NULL;
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct row *row = &rows[i];
-
+		row = &rows[i];
 		if (fl_locs[row->id].there || !row_counts(btf, row))
 			continue;
 		err = resolve_row(btf, row);
 		if (!err)
 			continue;
+		if (err != -ENOENT && (!wrong || wrong->id != row->id))
+			wrong = row;
 		/* Another line may know where it is now. */
 		if (i + 1 < ARRAY_SIZE(rows) && rows[i + 1].id == row->id &&
 		    row_counts(btf, &rows[i + 1]))
 			continue;
+		/* What is there, and is not right, says more. */
+		if (wrong && wrong->id == row->id) {
+			row = wrong;
+			err = -EINVAL;
+		}
 		if (row->optional) {
 			if (err != -ENOENT)
 				pr_warn("%s.%s is not what it was, not used\n",
