@@ -21,6 +21,7 @@
 #define DEPTH_LIMIT	8		/* anonymous structures in each other */
 #define CHAIN_LIMIT	32		/* typedefs and qualifiers in a row */
 #define NAME_LIMIT	64		/* a component of a path */
+#define MOUNT_POINT	"/sys"		/* of sysfs */
 
 /* Of so many types, where the first one starts is noted. */
 #define STRIDE		16
@@ -107,6 +108,22 @@ static int read_sections(struct part *part, struct file *file,
 	return 0;
 }
 
+/*
+ * Somebody's mount namespace may show anything under that name, also another
+ * file of sysfs: what was built for something else.
+ */
+static bool is_kernels_own(const struct file *file, const char *path)
+{
+	const struct dentry *dentry = file->f_path.dentry;
+	char buf[NAME_LIMIT * 2];
+	const char *real;
+
+	if (dentry->d_sb->s_magic != SYSFS_MAGIC)
+		return false;
+	real = dentry_path_raw(dentry, buf, sizeof(buf));
+	return !IS_ERR(real) && !strcmp(real, path + strlen(MOUNT_POINT));
+}
+
 static int read_part(struct part *part, const char *path)
 {
 	struct file *file = filp_open(path, O_RDONLY, 0);
@@ -118,11 +135,15 @@ static int read_part(struct part *part, const char *path)
 		pr_err("cannot open %s: %ld\n", path, PTR_ERR(file));
 		return PTR_ERR(file);
 	}
-	/* Somebody's mount namespace may show anything under that name. */
+	if (!is_kernels_own(file, path)) {
+		pr_err("%s is not the kernel's own: something is mounted over it\n",
+		       path);
+		fput(file);
+		return -EINVAL;
+	}
 	err = -EINVAL;
 	size = i_size_read(file_inode(file));
-	if (file_inode(file)->i_sb->s_magic != SYSFS_MAGIC ||
-	    size < HDR_LEN || size > SIZE_LIMIT)
+	if (size < HDR_LEN || size > SIZE_LIMIT)
 		goto out;
 	err = read_at(file, 0, &hdr, HDR_LEN);
 	if (err)

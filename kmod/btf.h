@@ -34,9 +34,9 @@ struct fusecr_btf_names {
 };
 
 /*
- * Reads @base and, unless NULL, the split BTF @split on top of it, and looks
- * for @names on the way; a split BTF's definition wins.  Returns an error
- * pointer; says why with pr_err().
+ * Reads @base and, unless NULL, the split BTF @split on top of it, both below
+ * /sys, and looks for @names on the way; a split BTF's definition wins.  Returns
+ * an error pointer; says why with pr_err().
  */
 struct fusecr_btf *fusecr_btf_load(const char *base, const char *split,
 				   struct fusecr_btf_names *names);
