@@ -24,6 +24,7 @@
 #include "inode.h"
 #include "layout.h"
 #include "netlink.h"
+#include "proof.h"
 #include "queue.h"
 
 static siphash_key_t key __ro_after_init;
@@ -65,6 +66,7 @@ struct pick {
 	u64 id;			/* 0: any */
 	u32 after;
 	struct super_block *sb;	/* out: pinned */
+	bool foreign;		/* out: one is not as BTF says */
 };
 
 /*
@@ -73,7 +75,7 @@ struct pick {
  * reference seen, fuse_mount and fuse_conn are freed no sooner than RCU allows
  * (fuse_mount_destroy(), fuse_conn_put()).
  */
-static struct fuse_conn *conn_of(struct super_block *sb)
+static struct fuse_conn *conn_of(struct pick *pick, struct super_block *sb)
 {
 	struct fuse_conn *fc;
 
@@ -81,16 +83,22 @@ static struct fuse_conn *conn_of(struct super_block *sb)
 		return NULL;
 	smp_rmb(); /* SB_BORN was set after what it vouches for (vfs_get_tree) */
 	fc = fl_sb_conn(sb);
+	if (!fc)
+		return NULL;
 	/* A submount has a superblock of its own; the first stands for all. */
-	return fc && *fl_conn_dev(fc) == sb->s_dev ? fc : NULL;
+	if (*fl_conn_dev(fc) == sb->s_dev)
+		return fc;
+	if (!pick->foreign)
+		pick->foreign = fusecr_proof_foreign(sb);
+	return NULL;
 }
 
-static struct super_block *best_of(const struct pick *pick)
+static struct super_block *best_of(struct pick *pick)
 {
 	struct super_block *sb, *best = NULL;
 
 	hlist_for_each_entry(sb, &pick->fc.fs_type->fs_supers, s_instances) {
-		struct fuse_conn *fc = conn_of(sb);
+		struct fuse_conn *fc = conn_of(pick, sb);
 
 		if (!fc)
 			continue;
@@ -143,10 +151,16 @@ static struct fusecr_conn *pick(struct pick *pick,
 	sb = sget_fc(&pick->fc, NULL, pick_super);
 	if (!pick->sb) {
 		kfree(conn);
-		return PTR_ERR(sb) == -ECANCELED ? NULL : ERR_CAST(sb);
+		if (PTR_ERR(sb) != -ECANCELED)
+			return ERR_CAST(sb);
+		return pick->foreign ? ERR_PTR(-EUCLEAN) : NULL;
 	}
 	conn->sb = pick->sb;
 	conn->fc = fl_sb_conn(pick->sb);
+	if (!fusecr_proof_conn(conn->fc)) {
+		fusecr_conn_put(conn);
+		return ERR_PTR(-EUCLEAN);
+	}
 	conn->id = fusecr_conn_id(conn->fc);
 	return conn;
 }

@@ -29,8 +29,11 @@ struct fusecr_conn_cursor {
 
 int fusecr_conn_init(void);
 
-/* Both never wait for a daemon, a mount or an unmount.  They may sleep. */
-struct fusecr_conn *fusecr_conn_get(u64 id);	/* -ENOENT, -ENOMEM */
+/*
+ * Both never wait for a daemon, a mount or an unmount.  They may sleep.
+ * -EUCLEAN: fuse is not as its BTF says, see proof.h; -ENOMEM.
+ */
+struct fusecr_conn *fusecr_conn_get(u64 id);	/* or -ENOENT */
 struct fusecr_conn *fusecr_conn_next(struct fusecr_conn_cursor *cursor);
 
 /* Never waits either: the end of a superblock is left to a worker. */

@@ -303,6 +303,7 @@ int fuse_simple_background(struct fuse_mount *fm, struct fuse_args *args,
 			   gfp_t gfp_flags);
 struct fuse_conn *fuse_conn_get(struct fuse_conn *fc);
 void fuse_conn_put(struct fuse_conn *fc);
+u64 fuse_get_unique(struct fuse_iqueue *fiq);
 
 int fl_init(void);
 

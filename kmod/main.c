@@ -8,12 +8,16 @@
 #include "handle.h"
 #include "layout.h"
 #include "netlink.h"
+#include "proof.h"
 
 static int __init fusecr_init(void)
 {
 	int err;
 
 	err = fl_init();
+	if (err)
+		return err;
+	err = fusecr_proof_iqueue();
 	if (err)
 		return err;
 	err = fusecr_conn_init();

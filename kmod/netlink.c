@@ -77,6 +77,16 @@ static int pre_doit(const struct compat_genl_op *op, struct sk_buff *skb,
 	return check_sender(skb, info->extack);
 }
 
+/* What keeps a connection from being found. */
+static void explain(struct netlink_ext_ack *extack, int err)
+{
+	if (err == -EUCLEAN)
+		NL_SET_ERR_MSG_MOD(extack,
+				   "fuse's structures are not as its BTF says, see dmesg");
+	else if (err == -ENOMEM)
+		NL_SET_ERR_MSG_MOD(extack, "out of memory");
+}
+
 /* An error pointer, with the reason in the extended ack. */
 static struct fusecr_conn *find_conn(struct nlattr **attrs,
 				     struct netlink_ext_ack *extack)
@@ -95,7 +105,7 @@ static struct fusecr_conn *find_conn(struct nlattr **attrs,
 		fusecr_refuse(extack, "no connection has this conn-id",
 			      " (any more): %#llx", id);
 	else if (IS_ERR(conn))
-		NL_SET_ERR_MSG_MOD(extack, "out of memory");
+		explain(extack, PTR_ERR(conn));
 	return conn;
 }
 
@@ -241,8 +251,7 @@ static int dumped(struct netlink_callback *cb, const struct sk_buff *skb,
 		return skb->len;
 	if (err == -EMSGSIZE)
 		NL_SET_ERR_MSG_MOD(cb->extack, "an object does not fit a message");
-	if (err == -ENOMEM)
-		NL_SET_ERR_MSG_MOD(cb->extack, "out of memory");
+	explain(cb->extack, err);
 	return err;
 }
 
