@@ -24,7 +24,13 @@ static const ProtobufCMessageDescriptor *const kinds[] = {
 	&fuse_request_entry__descriptor,
 	&fuse_inode_entry__descriptor,
 	&fuse_file_entry__descriptor,
+	&fuse_backing_entry__descriptor,
 };
+
+const char *fuzz_goal(unsigned int n)
+{
+	return n < KINDS ? kinds[n]->name : NULL;
+}
 
 /* What was decoded can be written, and reads as the same. */
 static void round_trip(const ProtobufCMessage *msg)
@@ -44,7 +50,8 @@ static void round_trip(const ProtobufCMessage *msg)
 
 static void decode(struct nl_decoder *d, const struct nlattr *nest)
 {
-	const ProtobufCMessageDescriptor *desc = kinds[mnl_attr_get_type(nest) % KINDS];
+	const unsigned int kind = mnl_attr_get_type(nest) % KINDS;
+	const ProtobufCMessageDescriptor *desc = kinds[kind];
 	union nl_entry e;
 	int ret;
 
@@ -56,6 +63,7 @@ static void decode(struct nl_decoder *d, const struct nlattr *nest)
 	if (ret)
 		return;
 	must(e.base.descriptor == desc);
+	fuzz_reach(kind);
 	round_trip(&e.base);
 	json_object_put(print_message(&e.base));
 }
@@ -81,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 static void put_field(struct nlmsghdr *head, const ProtobufCFieldDescriptor *field)
 {
+	const ProtobufCMessageDescriptor *desc = field->descriptor;
 	uint16_t type = field->id + 1;
 	struct nlattr *nest;
 
@@ -99,8 +108,8 @@ static void put_field(struct nlmsghdr *head, const ProtobufCFieldDescriptor *fie
 		break;
 	case PROTOBUF_C_TYPE_MESSAGE:
 		nest = mnl_attr_nest_start(head, type);
-		for (unsigned int i = 0; i < fuse_name_entry__descriptor.n_fields; i++)
-			put_field(head, &fuse_name_entry__descriptor.fields[i]);
+		for (unsigned int i = 0; i < desc->n_fields; i++)
+			put_field(head, &desc->fields[i]);
 		mnl_attr_nest_end(head, nest);
 		break;
 	default:

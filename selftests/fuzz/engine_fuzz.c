@@ -26,7 +26,8 @@
 
 #define LENGTH	2	/* bytes before a request */
 #define STATX	52	/* FUSE_STATX, for older headers */
-#define INODES	4
+#define INODES	6
+#define SOCKET	6	/* the node to which one is bound */
 #define OPCODES	53
 
 /* The first byte. */
@@ -36,6 +37,19 @@
 /* That latched nothing, that latched everything, and none. */
 static struct model *models[3];
 static int requests, device;	/* the two ends */
+
+#define BOUND	3
+
+/* By phase: an answer that is no error; and one to whoever binds a socket. */
+const char *fuzz_goal(unsigned int n)
+{
+	static const char *const goals[] = {
+		[ENGINE_DUMP] = "an answer at dump", [ENGINE_DYING] = "an answer to the dying",
+		[ENGINE_RESTORE] = "an answer at restore", [BOUND] = "a socket bound anew",
+	};
+
+	return n < sizeof(goals) / sizeof(*goals) ? goals[n] : NULL;
+}
 
 /* --- what the kernel takes ----------------------------------------------------- */
 
@@ -90,6 +104,7 @@ static long reply_size(uint32_t opcode)
 	case FUSE_RELEASEDIR:
 	case FUSE_FLUSH:
 	case FUSE_ACCESS:
+	case FUSE_DESTROY:
 	case FUSE_UNLINK:
 	case FUSE_RENAME:
 		return 0;
@@ -116,6 +131,10 @@ static void check_reply(const struct engine *e, const struct fuse_in_header *in,
 	} else {
 		must((long)(size - sizeof(*out)) == reply_size(in->opcode));
 	}
+	if (!out->error)
+		fuzz_reach(e->phase);
+	if (!out->error && in->opcode == FUSE_MKNOD)
+		fuzz_reach(BOUND);
 }
 
 /* --- one request ----------------------------------------------------------------- */
@@ -244,6 +263,11 @@ static void write_image(int dirfd, enum image_kind kind, ProtobufCMessage *const
 /* A cookie. */
 #define PASSED	4711
 
+static uint32_t type_of(uint32_t nodeid)
+{
+	return nodeid == SOCKET ? S_IFSOCK : nodeid & 1 ? S_IFDIR : S_IFREG;
+}
+
 /* The root and what is in it: "f1" and so on, of which every other is a directory. */
 static ProtobufCMessage *make_inode(uint32_t nodeid)
 {
@@ -253,7 +277,7 @@ static ProtobufCMessage *make_inode(uint32_t nodeid)
 
 	inode->nodeid = nodeid;
 	inode->blkbits = 12 + 32 * (nodeid & 1);
-	inode->mode = (nodeid & 1 ? S_IFDIR : S_IFREG) | 0644;
+	inode->mode = type_of(nodeid) | 0644;
 	name->parent = FUSE_ROOT_ID;
 	name->name.len = snprintf((char *)name->name.data, name->name.len, "f%u", nodeid);
 	name->unhashed = 0;
@@ -276,7 +300,10 @@ static struct model *make_model(int dirfd, uint32_t no)
 	write_image(dirfd, IMAGE_INODE, msgs, INODES);
 	msgs[0] = message_make(image_types[IMAGE_FILE].desc, 1);
 	((FuseFileEntry *)msgs[0])->nodeid = 2;
-	write_image(dirfd, IMAGE_FILE, msgs, 1);
+	msgs[1] = message_make(image_types[IMAGE_FILE].desc, 2);
+	((FuseFileEntry *)msgs[1])->nodeid = SOCKET;
+	((FuseFileEntry *)msgs[1])->use = FUSECR_FILE_SOCKET;
+	write_image(dirfd, IMAGE_FILE, msgs, 2);
 	msgs[0] = message_make(image_types[IMAGE_REQUEST].desc, 1);
 	write_image(dirfd, IMAGE_REQUEST, msgs, 1);
 	msgs[0] = message_make(image_types[IMAGE_MOUNT].desc, 1);
@@ -287,29 +314,69 @@ static struct model *make_model(int dirfd, uint32_t no)
 	write_image(dirfd, IMAGE_BACKING, msgs, 1);
 	must(!model_load(&m, dirfd, 1, NULL));
 	must(model_lookup(m, FUSE_ROOT_ID, "f2", 2));
+	must(model_bound(m, FUSE_ROOT_ID, "f6", 2));
 	return m;
 }
 
-/* Appends a request of an opcode for node 2 with a body that any handler takes. */
+/* For node 2, but for what names something in the root, or is the socket's. */
+static uint64_t node_for(uint32_t opcode)
+{
+	switch (opcode) {
+	case FUSE_LOOKUP:
+	case FUSE_MKNOD:
+	case FUSE_UNLINK:
+	case FUSE_RENAME:
+		return FUSE_ROOT_ID;
+	case FUSE_SETATTR:
+		return SOCKET;
+	default:
+		return 2;
+	}
+}
+
+/* One that any handler takes. */
+static void put_body(uint8_t *body, uint32_t opcode)
+{
+	const struct fuse_mknod_in mknod = { .mode = S_IFSOCK | 0644 };
+	const struct fuse_rename_in rename = { .newdir = FUSE_ROOT_ID };
+	const uint64_t fh = ENGINE_FH_BASE;
+
+	switch (opcode) {
+	case FUSE_LOOKUP:
+		memcpy(body, "f2", 2);
+		break;
+	case FUSE_MKNOD:
+		memcpy(body, &mknod, sizeof(mknod));
+		memcpy(body + sizeof(mknod), "f6", 2);
+		break;
+	case FUSE_UNLINK:
+		memcpy(body, "f6", 2);
+		break;
+	case FUSE_RENAME:
+		memcpy(body, &rename, sizeof(rename));
+		memcpy(body + sizeof(rename), "f6\0f7", 5);
+		break;
+	default:
+		memcpy(body, &fh, sizeof(fh));
+	}
+}
+
+/* Appends a request of an opcode. */
 static size_t put_request(uint8_t *buf, uint32_t opcode)
 {
 	struct fuse_in_header h = {
 		.len = sizeof(h) + 64,
 		.opcode = opcode,
 		.unique = 2 * opcode,
-		.nodeid = opcode == FUSE_LOOKUP ? FUSE_ROOT_ID : 2,
+		.nodeid = node_for(opcode),
 		.pid = 1,
 	};
-	const uint64_t fh = ENGINE_FH_BASE;
 
 	buf[0] = h.len;
 	buf[1] = 0;
 	memcpy(buf + LENGTH, &h, sizeof(h));
 	memset(buf + LENGTH + sizeof(h), 0, 64);
-	if (opcode == FUSE_LOOKUP)
-		memcpy(buf + LENGTH + sizeof(h), "f2", 2);
-	else
-		memcpy(buf + LENGTH + sizeof(h), &fh, sizeof(fh));
+	put_body(buf + LENGTH + sizeof(h), opcode);
 	return LENGTH + h.len;
 }
 

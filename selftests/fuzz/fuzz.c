@@ -61,6 +61,19 @@ void fuzz_seed(const char *name, const void *data, size_t size)
 	must(!fclose(f));
 }
 
+static unsigned long reached[FUZZ_GOALS];
+
+void fuzz_reach(unsigned int n)
+{
+	must(n < FUZZ_GOALS);
+	reached[n]++;
+}
+
+unsigned long fuzz_reached(unsigned int n)
+{
+	return reached[n];
+}
+
 static void put_length(uint8_t *data, const struct fuzz_record *r, size_t len)
 {
 	unsigned int i;

@@ -32,6 +32,16 @@ int fuzz_directory(char *path, size_t len);
 int fuzz_wants_seeds(void);
 void fuzz_seed(const char *name, const void *data, size_t size);
 
+/*
+ * What the kept inputs are for, by number, and NULL behind the last; each fuzzer
+ * has its own.  Inputs of an older format are refused at the door and break
+ * nothing: a replay fails when none of them reaches a goal.
+ */
+#define FUZZ_GOALS	32
+const char *fuzz_goal(unsigned int n);
+void fuzz_reach(unsigned int n);
+unsigned long fuzz_reached(unsigned int n);
+
 /* A part of an input behind its length, which is width bytes, little endian. */
 struct fuzz_record {
 	size_t at;	/* of the first byte behind the length */

@@ -19,13 +19,27 @@
 #include "entryset.h"
 #include "fuzz.h"
 #include "fusecr.pb-c.h"
+#include "idmaps.h"
 #include "image.h"
 #include "model.h"
+#include "mounts.h"
 #include "print.h"
 #include "../image/messages.h"
 
 #define HEAD	8	/* bytes before the first entry */
 #define ENTRIES	1	/* in a whole image */
+
+/* Behind the kinds: a model of what our inventory counts, or the input's. */
+#define OUR_SET		IMAGE_KINDS
+#define ITS_SET		(IMAGE_KINDS + 1)
+
+const char *fuzz_goal(unsigned int n)
+{
+	if (n < IMAGE_KINDS)
+		return image_types[n].name;
+	return n == OUR_SET ? "the model of a set with our inventory" :
+	       n == ITS_SET ? "the model of a set with its own inventory" : NULL;
+}
 
 struct piece {
 	const uint8_t *data;
@@ -107,6 +121,7 @@ static void show_image(const char *path)
 	if (ret < 0)
 		return;
 	while ((ret = image_read(img, &msg)) == 1) {
+		fuzz_reach(kind);
 		show(msg);
 		if (kind != IMAGE_INVENTORY)	/* verify has no use for it */
 			compare_messages(msg, msg, false, differs, NULL);
@@ -127,17 +142,38 @@ static int count_nlookup(uint64_t nodeid, uint64_t nlookup, bool held, void *arg
 /* What the image of inodes says is what the model finds. */
 static void find_inode(struct model *m, const FuseInodeEntry *inode)
 {
+	const FuseBackingEntry *backing = model_backing(m, inode);
 	size_t i;
 
 	must(model_inode(m, inode->nodeid));
 	model_open_flags(m, inode->nodeid, 0);
+	model_mapped(m, inode->nodeid);
+	must(!backing || backing->cookie == inode->backing);
 	for (i = 0; i < inode->n_name; i++) {
 		const FuseNameEntry *e = inode->name[i];
+		const char *name = (const char *)e->name.data;
 
-		if (!(e->has_unhashed && e->unhashed))
-			must(model_lookup(m, e->parent, (const char *)e->name.data, e->name.len));
+		if (e->has_unhashed && e->unhashed)
+			must(model_lookup_deleted(m, e->parent, name, e->name.len));
+		else
+			must(model_lookup(m, e->parent, name, e->name.len));
+		model_bound(m, e->parent, name, e->name.len);
 	}
 	model_mark_held(m, inode->nodeid);
+}
+
+/* Which mount is made of which. */
+static void find_mounts(const struct message_list *mounts)
+{
+	size_t i;
+
+	for (i = 0; i < mounts->count; i++) {
+		const FuseMountEntry *e = (const FuseMountEntry *)mounts->items[i];
+
+		must(mount_source(mounts, i) < (ssize_t)mounts->count);
+		must(idmap_same(e, e));
+		idmap_said(e->options);
+	}
 }
 
 static void use_model(struct model *m)
@@ -148,6 +184,7 @@ static void use_model(struct model *m)
 	int end = 0;
 
 	must(model_handles(m) <= list->count);
+	find_mounts(model_mounts(m));
 	must(!entry_set_read(&set, images, IMAGE_INODE, 1));
 	for (i = 0; i < set.count; i++)
 		find_inode(m, (const FuseInodeEntry *)set.entries[i].msg);
@@ -161,8 +198,22 @@ static void use_model(struct model *m)
 	entry_set_free(&set);
 }
 
-/* As the surrogate does at restore. */
-static void load_set(void)
+/* As "fusecr restore" does: what it is refused for is said. */
+static void check_inventory(void)
+{
+	struct report r = { 0 };
+	FusecrInventoryEntry *inv;
+	int ret = model_inventory(&inv, images, &r);
+
+	must(ret == 0 || ret == -EBADMSG || ret == -EPROTONOSUPPORT);
+	must(!ret == !r.count);
+	if (inv)
+		fusecr_inventory_entry__free_unpacked(inv, NULL);
+	report_clear(&r);
+}
+
+/* As the surrogate does at restore; own: the inventory is the input's. */
+static void load_set(bool own)
 {
 	const FusecrCountEntry *count = NULL;
 	FusecrInventoryEntry *inv;
@@ -179,6 +230,8 @@ static void load_set(void)
 	must(ret == 0 || ret == -EBADMSG);
 	if (!ret)
 		use_model(m);
+	if (!ret && count)
+		fuzz_reach(own ? ITS_SET : OUR_SET);
 	model_free(m);
 	if (inv)
 		fusecr_inventory_entry__free_unpacked(inv, NULL);
@@ -238,7 +291,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			file_write(&files[kind], &files[kind].whole);
 		files[kind].changed = written[kind];
 	}
-	load_set();
+	check_inventory();
+	load_set(written[IMAGE_INVENTORY]);
 	return 0;
 }
 
@@ -290,7 +344,8 @@ static ProtobufCMessage *whole_message(enum image_kind kind, uint32_t seed)
 		for (i = 0; i < inv->n_count; i++) {
 			FusecrCountEntry *c = inv->count[i];
 
-			c->devs = c->requests = c->inodes = c->files = c->mounts = ENTRIES;
+			c->devs = c->requests = c->inodes = c->files = ENTRIES;
+			c->mounts = c->backings = ENTRIES;
 		}
 	} else if (kind == IMAGE_CONN) {
 		((FuseConnEntry *)msg)->no = 0;
@@ -300,7 +355,7 @@ static ProtobufCMessage *whole_message(enum image_kind kind, uint32_t seed)
 	} else if (kind == IMAGE_INODE) {
 		FuseInodeEntry *inode = (FuseInodeEntry *)msg;
 
-		inode->nodeid = seed;
+		inode->nodeid = inode->backing = seed;
 		/* In one directory; an empty name has no bytes to look at. */
 		for (i = 0; i < inode->n_name; i++) {
 			inode->name[i]->parent = FUSE_ROOT_ID;
@@ -309,6 +364,8 @@ static ProtobufCMessage *whole_message(enum image_kind kind, uint32_t seed)
 		}
 	} else if (kind == IMAGE_FILE) {
 		((FuseFileEntry *)msg)->nodeid = seed;
+	} else if (kind == IMAGE_BACKING) {
+		((FuseBackingEntry *)msg)->cookie = seed;
 	}
 	return msg;
 }

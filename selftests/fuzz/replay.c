@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * replay DIRECTORY... - runs a fuzzer's code once with each file in the
- * directories.  In the place of libFuzzer, so that any compiler will do.
+ * directories, and fails when all together miss a goal.  In the place of
+ * libFuzzer, so that any compiler will do.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -67,6 +68,19 @@ static void on_abort(int sig)
 	say_which();
 }
 
+static unsigned int missed(void)
+{
+	unsigned int n, count = 0;
+
+	for (n = 0; fuzz_goal(n); n++) {
+		if (fuzz_reached(n))
+			continue;
+		fprintf(stderr, "replay: no input reaches: %s\n", fuzz_goal(n));
+		count++;
+	}
+	return count;
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int count = 0;
@@ -78,5 +92,5 @@ int main(int argc, char **argv)
 	for (i = 1; i < argc; i++)
 		count += replay_all(argv[i]);
 	printf("# %u inputs\n", count);
-	return count ? 0 : 1;
+	return !count || missed();
 }
