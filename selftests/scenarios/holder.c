@@ -169,11 +169,6 @@ static int hold_bound_twice(const char *path)
 	return hold_bound(path) || unlink(path) ? -1 : hold_bound(path);
 }
 
-static int hold_deleted_fifo(const char *path)
-{
-	return mkfifo(path, 0600) || hold_open(path) < 0 ? -1 : unlink(path);
-}
-
 /* Stays in the cache only when write-back caching was negotiated. */
 static int hold_dirty(const char *path)
 {
@@ -212,7 +207,6 @@ static const struct {
 	{ "permission", hold_permission },
 	{ "bound", hold_bound },
 	{ "bound-twice", hold_bound_twice },
-	{ "deleted-fifo", hold_deleted_fifo },
 	{ "dirty", hold_dirty },
 	{ "device", hold_device },
 };

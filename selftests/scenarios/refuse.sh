@@ -108,7 +108,6 @@ scenario refuse-watch-deleted holding 'gone) is watched, and deleted' watch-dele
 scenario refuse-dnotify holding 'watched, but through no descriptor' dnotify dir0
 scenario refuse-permission holding 'asked for permission' permission f1
 scenario refuse-device holding 'null) is a device' open null
-scenario refuse-deleted-fifo holding 'gone) is deleted' deleted-fifo gone
 scenario refuse-bound-twice holding 'gone) is deleted, and another socket has its name' bound-twice gone
 
 # What is watched stays in memory, what it is called does not.

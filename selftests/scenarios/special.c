@@ -2,19 +2,22 @@
 /*
  * special - a program that uses FIFOs and unix sockets on a mount.
  *
- *	special NAME MOUNT CONTROL
+ *	special NAME MOUNT CONTROL [forgets]
  *
  * Makes MOUNT/NAME and all that in it. CONTROL.cmd and CONTROL.out are FIFOs
- * outside the mount. Says "ready", then answers each line:
+ * outside the mount. "forgets": the daemon knows nothing of what is deleted. Says
+ * "ready", then answers each line:
  *	check	uses all that it holds, and says "ok", or what is wrong
  *	quit	closes and removes all, says "bye" and ends
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -28,8 +31,9 @@ static const char left[] = "what nobody has read";
 static char dir[64];
 static struct stat was_fifo, was_stream, was_dgram;
 static int fifo_in, fifo_out;		/* of our own */
-static int to_child, from_child;	/* by way of a FIFO, by a pipe */
-static pid_t child;
+static bool forgets;
+static int lost_in, lost_out;		/* whose name is gone */
+static int lost_reader, lost_writer;	/* one end of one each */
 static int listener, server, client;	/* stream */
 static int dgram, sender;
 static int gone;			/* listens, but has no name any more */
@@ -72,17 +76,25 @@ static int same_node(const char *name, const struct stat *was)
 /* --- FIFOs ------------------------------------------------------------------ */
 
 /* Sends back what comes through a FIFO of which it has the other end open. */
-static int start_child(void)
+static struct child {
+	const char *name;
+	pid_t pid;
+	int to, from;	/* by way of the FIFO, by a pipe */
+} children[] = { { .name = "two" }, { .name = "lost" } };
+
+#define NR_CHILDREN	(sizeof(children) / sizeof(*children))
+
+static int start_child(struct child *c)
 {
 	int back[2];
 
-	if (mkfifo("two", 0600) || pipe2(back, O_CLOEXEC))
-		return bad("two: %s", strerror(errno));
-	child = fork();
-	if (!child) {
+	if (mkfifo(c->name, 0600) || pipe2(back, O_CLOEXEC))
+		return bad("%s: %s", c->name, strerror(errno));
+	c->pid = fork();
+	if (!c->pid) {
 		char buf[64];
 		ssize_t n;
-		int in = open("two", O_RDONLY);
+		int in = open(c->name, O_RDONLY);
 
 		while ((n = read(in, buf, sizeof(buf))) > 0)
 			if (write(back[1], buf, n) != n)
@@ -90,9 +102,44 @@ static int start_child(void)
 		_exit(n ? 1 : 0);
 	}
 	close(back[1]);
-	from_child = back[0];
-	to_child = open("two", O_WRONLY | O_CLOEXEC);
-	return child < 0 || to_child < 0 ? bad("child: %s", strerror(errno)) : 0;
+	c->from = back[0];
+	c->to = open(c->name, O_WRONLY | O_CLOEXEC);
+	return c->pid < 0 || c->to < 0 ? bad("child: %s", strerror(errno)) : 0;
+}
+
+static int end_child(const struct child *c)
+{
+	int status;
+
+	close(c->to);
+	if (waitpid(c->pid, &status, 0) != c->pid || status)
+		return bad("the child at %s: %#x", c->name, status);
+	return 0;
+}
+
+/* Both ends; to be closed is one of which only the other is kept. */
+static int open_lost(int *in, int *out)
+{
+	if (mkfifo("lost", 0600))
+		return bad("mkfifo: %s", strerror(errno));
+	*in = open("lost", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	*out = open("lost", O_WRONLY | O_CLOEXEC);
+	if (*in < 0 || *out < 0 || unlink("lost"))
+		return bad("lost: %s", strerror(errno));
+	return 0;
+}
+
+/* All of one name, which they do not have any more. */
+static int start_lost(void)
+{
+	int in, out;
+
+	if (open_lost(&lost_in, &lost_out) || leave(lost_out) || open_lost(&lost_reader, &out) ||
+	    leave(out) || open_lost(&in, &lost_writer))
+		return -1;
+	close(in);
+	close(out);
+	return 0;
 }
 
 static int start_fifos(void)
@@ -103,7 +150,77 @@ static int start_fifos(void)
 	fifo_out = open("fifo", O_WRONLY | O_CLOEXEC);
 	if (fifo_in < 0 || fifo_out < 0 || stat("fifo", &was_fifo))
 		return bad("fifo: %s", strerror(errno));
-	return leave(fifo_out) ?: start_child();
+	if (leave(fifo_out) || start_lost())
+		return -1;
+	for (size_t i = 0; i < NR_CHILDREN; i++)
+		if (start_child(&children[i]))
+			return -1;
+	return unlink("lost") ? bad("unlink: %s", strerror(errno)) : 0;
+}
+
+static int other_end(int fd, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, flags | O_CLOEXEC);
+}
+
+static int expect_lost(int fd)
+{
+	char path[64], name[256];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, name, sizeof(name) - 1);
+	name[n < 0 ? 0 : n] = '\0';
+	return strstr(name, "/lost (deleted)") ? 0 : bad("lost has become %s", name);
+}
+
+/* Nobody is at the other end. */
+static int expect_alone(void)
+{
+	struct pollfd ends[] = { { .fd = lost_reader, .events = POLLIN }, { .fd = lost_writer } };
+	int waits = 0;
+
+	if (poll(ends, 2, 0) != 2 || ends[0].revents != (POLLIN | POLLHUP) || ends[1].revents != POLLERR)
+		return bad("alone: %#x, %#x", ends[0].revents, ends[1].revents);
+	if (ioctl(lost_reader, FIONREAD, &waits) || waits != (int)strlen(left))
+		return bad("%d bytes wait for one that reads", waits);
+	return 0;
+}
+
+/* Until somebody is. */
+static int check_alone(void)
+{
+	int to, from, err;
+
+	if (expect_alone())
+		return -1;
+	if (forgets)
+		return 0;
+	to = other_end(lost_reader, O_WRONLY);
+	if (to < 0)
+		return bad("the reader's other end: %s", strerror(errno));
+	err = pass("to one that reads", to, lost_reader, left) ?: leave(to);
+	close(to);
+	from = other_end(lost_writer, O_RDONLY | O_NONBLOCK);
+	if (from < 0)
+		return bad("the writer's other end: %s", strerror(errno));
+	err = err ?: pass("from one that writes", lost_writer, from, "");
+	close(from);
+	return err;
+}
+
+static int check_lost(void)
+{
+	struct stat st;
+
+	if (!stat("lost", &st) || errno != ENOENT)
+		return bad("lost is there: %s", strerror(errno));
+	return expect_lost(lost_in) ?: expect_lost(lost_out) ?: expect_lost(lost_reader) ?:
+	       expect_lost(lost_writer) ?: expect_lost(children[1].to) ?:
+	       pass("a lost FIFO", lost_out, lost_in, left) ?: leave(lost_out) ?: check_alone();
 }
 
 static int check_fifos(void)
@@ -115,7 +232,10 @@ static int check_fifos(void)
 	err = same_node("fifo", &was_fifo) ?: pass("a FIFO", fifo_out, fifo_in, left) ?:
 	      pass("a FIFO by its name", again, fifo_in, "");
 	close(again);
-	return err ?: leave(fifo_out) ?: pass("a child's FIFO", to_child, from_child, "");
+	err = err ?: leave(fifo_out);
+	for (size_t i = 0; !err && i < NR_CHILDREN; i++)
+		err = pass("a child's FIFO", children[i].to, children[i].from, "");
+	return err ?: check_lost();
 }
 
 /* --- unix sockets ------------------------------------------------------------- */
@@ -262,13 +382,16 @@ static int check(void)
 
 static int quit(void)
 {
-	int status;
-
-	close(to_child);
-	if (waitpid(child, &status, 0) != child || status)
-		return bad("the child: %#x", status);
+	/* A later one has the ends of those before. */
+	for (size_t i = NR_CHILDREN; i--;)
+		if (end_child(&children[i]))
+			return -1;
 	close(fifo_in);
 	close(fifo_out);
+	close(lost_in);
+	close(lost_out);
+	close(lost_reader);
+	close(lost_writer);
 	close(listener);
 	close(server);
 	close(client);
@@ -283,10 +406,11 @@ static int quit(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 4) {
-		fprintf(stderr, "usage: special NAME MOUNT CONTROL\n");
+	if (argc != 4 && argc != 5) {
+		fprintf(stderr, "usage: special NAME MOUNT CONTROL [forgets]\n");
 		return 2;
 	}
+	forgets = argc == 5;
 	control_open(argv[3]);
 	return control_serve(start(argv[2], argv[1]), check, quit);
 }

@@ -367,8 +367,6 @@ static void refuse_deleted(struct report *r, const struct snapshot_conn *sc, con
 		return;
 	else if (is_nameless(sc, f))
 		why = "is deleted, and its name is not known";
-	else if (S_ISFIFO(f->mode))
-		why = "is deleted, and a FIFO";
 	else if (f->use == FUSECR_FILE_SOCKET && shares_name(sc, f))
 		why = "is deleted, and another socket has its name";
 	if (why)
