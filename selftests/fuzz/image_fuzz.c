@@ -146,7 +146,7 @@ static void find_inode(struct model *m, const FuseInodeEntry *inode)
 	size_t i;
 
 	must(model_inode(m, inode->nodeid));
-	model_open_flags(m, inode->nodeid, 0);
+	model_open_flags(m, inode->nodeid, 0, 0);
 	model_mapped(m, inode->nodeid);
 	must(!backing || backing->cookie == inode->backing);
 	for (i = 0; i < inode->n_name; i++) {

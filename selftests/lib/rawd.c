@@ -58,6 +58,7 @@ static void usage(void)
 	      "  -B DIR      pass files through to such in DIR; flag in -I, and -k\n"
 	      "  -R          keep their ids as long as there is such a file\n"
 	      "  -O FLAGS    FOPEN_* answered to OPEN, a number (0)\n"
+	      "  -q FLAGS    the same instead, when O_DIRECT is asked for (-O's)\n"
 	      "  -D FLAGS    FOPEN_* answered to OPENDIR, a number (0)\n"
 	      "  -x COOKIE   from which places in a directory count (0)\n"
 	      "  -N OPCODE   not implemented, such as FLUSH; repeatable\n"
@@ -136,6 +137,7 @@ static const struct {
 	NUMBER('b', init.max_background, UINT16_MAX),
 	NUMBER('C', init.congestion_threshold, UINT16_MAX),
 	NUMBER('O', open_flags, UINT_MAX),
+	NUMBER('q', direct_flags, UINT_MAX),
 	NUMBER('D', opendir_flags, UINT_MAX),
 	NUMBER('x', cookies, ULLONG_MAX),
 };
@@ -162,7 +164,7 @@ static const char *parse(struct rawfs_config *c, uint64_t *held, int argc,
 	int o;
 
 	while ((o = getopt(argc, argv, "Fp:l:s:t:M:f:d:n:c:e:a:o:u:S:T:I:m:w:r:P:"
-			   "g:k:b:B:RC:O:D:x:N:H:LWi")) != -1) {
+			   "g:k:b:B:RC:O:q:D:x:N:H:LWi")) != -1) {
 		if (set_number(c, o, optarg))
 			continue;
 		switch (o) {

@@ -71,6 +71,7 @@ struct rawfs_config {
 	unsigned int attr_ms;		/* ... GETATTR answer */
 	unsigned int instances;		/* /dev/fuse open files, one thread each */
 	uint32_t open_flags;		/* FOPEN_* that OPEN answers */
+	uint32_t direct_flags;		/* ... instead, when O_DIRECT is asked for, or 0 */
 	uint32_t opendir_flags;		/* FOPEN_* that OPENDIR answers */
 	uint64_t cookies;		/* from which places in a directory count */
 	uint64_t enosys;		/* bit per opcode that is not implemented */

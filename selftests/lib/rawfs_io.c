@@ -46,7 +46,8 @@ void rawfs_req_open(struct rawfs_req *req, struct rawfs_node *node,
 				 RAWFS_MAX_HANDLES);
 	req->opened = handle;
 	out->fh = handle->fh;
-	out->open_flags = dir ? c->opendir_flags : c->open_flags;
+	out->open_flags = dir ? c->opendir_flags :
+			  flags & O_DIRECT && c->direct_flags ? c->direct_flags : c->open_flags;
 	switch (rawfs_node_control(req->fs, node)) {
 	case RAWFS_CTL_STATS:
 		handle->text = rawfs_stats_text(req->fs, &handle->text_len);

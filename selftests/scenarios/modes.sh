@@ -41,6 +41,25 @@ scenario modes-cookies modes host seekable -x 0x7000000000000000 -D 8
 # NO_OPEN_SUPPORT, NO_OPENDIR_SUPPORT
 scenario modes-no-open modes host seekable -I 0x1020000 -N OPEN -N OPENDIR
 
+# One file, in the page cache and past it; under several names (a hard link), too.
+opened_both() {
+	local n
+	place_new $1
+	tree_start
+	daemon_start rawd -q 1
+	program_start o "opener o $MNT $IN/o"
+	clients_check o
+	leave_running o
+	for n in 1 2; do
+		cycle $n o
+	done
+	clients_quit o
+	expect_rawd_clean
+}
+for place in host runc; do
+	scenario opened-both-$place opened_both $place
+done
+
 # A close sends nothing. The rest of the OPENs, but the program's twelve, are looks at
 # what rawd counts: dd closes such a file twice.
 no_flush() {

@@ -82,7 +82,7 @@ opened_twice() {
 	in_tree sh -c "echo open 1 >$MNT/.ctl"
 	holder_start g open "$MNT/f0"
 	in_tree sh -c "echo open 0 >$MNT/.ctl"
-	refused 'is open twice with different FOPEN flags (0, 0x1)' c1
+	refused 'is open twice, alike but for different FOPEN flags (0, 0x1)' c1
 	tell g end
 	tell h end
 	until_true not find_task holder >/dev/null

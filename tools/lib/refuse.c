@@ -413,30 +413,6 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		object_to_file(r, c, f, "may be locked, and the fusecr.ko that is loaded is too old to say by whom");
 }
 
-/* Fuse decides on it in open, so the answer to OPEN has to be right. */
-#define DECIDED_IN_OPEN (FOPEN_DIRECT_IO | OPEN_PASSTHROUGH)
-
-static int by_node(const void *a, const void *b)
-{
-	const struct snapshot_open *oa = a, *ob = b;
-
-	return (oa->nodeid > ob->nodeid) - (oa->nodeid < ob->nodeid);
-}
-
-void refuse_opens(struct report *r, const struct snapshot_conn *sc)
-{
-	if (sc->nr_opens)
-		qsort(sc->opens, sc->nr_opens, sizeof(*sc->opens), by_node);
-	for (size_t i = 1; i < sc->nr_opens; i++) {
-		const struct snapshot_open *a = &sc->opens[i - 1], *b = &sc->opens[i];
-
-		if (a->nodeid == b->nodeid && ((a->open_flags ^ b->open_flags) & DECIDED_IN_OPEN))
-			report_add(r, "%s: node %lu is open twice with different FOPEN flags (%#x, %#x)",
-				   refuse_label(sc->conn), (unsigned long)a->nodeid,
-				   a->open_flags, b->open_flags);
-	}
-}
-
 /* What the daemon keeps is in its memory, and its owners in the module's hands. */
 void refuse_locks(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
 {

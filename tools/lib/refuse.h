@@ -28,8 +28,6 @@ void refuse_inode(struct report *r, const struct snapshot_conn *sc, const FuseIn
 void refuse_file(struct report *r, const struct snapshot *snap,
 		 const struct snapshot_conn *sc, const FuseFileEntry *file);
 void refuse_virtiofs(struct report *r, const FuseFileEntry *file);
-/* Opens of one node that answers to OPEN could not tell apart. */
-void refuse_opens(struct report *r, const struct snapshot_conn *sc);
 /* Locks that the kernel keeps and CRIU would not find. */
 void refuse_locks(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc);
 /* Watches by inotify and fanotify that CRIU would not carry. */

@@ -16,6 +16,7 @@
 #include "image.h"
 #include "limit.h"
 #include "mounts.h"
+#include "opens.h"
 #include "proc.h"
 #include "refuse.h"
 #include "snapshot.h"
@@ -450,25 +451,6 @@ static int collect_inode(const FuseInodeEntry *inode, void *arg)
 	       fifos_keep(c->sc, inode) ?: collect_write(c, &inode->base);
 }
 
-/* gcc 12 does not see that the list has what is put into it. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
-static int keep_open(struct snapshot_conn *sc, const FuseFileEntry *file)
-{
-	struct snapshot_open *opens = sc->opens;
-
-	/* Grown by doubling: a power of two is full. */
-	if (!(sc->nr_opens & (sc->nr_opens - 1))) {
-		opens = reallocarray(opens, sc->nr_opens ? 2 * sc->nr_opens : 1, sizeof(*opens));
-		if (!opens)
-			return -ENOMEM;
-		sc->opens = opens;
-	}
-	opens[sc->nr_opens++] = (struct snapshot_open){ file->nodeid, file->open_flags };
-	return 0;
-}
-#pragma GCC diagnostic pop
-
 /* With the name that it is to have again; to be freed. */
 static char *path_with(const FuseFileEntry *file, const char *name)
 {
@@ -539,7 +521,7 @@ static int collect_file(const FuseFileEntry *file, void *arg)
 		err = place_backing(c, &behind, &path);
 	}
 	if (!err && file->has_fh)
-		err = keep_open(c->sc, file);
+		err = opens_keep(c->sc, file);
 	return err ?: write_file(c, &copy);
 }
 
@@ -620,7 +602,7 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 	if (err)
 		return err;
 	if (!snap->o.restless && !sc->held) {
-		refuse_opens(r, sc);
+		opens_refuse(r, sc);
 		refuse_mapped(r, sc);
 		refuse_locks(r, snap, sc);
 		refuse_watches(r, snap, sc);

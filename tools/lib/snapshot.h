@@ -19,6 +19,7 @@
 /* What is kept of a file: trees with 100,000 of them exist. */
 struct snapshot_open {
 	uint64_t nodeid;
+	uint32_t key;		/* see opens.h */
 	uint32_t open_flags;
 };
 

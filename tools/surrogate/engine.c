@@ -182,6 +182,15 @@ static void open_out_backing_id(struct fuse_open_out *o, int32_t id)
 	memcpy((char *)o + offsetof(struct fuse_open_out, open_flags) + 4, &id, sizeof(id));
 }
 
+/* What the programs' open file had that this one is to become. */
+static uint32_t restored_flags(const struct engine *e, const struct request *q, uint32_t fallback)
+{
+	const struct fuse_open_in *in = q->arg;
+
+	return model_open_flags(e->model, q->h->nodeid, q->len < sizeof(*in) ? 0 : in->flags, fallback) &
+	       ~(FOPEN_STREAM | FOPEN_NONSEEKABLE);
+}
+
 /*
  * While one file of the node is open for passthrough, fuse takes no other answer
  * (fuse_file_io_open()), nor are flags of the page cache's allowed with it.
@@ -195,7 +204,7 @@ static enum verdict open_backed(struct engine *e, const struct request *q, struc
 	if (id <= 0)
 		return fail(r, EIO);
 	if (e->phase == ENGINE_RESTORE)
-		flags = model_open_flags(e->model, i->nodeid, flags) & ~(FOPEN_STREAM | FOPEN_NONSEEKABLE);
+		flags = restored_flags(e, q, flags);
 	r->out.open.fh = ENGINE_FH_BASE + e->handles->opens++;
 	r->out.open.open_flags = flags;
 	open_out_backing_id(&r->out.open, id);
@@ -230,8 +239,7 @@ static enum verdict do_open(struct engine *e, const struct request *q, struct re
 		return open_backed(e, q, r, i, b);
 	r->out.open.fh = ENGINE_FH_BASE + e->handles->opens++;
 	if (e->phase == ENGINE_RESTORE)
-		r->out.open.open_flags = model_open_flags(e->model, q->h->nodeid, FOPEN_KEEP_CACHE) &
-					 ~(FOPEN_STREAM | FOPEN_NONSEEKABLE);
+		r->out.open.open_flags = restored_flags(e, q, FOPEN_KEEP_CACHE);
 	else
 		r->out.open.open_flags = FOPEN_KEEP_CACHE | (dir ? 0 : FOPEN_DIRECT_IO);
 	return answer(r, sizeof(r->out.open));

@@ -10,6 +10,7 @@
 
 #include "image.h"
 #include "model.h"
+#include "opens.h"
 
 #define CONNS_MAX	4096
 
@@ -53,12 +54,20 @@ struct handle {
 	uint64_t cookie;	/* of the open file that has it */
 };
 
+/* Those of a node's open files that CRIU opens alike. */
+struct opened {
+	uint64_t nodeid;
+	uint32_t key;		/* see opens.h */
+	uint32_t open_flags;	/* FOPEN_* of one of them */
+};
+
 struct model {
 	FuseConnEntry *conn;
 	struct message_list devs, requests, inodes, files, mounts, backings;
 	void *nodes;	/* tsearch tree of struct node, by nodeid */
 	void *names;	/* tsearch tree of struct name, by parent and name */
 	void *deleted;	/* likewise */
+	void *opened;	/* tsearch tree of struct opened, by node and key */
 	void *handles;	/* tsearch tree of struct handle, by cookie */
 	size_t nr_handles;
 };
@@ -126,6 +135,14 @@ static int handle_cmp(const void *a, const void *b)
 	return (ha->cookie > hb->cookie) - (ha->cookie < hb->cookie);
 }
 
+static int opened_cmp(const void *a, const void *b)
+{
+	const struct opened *oa = a, *ob = b;
+	int c = (oa->nodeid > ob->nodeid) - (oa->nodeid < ob->nodeid);
+
+	return c ?: (oa->key > ob->key) - (oa->key < ob->key);
+}
+
 bool model_has_handle(const struct model *m, const FuseFileEntry *file)
 {
 	return file->has_fh &&
@@ -134,6 +151,7 @@ bool model_has_handle(const struct model *m, const FuseFileEntry *file)
 
 static int index_file(struct model *m, const FuseFileEntry *file)
 {
+	struct opened opened = { file->nodeid, opens_file_key(file), file->open_flags };
 	struct handle key = { file->cookie };
 	struct node *node = node_get(m, file->nodeid);
 
@@ -148,6 +166,8 @@ static int index_file(struct model *m, const FuseFileEntry *file)
 	if (!file->has_fh)
 		return 0;
 	node->file = file;
+	if (!tree_put(&m->opened, &opened, sizeof(opened), opened_cmp))
+		return -ENOMEM;
 	if (!model_has_handle(m, file) || tfind(&key, &m->handles, handle_cmp))
 		return 0;
 	m->nr_handles++;
@@ -275,6 +295,7 @@ void model_free(struct model *m)
 	tdestroy(m->nodes, free);
 	tdestroy(m->names, free);
 	tdestroy(m->deleted, free);
+	tdestroy(m->opened, free);
 	tdestroy(m->handles, free);
 	if (m->conn)
 		fuse_conn_entry__free_unpacked(m->conn, NULL);
@@ -376,10 +397,15 @@ const FuseInodeEntry *model_bound(const struct model *m, uint64_t parent,
 	return NULL;
 }
 
-uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t fallback)
+uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t flags, uint32_t fallback)
 {
-	const struct node *node = node_find(m, nodeid);
+	struct opened key = { .nodeid = nodeid, .key = opens_key(flags) };
+	void **found = tfind(&key, &m->opened, opened_cmp);
+	const struct node *node;
 
+	if (found)
+		return (*(struct opened **)found)->open_flags;
+	node = node_find(m, nodeid);
 	return node && node->file ? node->file->open_flags : fallback;
 }
 

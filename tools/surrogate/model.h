@@ -52,8 +52,11 @@ const FuseInodeEntry *model_bound(const struct model *m, uint64_t parent,
 const FuseBackingEntry *model_backing(const struct model *m, const FuseInodeEntry *inode);
 /* What a mapping of it shows that was made through passthrough, or NULL. */
 const FuseBackingEntry *model_mapped(const struct model *m, uint64_t nodeid);
-/* FOPEN_* that opens of this node were answered with; fallback when none is open. */
-uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t fallback);
+/*
+ * FOPEN_* that the open file was answered with that an OPEN of this node with these
+ * flags is for, or else another one of the node; fallback when none is open.
+ */
+uint32_t model_open_flags(const struct model *m, uint64_t nodeid, uint32_t flags, uint32_t fallback);
 
 /* Whether an open file got its handle from an answer to OPEN or OPENDIR. */
 bool model_has_handle(const struct model *m, const FuseFileEntry *file);
