@@ -232,6 +232,42 @@ groups() {
 scenario shared-host shared host
 scenario shared-runc shared runc
 
+# Of the file system only parts are mounted any more: a directory, twice, and a file
+# that is not in it.
+parts() {
+	place_new "$1"
+	mkdir "$OUT/mnt3"
+	touch "$OUT/a"
+	tree_start
+	daemon_start rawd
+	tree_do "$IN/bin/busybox mkdir -m 1777 $MNT/d"
+	until_true in_tree test -d "$MNT/d"
+	mount_in_tree --bind "$MNT/d" "$IN/mnt2"
+	[ "$1" != host ] || mount_in_tree --make-shared "$IN/mnt2"
+	mount_in_tree --bind "$IN/mnt2" "$IN/mnt3"
+	mount_in_tree --bind "$MNT/f0" "$IN/a"
+	in_tree umount "$MNT" || fail "umount"
+	DAEMON=parts MNT=$IN/mnt2
+	groups "$T/before"
+	client_start c1
+	client_start c2 "$IN/mnt3"
+	tree_do "exec 5<>$IN/a"
+	tree_do "echo one >&5"
+	for n in 1 2; do
+		cycle $n c1 c2
+		groups "$T/after"
+		diff "$T/before" "$T/after" || fail "the mounts are others"
+		! mounted_at "$IN/mnt" || fail "mounted where it was not"
+	done
+	tree_do "echo two >&5; exec 5<&-"
+	until_true in_tree grep -q two "$IN/a" || fail "the file is another"
+	leave_running c1 c2
+	clients_quit c1 c2
+}
+for place in host runc; do
+	scenario "parts-$place" parts $place
+done
+
 # A program of the container has a mount namespace of its own.
 nested_ns() {
 	place_new runc

@@ -184,8 +184,6 @@ void refuse_mounts(struct report *r, const struct snapshot *snap, const struct s
 	if (!sc->mounts.count && !sc->held)
 		report_add(r, "%s: not mounted in the mount namespace of the tree's root%s", refuse_label(sc->conn),
 			   refuse_may_be_held(snap, sc) ? "; \"fusecr checkpoint --hold\", or FUSECR_HOLD=1, leaves it where it is" : "");
-	else if (!snap->own_mnt_ns && !sc->held && ((FuseMountEntry *)sc->mounts.items[0])->root.len != 1)
-		report_add(r, "%s: a part of it is mounted, but not its root", refuse_label(sc->conn));
 	proc = opendir("/proc");
 	while (proc && (de = readdir(proc))) {
 		uint64_t ns;

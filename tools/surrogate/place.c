@@ -65,22 +65,32 @@ static bool is_mapped_otherwise(const struct spot *s)
 	return s->source->m->uid_map && !idmap_same(s->source->m, s->m);
 }
 
-static int clone_source(struct spot *s)
+/* The file system is mounted, but not all of it; the connection's own mount is. */
+static bool is_part(const FuseMountEntry *m)
 {
-	char root[PATH_SIZE];
+	return m->root.len != 1;
+}
 
-	snprintf(root, sizeof(root), "%.*s", (int)s->m->root.len, s->m->root.data);
-	if (is_mapped_otherwise(s))
-		s->fd = mountfs_clone(s->rb->mnt, root, s->m->options);
+static int clone_own(struct spot *s, const char *root)
+{
+	return mountfs_clone(s->rb->mnt, root, s->m->options);
+}
+
+static int clone_source(struct spot *s, const char *root)
+{
+	const FuseMountEntry *source = s->source->m;
+
+	if (is_mapped_otherwise(s) || !mount_shows(&source->root, &s->m->root))
+		s->fd = clone_own(s, root);
 	else
-		s->fd = mountfs_clone(s->source->fd, below_root(s->source->m, root), s->m->options);
+		s->fd = mountfs_clone(s->source->fd, below_root(source, root), s->m->options);
 	return s->fd < 0 ? s->fd : leave_group(s, s->fd);
 }
 
 /* The connection's own, which stays as it is: others may be cloned from it. */
-static int take_first(struct spot *s)
+static int take_first(struct spot *s, const char *root)
 {
-	s->fd = s->m->uid_map ? mountfs_clone(s->rb->mnt, "", s->m->options) : s->rb->mnt;
+	s->fd = s->m->uid_map || is_part(s->m) ? clone_own(s, root) : s->rb->mnt;
 	return s->fd < 0 ? s->fd : 0;
 }
 
@@ -93,10 +103,12 @@ static int map_ids(const struct spot *s)
 /* What lies in a shared mount has become shared. */
 static int put(struct spot *s, char *path)
 {
+	char root[PATH_SIZE];
 	int err;
 
+	snprintf(root, sizeof(root), "%.*s", (int)s->m->root.len, s->m->root.data);
 	snprintf(path, PATH_SIZE, "%.*s", (int)s->m->mountpoint.len, s->m->mountpoint.data);
-	err = s->source ? clone_source(s) : take_first(s);
+	err = s->source ? clone_source(s, root) : take_first(s, root);
 	err = err ?: map_ids(s);
 	err = err ?: mountfs_attach(s->fd, path);
 	if (err)
@@ -182,6 +194,38 @@ static void link_spots(struct spots *s)
 	}
 }
 
+static int stage_at(const struct restore *re, const struct rebuilt *rb, int mnt, const char *path)
+{
+	int err = mkdir(path, 0700) ? -errno : mountfs_attach(mnt, path);
+
+	if (err)
+		report_add(&re->s->report, "%s: cannot be mounted at %s: %s", restore_label(rb), path, strerror(-err));
+	return err;
+}
+
+static int stage_own(const struct restore *re, const struct rebuilt *rb, char path[STAGE_SIZE + 16])
+{
+	snprintf(path, STAGE_SIZE + 16, "%s/%u", re->p->stage, rb->id);
+	return stage_at(re, rb, rb->mnt, path);
+}
+
+/* Before Linux 6.15 only what is mounted is cloned (do_loopback(), fs/namespace.c). */
+static int stage_parts(struct restore *re)
+{
+	char path[STAGE_SIZE + 16];
+	int err = 0;
+
+	for (size_t i = 0; !err && i < re->count; i++) {
+		const struct rebuilt *rb = &re->conns[i];
+
+		if (rb->held || !is_part((const FuseMountEntry *)model_mounts(rb->model)->items[0]))
+			continue;
+		err = *re->p->stage ? 0 : stage_create(re->p->stage);
+		err = err ?: stage_own(re, rb, path);
+	}
+	return err;
+}
+
 static int place_own(struct restore *re)
 {
 	struct spots s = { 0 };
@@ -192,12 +236,15 @@ static int place_own(struct restore *re)
 		return -ENOMEM;
 	for (size_t i = 0; !err && i < re->count; i++)
 		err = re->conns[i].held ? 0 : add_spots(&s, &re->conns[i]);
+	err = err ?: stage_parts(re);
 	if (!err) {
 		link_spots(&s);
 		err = restore_in_child(&re->conns[0], put_all, &s, true);
 		if (err && *s.path)
 			report_add(&re->s->report, "cannot be mounted at %s: %s", s.path, strerror(-err));
 	}
+	stage_remove(re->p->stage);
+	*re->p->stage = '\0';
 	munmap(s.path, PATH_SIZE);
 	free(s.spot);
 	return err;
@@ -210,15 +257,6 @@ static int look_at_root(struct rebuilt *rb, const void *unused)
 
 	(void)unused;
 	return fstatat(rb->mnt, "", &st, AT_EMPTY_PATH) ? -errno : 0;
-}
-
-static int stage_at(const struct restore *re, const struct rebuilt *rb, int mnt, const char *path)
-{
-	int err = mkdir(path, 0700) ? -errno : mountfs_attach(mnt, path);
-
-	if (err)
-		report_add(&re->s->report, "%s: cannot be mounted at %s: %s", restore_label(rb), path, strerror(-err));
-	return err;
 }
 
 /* With a map of its own, beside the others: CRIU's bind has it, too. */
@@ -242,8 +280,7 @@ static int place_staged(struct restore *re, struct rebuilt *rb)
 	char plain[STAGE_SIZE + 16], mapped[sizeof(plain) + 24];
 	int err;
 
-	snprintf(plain, sizeof(plain), "%s/%u", re->p->stage, rb->id);
-	err = stage_at(re, rb, rb->mnt, plain);
+	err = stage_own(re, rb, plain);
 	for (size_t i = 0; !err && i < mounts->count; i++) {
 		const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
 		struct control_msg msg = { .type = CONTROL_EXTERNAL };

@@ -283,8 +283,7 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	mounts = model_mounts(rb->model);
 	if (c->held && devs->count)
 		return take_back(re, rb);
-	if (!devs->count || !mounts->count || (strcmp(c->fstype, "fuse") && !blocks_mounted(c)) ||
-	    (!re->inv->own_mnt_ns && ((FuseMountEntry *)mounts->items[0])->root.len != 1))
+	if (!devs->count || !mounts->count || (strcmp(c->fstype, "fuse") && !blocks_mounted(c)))
 		return -EBADMSG;
 	err = engine_init(&rb->engine, ENGINE_RESTORE, c->max_write, rb->handles);
 	rb->engine.model = rb->model;
