@@ -609,7 +609,7 @@ static void owner_drop(struct fusecr_undo *undo)
 {
 }
 
-/* Its address, to be compared and hashed only; NULL: the task is gone. */
+/* NULL: the task is gone. */
 static const void *table_of(s32 pid)
 {
 	struct task_struct *task = fusecr_use_task(pid);
@@ -617,7 +617,7 @@ static const void *table_of(s32 pid)
 
 	if (!task)
 		return NULL;
-	table = READ_ONCE(task->files);
+	table = fusecr_use_table(task);
 	put_task_struct(task);
 	return table;
 }

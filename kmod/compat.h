@@ -224,6 +224,28 @@ static inline void compat_vma_start_write(struct vm_area_struct *vma)
 #endif
 }
 
+/* A POSIX lock, but for its range.  6.9: "filelock: split common fields into struct
+ * file_lock_core".
+ */
+static inline void compat_posix_lock(struct file_lock *lock, struct file *file,
+				     const void *owner, int pid,
+				     unsigned char type)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+	lock->c.flc_file = file;
+	lock->c.flc_owner = (fl_owner_t)owner;
+	lock->c.flc_pid = pid;
+	lock->c.flc_flags = FL_POSIX;
+	lock->c.flc_type = type;
+#else
+	lock->fl_file = file;
+	lock->fl_owner = (fl_owner_t)owner;
+	lock->fl_pid = pid;
+	lock->fl_flags = FL_POSIX;
+	lock->fl_type = type;
+#endif
+}
+
 /* Threads that the kernel made for a process and that never leave it (6.4). */
 #ifdef PF_USER_WORKER
 #define COMPAT_PF_WORKER (PF_IO_WORKER | PF_USER_WORKER)

@@ -30,6 +30,7 @@
 #include "input.h"
 #include "keep.h"
 #include "layout.h"
+#include "lock.h"
 #include "share.h"
 #include "undo.h"
 #include "unlink.h"
@@ -130,6 +131,11 @@ static int share_file(struct handle *handle, void *arg)
 static int set_owner(struct handle *handle, void *arg)
 {
 	return fusecr_set_owner(handle->conn, arg, &handle->undo);
+}
+
+static int set_lock(struct handle *handle, void *arg)
+{
+	return fusecr_set_lock(handle->conn, arg, &handle->undo);
 }
 
 static int unlink(struct handle *handle, void *arg)
@@ -370,6 +376,7 @@ static const struct operation {
 	{ FUSECR_IOC_TAKE, take },
 	{ FUSECR_IOC_KEEP, keep },
 	{ FUSECR_IOC_SET_OWNER, set_owner },
+	{ FUSECR_IOC_SET_LOCK, set_lock },
 };
 
 /* Room for any argument. */
@@ -388,6 +395,7 @@ union argument {
 	struct fusecr_take take;
 	struct fusecr_keep keep;
 	struct fusecr_set_owner set_owner;
+	struct fusecr_set_lock set_lock;
 };
 
 /* Caller holds handle->lock. */

@@ -26,6 +26,11 @@ struct task_struct *fusecr_use_task(s32 nr)
 	return task;
 }
 
+const void *fusecr_use_table(struct task_struct *task)
+{
+	return READ_ONCE(task->files);
+}
+
 struct fd_search {
 	unsigned int fd;
 	struct file *file;

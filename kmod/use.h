@@ -36,6 +36,9 @@ int fusecr_use_path(const struct fusecr_conn *conn, const struct fusecr_use *use
 /* The task, counted, by its id in the caller's pid namespace, or NULL. */
 struct task_struct *fusecr_use_task(s32 nr);
 
+/* The address of its descriptors, to be compared and hashed only; NULL: it is gone. */
+const void *fusecr_use_table(struct task_struct *task);
+
 /* Where the mapping at @address ends; 0 when there is none. */
 u64 fusecr_use_end(struct mm_struct *mm, u64 address);
 

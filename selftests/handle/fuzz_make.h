@@ -243,6 +243,7 @@ union argument {
 	struct fusecr_take take;
 	struct fusecr_keep keep;
 	struct fusecr_set_owner owner;
+	struct fusecr_set_lock lock;
 	uint64_t words[WORDS];
 };
 
@@ -349,6 +350,14 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		if (one_in(r, 2))
 			a->owner.table = a->owner.open = below(r, 4);
 		break;
+	case FUSECR_IOC_SET_LOCK:
+		a->lock.pid = shared->targets[below(r, MOVERS)].client;
+		a->lock.type = below(r, 2);
+		a->lock.number = one_in(r, 2) ? 3 : below(r, 8);
+		a->lock.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		a->lock.start = below(r, 20);
+		a->lock.end = one_in(r, 16) ? number(r) : 10 + below(r, 20);
+		break;
 	case FUSECR_IOC_REQUEUE:
 		a->requeue.fd = one_in(r, 4) ? (int)number(r) : some_device(c);
 		a->requeue.unique = one_in(r, 2) ? 0 : number(r);
@@ -386,7 +395,7 @@ static struct action make_change(struct caller *c)
 		FUSECR_IOC_TAKE, FUSECR_IOC_KEEP, FUSECR_IOC_KEEP,
 		FUSECR_IOC_SHARE_FILE, FUSECR_IOC_OWN_PAGE, FUSECR_IOC_DROP_PAGES,
 		FUSECR_IOC_UNLINK,
-		FUSECR_IOC_SET_OWNER,
+		FUSECR_IOC_SET_OWNER, FUSECR_IOC_SET_LOCK,
 	};
 	struct random *r = &c->random;
 	struct action a = { .what = 'i', .at = below(r, HANDLES) };

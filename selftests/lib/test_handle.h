@@ -70,6 +70,11 @@ static inline int th_set_owner(int fd, struct fusecr_set_owner arg)
 	return th_call(fd, FUSECR_IOC_SET_OWNER, &arg);
 }
 
+static inline int th_set_lock(int fd, struct fusecr_set_lock arg)
+{
+	return th_call(fd, FUSECR_IOC_SET_LOCK, &arg);
+}
+
 static inline int th_forget(int fd, uint64_t nodeid, uint64_t nlookup)
 {
 	struct fusecr_forget arg = { .nodeid = nodeid, .nlookup = nlookup };

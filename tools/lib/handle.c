@@ -50,6 +50,11 @@ int handle_set_owner(int fd, const struct fusecr_set_owner *set)
 	return call(fd, FUSECR_IOC_SET_OWNER, set);
 }
 
+int handle_set_lock(int fd, const struct fusecr_set_lock *set)
+{
+	return call(fd, FUSECR_IOC_SET_LOCK, set);
+}
+
 int handle_forget(int fd, uint64_t nodeid, uint64_t nlookup)
 {
 	struct fusecr_forget forget = { .nodeid = nodeid, .nlookup = nlookup };

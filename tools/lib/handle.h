@@ -19,6 +19,7 @@ int handle_own_page(int fd, pid_t pid, uint64_t address, unsigned int seconds);
 int handle_unlink(int fd, const struct fusecr_unlink *which);
 int handle_drop_pages(int fd, uint64_t nodeid, unsigned int seconds);
 int handle_set_owner(int fd, const struct fusecr_set_owner *set);
+int handle_set_lock(int fd, const struct fusecr_set_lock *set);
 int handle_forget(int fd, uint64_t nodeid, uint64_t nlookup);
 int handle_admit(int fd, bool on);
 /* How many went back, or -errno.  unique 0: all of devfd's. */

@@ -294,6 +294,23 @@ struct fusecr_set_owner {
 				 */
 };
 
+/*
+ * A POSIX lock that the kernel keeps, as by F_SETLK of a process.  The end is in it.
+ * Undone, the range is unlocked, whatever it was before.
+ */
+struct fusecr_set_lock {
+	__s32 pid;		/* whose it is to be; caller's pid namespace; ESRCH */
+	__u32 type;		/* F_RDLCK or F_WRLCK; EINVAL */
+	__u64 number;		/* descriptor; EBADF when it is no FUSE file of this
+				 * connection, or not open for that
+				 */
+	__u64 nodeid;		/* expected; ESTALE when it is another */
+	__u64 start;		/* both: EINVAL beyond an off_t */
+	__u64 end;		/* EAGAIN: somebody else has a lock there; EOPNOTSUPP:
+				 * the daemon keeps the locks
+				 */
+};
+
 #define FUSECR_IOC_MAGIC	0xFC
 #define FUSECR_IOC_ATTACH	_IOW(FUSECR_IOC_MAGIC, 1, struct fusecr_attach)
 #define FUSECR_IOC_SET_CONN	_IOW(FUSECR_IOC_MAGIC, 2, struct fusecr_set_conn)
@@ -338,5 +355,7 @@ struct fusecr_set_owner {
 #define FUSECR_IOC_OWN_PAGE	_IOW(FUSECR_IOC_MAGIC, 19, struct fusecr_own_page)
 
 #define FUSECR_IOC_UNLINK	_IOW(FUSECR_IOC_MAGIC, 21, struct fusecr_unlink)
+
+#define FUSECR_IOC_SET_LOCK	_IOW(FUSECR_IOC_MAGIC, 22, struct fusecr_set_lock)
 
 #endif
