@@ -14,7 +14,6 @@
 #include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -103,17 +102,6 @@ static int hold_listed(const char *path)
 	return syscall(SYS_getdents64, fd, some, sizeof(some)) > 0 ? 0 : -1;
 }
 
-/* The mapping needs another open file when it is restored. */
-static int hold_locked_map(const char *path)
-{
-	void *p;
-
-	if (hold_lock(path))
-		return -1;
-	p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, last, 0);
-	return p == MAP_FAILED ? -1 : 0;
-}
-
 static int watch(const char *path, uint32_t mask)
 {
 	int fd = inotify_init1(IN_CLOEXEC);
@@ -196,7 +184,6 @@ static const struct {
 	{ "flock", hold_flock },
 	{ "lock", hold_lock },
 	{ "sent", hold_sent },
-	{ "locked-map", hold_locked_map },
 	{ "deleted-below", hold_deleted_below },
 	{ "path", hold_path },
 	{ "listed", hold_listed },

@@ -10,7 +10,8 @@
  *	quit	lets go of them one by one, each in another way; those who wait
  *		get theirs: "bye"
  *
- * With -k the kernel keeps the locks, and there are leases and a locked directory.
+ * With -k the kernel keeps the locks, and there are leases and a locked directory,
+ * and the file with POSIX locks is mapped, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -290,6 +292,16 @@ static void end_waiters(void)
 	}
 }
 
+/* Like the index of a sqlite WAL: a restore has another open file for each, and closes it. */
+static int map_posix(void)
+{
+	if (ftruncate(fds[POSIX], 4096) ||
+	    mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[POSIX], 0) == MAP_FAILED ||
+	    mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fds[POSIX], 0) == MAP_FAILED)
+		return bad("mmap: %s", strerror(errno));
+	return 0;
+}
+
 static int begin(void)
 {
 	if (mkdir(top, 0777) || start_waiter(&waiters[0]) || start_waiter(&waiters[1]))
@@ -301,6 +313,8 @@ static int begin(void)
 	}
 	if (kernel && (fcntl(fds[LEASE], F_SETLEASE, F_RDLCK) || fcntl(fds[ALONE], F_SETLEASE, F_WRLCK)))
 		return bad("F_SETLEASE: %s", strerror(errno));
+	if (kernel && map_posix())
+		return -1;
 	if (lock_all() || let_wait(&waiters[0]) || let_wait(&waiters[1]))
 		return -1;
 	sharer = start_sharer();

@@ -45,7 +45,6 @@ holding() {
 }
 
 scenario refuse-lock-sent holding 'FLOCK.*through no descriptor' sent f0
-scenario refuse-lock-mapped holding 'POSIX.*has mapped' locked-map f1
 scenario refuse-deleted-below holding 'file) is in a deleted directory' deleted-below gone
 # CRIU tells FIFOs apart by their inode numbers only; bindfs has those of what it shows.
 same_number() {

@@ -95,6 +95,7 @@ static const struct compare_rule rules[] = {
 	  "fuse sets them at the next write and poll" },
 	{ FILE_, "mnt_id", COMPARE_NOT, 0, new_name },
 	{ FILE_, "backing", COMPARE_NOT, 0, "compared for itself" },
+	{ FILE_, "lock", COMPARE_NOT, 0, "the flags of the node say whether there is one" },
 
 	{ MOUNT, "mnt_id", COMPARE_NOT, 0, new_name },
 	{ MOUNT, "parent_mnt_id", COMPARE_NOT, 0, new_name },

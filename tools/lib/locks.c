@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <ctype.h>
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+
+#include <linux/fusecr.h>
 
 #include "cleanup.h"
 #include "locks.h"
@@ -112,36 +116,6 @@ static size_t count_lost(const struct lock_set *all, const struct lock_set *held
 	return lost;
 }
 
-static bool is_mapped(pid_t pid, uint32_t dev, unsigned long ino)
-{
-	FILE *f cleanup(fclose_auto) = NULL;
-	unsigned int maj, min;
-	unsigned long node;
-	bool found = false;
-	char text[4200];
-
-	snprintf(text, sizeof(text), "/proc/%d/maps", pid);
-	f = fopen(text, "re");
-	while (f && !found && fgets(text, sizeof(text), f))
-		found = sscanf(text, "%*x-%*x %*s %*x %x:%x %lu", &maj, &min, &node) == 3 &&
-			maj == major(dev) && min == minor(dev) && node == ino;
-	return found;
-}
-
-/*
- * CRIU takes the locks before it makes the mappings, and then closes a descriptor
- * that it has opened for each: any close by its owner ends a POSIX lock
- * (criu/cr-restore.c, prepare_file_locks() and open_vmas(); seen with 3.17.1 and
- * 4.1.1 on tmpfs, for shared and private mappings).
- */
-static bool is_lost_by_mapping(const char *line, uint32_t dev)
-{
-	unsigned long ino;
-	pid_t pid;
-
-	return sscanf(line, "POSIX %*s %*s %d %*x:%*x:%lu", &pid, &ino) == 2 && is_mapped(pid, dev, ino);
-}
-
 void locks_refuse(struct report *r, const struct tree *tree, uint32_t dev, const char *label)
 {
 	struct lock_set all = { 0 }, held = { 0 };
@@ -158,10 +132,101 @@ void locks_refuse(struct report *r, const struct tree *tree, uint32_t dev, const
 		if (!set_has(&held, all.lines[i]))
 			report_add(r, "%s: the lock \"%s\" is held through no descriptor of the tree's, and would be lost",
 				   label, all.lines[i]);
-	for (size_t i = 0; i < held.count; i++)
-		if (is_lost_by_mapping(held.lines[i], dev))
-			report_add(r, "%s: the lock \"%s\" is on a file that its owner has mapped, too: CRIU would lose it",
-				   label, held.lines[i]);
 	set_clear(&all);
 	set_clear(&held);
+}
+
+int locks_keep_node(struct snapshot_conn *sc, const FuseInodeEntry *inode)
+{
+	uint64_t *grown;
+
+	if (!(inode->flags & FUSECR_INODE_LOCKED))
+		return 0;
+	grown = reallocarray(sc->locked, sc->nr_locked + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	sc->locked = grown;
+	grown[sc->nr_locked++] = inode->nodeid;
+	return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const uint64_t *na = a, *nb = b;
+
+	return (*na > *nb) - (*na < *nb);
+}
+
+static bool is_locked(struct snapshot_conn *sc, uint64_t nodeid)
+{
+	if (!sc->nr_locked)
+		return false;
+	if (!sc->locked_sorted)
+		qsort(sc->locked, sc->nr_locked, sizeof(*sc->locked), by_number);
+	sc->locked_sorted = true;
+	return bsearch(&nodeid, sc->locked, sc->nr_locked, sizeof(*sc->locked), by_number);
+}
+
+/* gcc 12 does not see that the list has what is put into it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
+static int add(FuseFileEntry *file, uint32_t type, uint64_t start, uint64_t end)
+{
+	FuseLockEntry **grown = reallocarray(file->lock, file->n_lock + 1, sizeof(*grown));
+	FuseLockEntry *e = malloc(sizeof(*e));
+
+	if (grown)
+		file->lock = grown;
+	if (!grown || !e) {
+		free(e);
+		return -ENOMEM;
+	}
+	fuse_lock_entry__init(e);
+	e->type = type;
+	e->start = start;
+	e->end = end;
+	grown[file->n_lock++] = e;
+	return 0;
+}
+#pragma GCC diagnostic pop
+
+/* Of two who share their descriptors each shows what the other has set. */
+static int add_line(FuseFileEntry *file, const struct tree *tree, const char *line)
+{
+	unsigned long long start, end = INT64_MAX;
+	char type[8], last[24];
+	pid_t pid;
+
+	if (sscanf(line, "POSIX %*s %7s %d %*x:%*x:%*u %llu %23s", type, &pid, &start, last) != 4 ||
+	    (pid != (pid_t)file->pid && tree_find(tree, pid)))
+		return 0;
+	if (strcmp(last, "EOF"))
+		end = strtoull(last, NULL, 10);
+	return add(file, strcmp(type, "WRITE") ? F_RDLCK : F_WRLCK, start, end);
+}
+
+int locks_of_file(struct snapshot_conn *sc, const struct tree *tree, FuseFileEntry *file)
+{
+	struct lock_set set = { 0 };
+	char path[64];
+	int err = 0;
+
+	if (file->use != FUSECR_FILE_FD || !is_locked(sc, file->nodeid))
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%u/fdinfo/%lu", file->pid, (unsigned long)file->number);
+	if (!read_locks(path, "lock:", sc->conn->dev, &set))
+		err = -ENOMEM;
+	for (size_t i = 0; !err && i < set.count; i++)
+		err = add_line(file, tree, set.lines[i]);
+	set_clear(&set);
+	return err;
+}
+
+void locks_free(FuseFileEntry *file)
+{
+	for (size_t i = 0; i < file->n_lock; i++)
+		free(file->lock[i]);
+	free(file->lock);
+	file->lock = NULL;
+	file->n_lock = 0;
 }

@@ -15,6 +15,7 @@
 #include "fifos.h"
 #include "image.h"
 #include "limit.h"
+#include "locks.h"
 #include "mounts.h"
 #include "opens.h"
 #include "proc.h"
@@ -67,6 +68,10 @@ static void free_nodes(struct snapshot_conn *sc)
 	free(sc->watched);
 	sc->watched = NULL;
 	sc->nr_watched = 0;
+	free(sc->locked);
+	sc->locked = NULL;
+	sc->nr_locked = 0;
+	sc->locked_sorted = false;
 	fifos_free(sc);
 	backings_free(sc);
 }
@@ -448,7 +453,7 @@ static int collect_inode(const FuseInodeEntry *inode, void *arg)
 	if (!c->snap->o.restless)
 		refuse_inode(c->r, c->sc, inode);
 	return backings_keep_node(c->sc, inode) ?: keep_names(c->sc, inode) ?: keep_watched(c->sc, inode) ?:
-	       fifos_keep(c->sc, inode) ?: collect_write(c, &inode->base);
+	       locks_keep_node(c->sc, inode) ?: fifos_keep(c->sc, inode) ?: collect_write(c, &inode->base);
 }
 
 /* With the name that it is to have again; to be freed. */
@@ -522,7 +527,10 @@ static int collect_file(const FuseFileEntry *file, void *arg)
 	}
 	if (!err && file->has_fh)
 		err = opens_keep(c->sc, file);
-	return err ?: write_file(c, &copy);
+	err = err ?: locks_of_file(c->sc, &c->snap->tree, &copy);
+	err = err ?: write_file(c, &copy);
+	locks_free(&copy);
+	return err;
 }
 
 static int collect_backing(const FuseBackingEntry *e, void *arg)

@@ -79,6 +79,9 @@ struct snapshot_conn {
 	size_t nr_deleted, nr_sockets;
 	uint64_t *watched;		/* nodes */
 	size_t nr_watched;
+	uint64_t *locked;		/* nodes, sorted by the first who looks for one */
+	size_t nr_locked;
+	bool locked_sorted;
 	struct snapshot_fifo *fifos;
 	size_t nr_fifos;
 	struct snapshot_backing *backings, *backed, *mapped;

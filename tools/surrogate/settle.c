@@ -393,6 +393,43 @@ int settle_files(int handle, const struct model *m, const struct tree *tree, str
 	return 0;
 }
 
+/*
+ * CRIU takes the locks before it makes the mappings, and then closes a descriptor
+ * that it has opened for each: any close by its owner ends a POSIX lock
+ * (criu/cr-restore.c, prepare_file_locks() and open_vmas(); seen with 3.17.1 and
+ * 4.1.1 on tmpfs, for shared and private mappings).
+ */
+int settle_locks(int handle, const struct model *m, const struct tree *tree, struct report *r)
+{
+	const struct message_list *files = model_files(m);
+	int err = 0;
+
+	for (size_t i = 0; !err && i < files->count; i++) {
+		const FuseFileEntry *f = (const FuseFileEntry *)files->items[i];
+		pid_t pid = f->n_lock ? restored_pid(tree, f, r) : 0;
+
+		if (f->n_lock && !pid)
+			return -ESRCH;
+		for (size_t k = 0; !err && k < f->n_lock; k++) {
+			const struct fusecr_set_lock set = {
+				.pid = pid,
+				.type = f->lock[k]->type,
+				.number = f->number,
+				.nodeid = f->nodeid,
+				.start = f->lock[k]->start,
+				.end = f->lock[k]->end,
+			};
+
+			err = handle_set_lock(handle, &set);
+			if (err)
+				report_add(r, "process %d fd %lu: its lock from %lu to %lu was not set again: %s", pid,
+					   (unsigned long)f->number, (unsigned long)set.start,
+					   (unsigned long)set.end, strerror(-err));
+		}
+	}
+	return err;
+}
+
 static uint32_t inode_flags(const struct model *m, uint64_t nodeid)
 {
 	const FuseInodeEntry *i = model_inode(m, nodeid);

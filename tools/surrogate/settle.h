@@ -44,6 +44,9 @@ int settle_pages(int handle, const struct engine *e, struct report *r);
 /* Open files of the restored tasks get the daemon's handles and lock owners. */
 int settle_files(int handle, const struct model *m, const struct tree *tree, struct report *r);
 
+/* POSIX locks that the kernel keeps and that CRIU may have lost are there again. */
+int settle_locks(int handle, const struct model *m, const struct tree *tree, struct report *r);
+
 /*
  * What was deleted while it was in use is deleted again under its old name, after a
  * restore; and in a dump, where directories came back when CRIU looked them up
