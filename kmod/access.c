@@ -8,6 +8,7 @@
 #include <linux/minmax.h>
 #include <linux/mount.h>
 #include <linux/rbtree.h>
+#include <linux/skbuff.h>
 #include <linux/fusecr.h>
 
 #include "layout.h"
@@ -196,4 +197,11 @@ bool fl_mnt_id(const struct vfsmount *mnt, int *id)
 		return false;
 	*id = *(int *)fl_ptr(fl_container(mnt, FL_MNT_MNT), FL_MNT_ID);
 	return true;
+}
+
+FL_MEMBER(fl_parms_files, unix_skb_parms, struct scm_fp_list *, FL_SKB_FILES)
+
+const struct scm_fp_list *fl_skb_files(const struct sk_buff *skb)
+{
+	return READ_ONCE(*fl_parms_files((const struct unix_skb_parms *)skb->cb));
 }

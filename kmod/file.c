@@ -19,10 +19,12 @@
 #include "layout.h"
 #include "netlink.h"
 #include "owner.h"
+#include "sent.h"
 
 /* What is looked at of a task, in this order. */
 enum stage {
 	FDS,
+	SENT,
 	MAPS,
 	EXE,
 	CWD,
@@ -233,7 +235,7 @@ out:
 	return fusecr_msg_end(visit->msg, hdr, nest, err);
 }
 
-/* Says that this task's mappings may be more than was told. */
+/* Says that this task's mappings, or messages to it, may be more than was told. */
 static int fill_incomplete(const struct visit *visit)
 {
 	struct sk_buff *skb = visit->msg->skb;
@@ -307,6 +309,43 @@ static int visit_fd(void *arg, struct file *file, unsigned int fd)
 	return use.path ? fill(arg, &use) : 0;
 }
 
+/* Caller holds the locks of the queue that the file is in. */
+static int visit_sent(void *arg, struct file *file)
+{
+	const struct visit *visit = arg;
+	struct use use = {
+		.use = FUSECR_FILE_SENT,
+		.path = fuse_path(file),
+		.file = file,
+		.number = visit->cursor->sock,
+	};
+
+	if (!use.path) {
+		use.file = NULL;
+		use_socket(&use, file);
+	}
+	return use.path ? fill(arg, &use) : 0;
+}
+
+static int visit_sockets(struct visit *visit, struct task_struct *task)
+{
+	struct fusecr_file_cursor *cursor = visit->cursor;
+	struct sock *sk;
+	int err;
+
+	while ((sk = fusecr_sent_next(task, &cursor->sock))) {
+		err = fusecr_sent_walk(sk, &cursor->sent, visit_sent, visit);
+		sock_put(sk);
+		if (err == -EBUSY)
+			err = fill_incomplete(visit);
+		if (err)
+			return err;
+		cursor->sock++;
+		cursor->sent = 0;
+	}
+	return 0;
+}
+
 /* Caller holds task_lock() and mmap_lock. */
 static int visit_map(void *arg, const struct fusecr_map *map)
 {
@@ -361,6 +400,9 @@ static int visit_task(struct visit *visit, struct task_struct *task)
 			err = fusecr_task_files(task, &cursor->fd, visit_fd,
 						visit);
 			break;
+		case SENT:
+			err = visit_sockets(visit, task);
+			break;
 		case MAPS:
 			err = fusecr_task_maps(task, &cursor->addr, visit_map,
 					       visit);
@@ -400,6 +442,8 @@ int fusecr_file_walk(struct fusecr_file_cursor *cursor,
 			cursor->stage = FDS;
 			cursor->fd = 0;
 			cursor->addr = 0;
+			cursor->sock = 0;
+			cursor->sent = 0;
 		}
 		err = visit_task(&visit, task);
 		put_task_struct(task);

@@ -17,6 +17,8 @@ struct fusecr_file_cursor {
 	u8 stage;		/* enum in file.c */
 	unsigned int fd;
 	unsigned long addr;
+	unsigned int sock;	/* a descriptor, too */
+	unsigned int sent;	/* in messages to it */
 	char path[PATH_MAX];	/* scratch */
 };
 

@@ -287,6 +287,8 @@ static const struct row rows[] __initconst = {
 
 	O(MNT_MNT, mount, mnt, AGG, struct vfsmount),
 	O(MNT_ID, mount, mnt_id, INT, int),
+
+	M(SKB_FILES, unix_skb_parms, fp, PTR, void *),
 };
 
 static struct fusecr_btf_struct structs[] __initdata = {
@@ -297,7 +299,7 @@ static struct fusecr_btf_struct structs[] __initdata = {
 	{ "fuse_args_pages" },	{ "fuse_page_desc" },	{ "fuse_folio_desc" },
 	{ "fuse_forget_link" },	{ "fuse_inode" },
 	{ "fuse_writepage_args" }, { "fuse_file" },	{ "fuse_backing" },
-	{ "mount" },
+	{ "mount" },		{ "unix_skb_parms" },
 };
 
 #define FR(name) { "fuse_req_flag", "FR_" #name }

@@ -40,6 +40,9 @@ struct fuse_iqueue;
 struct fuse_mount;
 struct fuse_req;
 struct pid_namespace;
+struct scm_fp_list;
+struct sk_buff;
+struct unix_skb_parms;
 struct user_namespace;
 
 /*
@@ -256,6 +259,8 @@ enum fl_id {
 	/* struct mount, fs/mount.h */
 	FL_MNT_MNT,			/* optional */
 	FL_MNT_ID,			/* optional */
+	/* struct unix_skb_parms */
+	FL_SKB_FILES,
 	FL_NR,
 };
 
@@ -714,5 +719,11 @@ FL_MEMBER(fl_backing_cred, fuse_backing, const struct cred *, FL_BACKING_CRED)
 
 /* Mount id as in mountinfo; false when struct mount is not known. */
 bool fl_mnt_id(const struct vfsmount *mnt, int *id);
+
+/*
+ * The files in a message of a unix socket's queue, or NULL.  In no header since 6.15
+ * (net/unix/af_unix.h).  Caller has the queue locked, and iolock.
+ */
+const struct scm_fp_list *fl_skb_files(const struct sk_buff *skb);
 
 #endif /* FUSECR_LAYOUT_H */

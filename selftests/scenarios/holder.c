@@ -46,7 +46,7 @@ static int hold_lock(const char *path)
 }
 
 /* In a message that nobody reads: no descriptor is left of it. */
-static int hold_sent(const char *path)
+static int send_away(int sock, int fd)
 {
 	union {
 		struct cmsghdr header;
@@ -63,14 +63,62 @@ static int hold_sent(const char *path)
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	int fd = hold_flock(path) ? -1 : last, socks[2];
 
-	if (fd < 0 || socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, socks))
-		return -1;
 	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	if (sendmsg(socks[0], &msg, 0) != 1)
+	if (sendmsg(sock, &msg, 0) != 1)
 		return -1;
 	return close(fd);
+}
+
+/* @last, which then is in the queue of socks[1]. */
+static int send_last(int type, int *socks)
+{
+	return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, socks) ? -1 : send_away(socks[0], last);
+}
+
+static int hold_sent(const char *path)
+{
+	int socks[2];
+
+	return hold_flock(path) ? -1 : send_last(SOCK_DGRAM, socks);
+}
+
+static int hold_sent_open(const char *path)
+{
+	int socks[2];
+
+	return hold_open(path) < 0 ? -1 : send_last(SOCK_STREAM, socks);
+}
+
+/* And has a descriptor, too. */
+static int hold_sent_dup(const char *path)
+{
+	int socks[2];
+
+	return hold_open(path) < 0 || dup(last) < 0 ? -1 : send_last(SOCK_STREAM, socks);
+}
+
+/* The socket that is to receive it is in a message itself. */
+static int hold_sent_nested(const char *path)
+{
+	int socks[2], outer[2];
+
+	if (hold_open(path) < 0 || send_last(SOCK_STREAM, socks))
+		return -1;
+	return socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, outer) ? -1 : send_away(outer[0], socks[1]);
+}
+
+/* Nobody has accepted the connection. */
+static int hold_sent_early(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "\0sent-early" };
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (sock < 0 || bind(listener, (struct sockaddr *)&a, sizeof(a)) || listen(listener, 1) ||
+	    connect(sock, (struct sockaddr *)&a, sizeof(a)) || hold_open(path) < 0)
+		return -1;
+	return send_away(sock, last);
 }
 
 static int hold_deleted(const char *path)
@@ -184,6 +232,10 @@ static const struct {
 	{ "flock", hold_flock },
 	{ "lock", hold_lock },
 	{ "sent", hold_sent },
+	{ "sent-open", hold_sent_open },
+	{ "sent-dup", hold_sent_dup },
+	{ "sent-nested", hold_sent_nested },
+	{ "sent-early", hold_sent_early },
 	{ "deleted-below", hold_deleted_below },
 	{ "path", hold_path },
 	{ "listed", hold_listed },

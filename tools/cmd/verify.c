@@ -190,7 +190,7 @@ static int verify_file(const FuseFileEntry *e, void *arg)
 
 	copy.vpid = vpid_of(v, e->pid);
 	copy.has_vpid = 1;
-	if (!copy.vpid || (e->flags & FUSECR_FF_CONNECTED))
+	if (!copy.vpid || (e->flags & FUSECR_FF_CONNECTED) || e->use == FUSECR_FILE_SENT)
 		return 0;
 	name_file(v, &copy.base);
 	v->files++;

@@ -268,6 +268,7 @@ const char *file_use_name(uint32_t use)
 		[FUSECR_FILE_INCOMPLETE] = "incomplete",
 		[FUSECR_FILE_EXE] = "exe",
 		[FUSECR_FILE_SOCKET] = "socket",
+		[FUSECR_FILE_SENT] = "sent",
 	};
 
 	return use < ARRAY_SIZE(names) ? names[use] : "unknown";

@@ -254,8 +254,9 @@ void refuse_file_label(char *buf, size_t len, const FuseFileEntry *f)
 	char task[64];
 
 	refuse_task_label(task, sizeof(task), f->pid);
-	if (f->use == FUSECR_FILE_FD || f->use == FUSECR_FILE_SOCKET)
-		snprintf(buf, len, "process %s %s %lu (%.*s)", task, file_use_name(f->use), (unsigned long)f->number,
+	if (f->use == FUSECR_FILE_FD || f->use == FUSECR_FILE_SOCKET || f->use == FUSECR_FILE_SENT)
+		snprintf(buf, len, "process %s %s %lu (%.*s)", task,
+			 f->use == FUSECR_FILE_SENT ? "in a message to socket" : file_use_name(f->use), (unsigned long)f->number,
 			 (int)f->path.len, f->path.data ? (const char *)f->path.data : "");
 	else
 		snprintf(buf, len, "process %s %s (%.*s)", task, file_use_name(f->use),
@@ -381,7 +382,7 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 
 	if (f->use == FUSECR_FILE_INCOMPLETE) {
 		if (ours)
-			object_to_file(r, c, f, "in its mappings: they could not be read now; try again");
+			object_to_file(r, c, f, "in its mappings, or messages to it: they could not be read now; try again");
 		return;
 	}
 	if (sc->held) {
@@ -392,6 +393,9 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		object_to_outsider(r, snap, sc, f);
 		return;
 	}
+	/* Of a file that has a descriptor, too, the rest is said there. */
+	if (f->use == FUSECR_FILE_SENT)
+		return;
 	if (!(f->flags & FUSECR_FF_CONNECTED))
 		refuse_deleted(r, sc, f);
 	/* CRIU opens a file once for all that lie side by side (criu/files-reg.c). */

@@ -20,6 +20,7 @@
 #include "opens.h"
 #include "proc.h"
 #include "refuse.h"
+#include "sent.h"
 #include "snapshot.h"
 
 const char *snapshot_last_name(const FuseFileEntry *file, size_t *len)
@@ -73,6 +74,7 @@ static void free_nodes(struct snapshot_conn *sc)
 	sc->nr_locked = 0;
 	sc->locked_sorted = false;
 	fifos_free(sc);
+	sent_free(sc);
 	backings_free(sc);
 }
 
@@ -517,6 +519,8 @@ static int collect_file(const FuseFileEntry *file, void *arg)
 	/* CRIU makes such a socket anew without the name. */
 	if (!task || c->sc->held || (file->flags & FUSECR_FF_CONNECTED))
 		return 0;
+	if (file->use == FUSECR_FILE_SENT)
+		return sent_keep(c->sc, file);
 	copy.has_vpid = 1;
 	copy.vpid = task->vpid;
 	err = fifos_keep_user(c->sc, file) ?: backings_keep_mapped(c->sc, file);
@@ -607,6 +611,8 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 	for (size_t i = 0; !err && i < sizeof(kinds) / sizeof(*kinds); i++)
 		err = collect_kind(&c, dirfd, kinds[i]);
 	message_list_free(&c.mounts);
+	if (!err && !snap->o.restless && !sc->held)
+		err = sent_refuse(r, snap, sc);
 	if (err)
 		return err;
 	if (!snap->o.restless && !sc->held) {

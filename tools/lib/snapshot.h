@@ -38,6 +38,13 @@ struct snapshot_fifo {
 	char *user;			/* who of the tree has it open, NULL: nobody */
 };
 
+/* In a message that nobody has received. */
+struct snapshot_sent {
+	uint64_t cookie;		/* 0: a socket */
+	char *what;
+	bool open;			/* the tree has a descriptor of it, too */
+};
+
 /*
  * The last name in the path of a file, in it; NULL without a path.  What never had
  * a name is called "/" (vfs_tmpfile(), fs/namei.c).
@@ -84,6 +91,8 @@ struct snapshot_conn {
 	bool locked_sorted;
 	struct snapshot_fifo *fifos;
 	size_t nr_fifos;
+	struct snapshot_sent *sent;
+	size_t nr_sent;
 	struct snapshot_backing *backings, *backed, *mapped;
 	size_t nr_backings, nr_backed, nr_mapped;
 	uint32_t user;			/* a process of the tree that uses it, or 0 */

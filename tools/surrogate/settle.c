@@ -171,7 +171,7 @@ static int add_made(const FuseFileEntry *f, void *arg)
 	struct making *all = arg;
 	struct made *grown;
 
-	if (!f->has_fh || f->use == FUSECR_FILE_FD)
+	if (!f->has_fh || f->use == FUSECR_FILE_FD || f->use == FUSECR_FILE_SENT)
 		return 0;
 	if (!(all->count & (all->count - 1))) {
 		grown = reallocarray(all->made, all->count ? 2 * all->count : 1, sizeof(*grown));

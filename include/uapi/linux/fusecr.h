@@ -364,10 +364,17 @@ enum fusecr_file_use {
 				 */
 	FUSECR_FILE_CWD,	/* no open file: cookie, fh, kh are absent */
 	FUSECR_FILE_ROOT,	/* likewise */
-	FUSECR_FILE_INCOMPLETE,	/* this task's mappings could not be read now */
+	FUSECR_FILE_INCOMPLETE,	/* this task's mappings, or messages to it, could not
+				 * be read now
+				 */
 	FUSECR_FILE_EXE,	/* the program that it runs; number is 0 */
 	FUSECR_FILE_SOCKET,	/* a unix socket that is bound to the node, at the
 				 * descriptor number: otherwise as CWD
+				 */
+	FUSECR_FILE_SENT,	/* in a message (SCM_RIGHTS) that can be received at
+				 * the unix socket that the descriptor number is, or
+				 * leads to; cookie is absent of a socket that is bound
+				 * to the node
 				 */
 };
 
