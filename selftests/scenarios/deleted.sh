@@ -61,3 +61,44 @@ deleted_neighbours() {
 	expect_rawd_clean
 }
 scenario deleted-neighbours deleted_neighbours
+
+# More names than the kernel tells of, and one is open by that which is not told.
+many_names() {
+	place_new host
+	tree_start
+	daemon_start rawd
+	client_start c1
+	holder_start h linked "$MNT/f1"
+	leave_running c1
+	cycle 1 c1
+	in_tree rm "$MNT"/f1.*
+	[ -e "$MNT/f1" ] || fail "f1 is not there"
+	tell h end
+	until_true not find_task holder >/dev/null
+	clients_quit c1
+	expect_rawd_clean
+}
+scenario names-many many_names
+
+# Here it is what is mounted that has that name.
+many_names_mounted() {
+	place_new host
+	tree_start
+	daemon_start rawd
+	client_start c1
+	touch "$OUT/file"
+	mount --bind "$MNT/f2" "$OUT/file" || fail "mount"
+	holder_start h linked "$MNT/f2"
+	tell h end
+	until_true not find_task holder >/dev/null
+	tool_dump "$T/img" && fail "dumped"
+	grep -q 'mounted at .*/file has more names than are known, /f2 is none' "$T/tool.log" || fail "not named"
+	rm -r "$T/img"
+	expect_unharmed c1
+	in_tree rm "$MNT/f2".{1,2,3,4}
+	cycle 1 c1
+	clients_quit c1
+	umount "$OUT/file"
+	expect_rawd_clean
+}
+scenario names-mounted many_names_mounted

@@ -121,6 +121,21 @@ static int hold_sent_early(const char *path)
 	return send_away(sock, last);
 }
 
+/* More names than the module tells, and the first is not among them. */
+static int hold_linked(const char *path)
+{
+	char name[4096];
+
+	if (hold_open(path) < 0)
+		return -1;
+	for (int i = 0; i < 17; i++) {
+		snprintf(name, sizeof(name), "%s.%d", path, i);
+		if (link(path, name))
+			return -1;
+	}
+	return 0;
+}
+
 static int hold_deleted(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -236,6 +251,7 @@ static const struct {
 	{ "sent-dup", hold_sent_dup },
 	{ "sent-nested", hold_sent_nested },
 	{ "sent-early", hold_sent_early },
+	{ "linked", hold_linked },
 	{ "deleted-below", hold_deleted_below },
 	{ "path", hold_path },
 	{ "listed", hold_listed },

@@ -26,6 +26,7 @@
 #include "image.h"
 #include "named.h"
 #include "outsiders.h"
+#include "paths.h"
 #include "proc.h"
 #include "refuse.h"
 #include "settle.h"
@@ -347,6 +348,8 @@ static void freeze(struct dump *d)
 		err = model_load(&d->served[i].model, d->s->dirfd, d->served[i].id, NULL);
 		d->served[i].engine.model = d->served[i].model;
 		err = err ?: number_users(&d->served[i], getpid());
+		if (!err)
+			paths_refuse(r, d->served[i].model);
 	}
 	if (err)
 		report_add(r, "the state of the FUSE connections could not be saved: %s",

@@ -194,6 +194,26 @@ static int index_inode(struct model *m, const FuseInodeEntry *inode)
 	return 0;
 }
 
+/*
+ * The kernel lists some of the names of a node, the newest first: that by which a
+ * file was opened may be none of them.
+ */
+static int index_path(struct model *m, const FuseFileEntry *file)
+{
+	const struct node *node = node_find(m, file->nodeid);
+	struct name key = { 0 };
+	const char *path = (const char *)file->path.data;
+
+	if (file->flags & (FUSECR_FF_UNLINKED | FUSECR_FF_BELOW_UNLINKED | FUSECR_FF_CONNECTED))
+		return 0;
+	key.name = snapshot_last_name(file, &key.len);
+	if (!key.name || !key.len || !node || !node->inode)
+		return 0;
+	key.parent = model_resolve(m, path, key.name - path);
+	key.inode = node->inode;
+	return !key.parent || tree_put(&m->names, &key, sizeof(key), name_cmp) ? 0 : -ENOMEM;
+}
+
 static int index_all(struct model *m)
 {
 	struct node *node;
@@ -219,6 +239,7 @@ static int index_all(struct model *m)
 
 		err = file->has_fh || file->n_backing || file->use == FUSECR_FILE_SOCKET ?
 			index_file(m, file) : 0;
+		err = err ?: index_path(m, file);
 		if (err)
 			return err;
 	}
@@ -370,6 +391,23 @@ const FuseInodeEntry *model_lookup(const struct model *m, uint64_t parent,
 	void **found = tfind(&key, &m->names, name_cmp);
 
 	return found ? (*(struct name **)found)->inode : NULL;
+}
+
+uint64_t model_resolve(const struct model *m, const char *path, size_t len)
+{
+	uint64_t nodeid = FUSE_ROOT_ID;
+	const char *end = path + len, *slash;
+
+	for (; nodeid && path < end; path = slash + 1) {
+		const FuseInodeEntry *inode;
+
+		slash = memchr(path, '/', end - path) ?: end;
+		if (slash == path)
+			continue;
+		inode = model_lookup(m, nodeid, path, slash - path);
+		nodeid = inode ? inode->nodeid : 0;
+	}
+	return nodeid;
 }
 
 const FuseInodeEntry *model_lookup_deleted(const struct model *m, uint64_t parent,

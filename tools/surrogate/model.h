@@ -38,6 +38,8 @@ const struct message_list *model_backings(const struct model *m);
 const FuseInodeEntry *model_inode(const struct model *m, uint64_t nodeid);
 const FuseInodeEntry *model_lookup(const struct model *m, uint64_t parent,
 				   const char *name, size_t len);
+/* The node that a path from the root of the mount leads to, by names alone; or 0. */
+uint64_t model_resolve(const struct model *m, const char *path, size_t len);
 /*
  * What is in use but deleted, by the name that it had when CRIU looked.  The path that
  * the kernel tells of it, and CRIU looks up, ends in MODEL_DELETED.
