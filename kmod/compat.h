@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
+#include <linux/fsnotify_backend.h>
 #include <linux/fuse.h>
 #include <linux/mm.h>
 #include <linux/netlink.h>
@@ -139,6 +140,24 @@ static inline bool compat_inode_is_linkable(struct inode *inode)
 	return inode_state_read_once(inode) & I_LINKABLE;
 #else
 	return READ_ONCE(inode->i_state) & I_LINKABLE;
+#endif
+}
+
+/*
+ * Whether there are marks of FAN_MARK_FILESYSTEM.  6.10: "fsnotify: create helpers to
+ * get sb and connp from object" and "fsnotify: lazy attach fsnotify_sb_info state to
+ * sb", which keeps it until the superblock ends.
+ */
+static inline bool compat_sb_is_watched(struct super_block *sb)
+{
+#if !IS_ENABLED(CONFIG_FSNOTIFY)
+	return false;
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+	const struct fsnotify_sb_info *info = fsnotify_sb_info(sb);
+
+	return info && rcu_access_pointer(info->sb_marks);
+#else
+	return rcu_access_pointer(sb->s_fsnotify_marks);
 #endif
 }
 

@@ -22,6 +22,7 @@
 #include "gate.h"
 #include "handle.h"
 #include "inode.h"
+#include "keep.h"
 #include "layout.h"
 #include "netlink.h"
 #include "proof.h"
@@ -513,6 +514,27 @@ static int put_obstacles(struct sk_buff *skb, const struct fuse_conn *fc)
 	return 0;
 }
 
+/*
+ * Each mount has the superblock active, wherever it is (clone_mnt()), and so has who
+ * asks, a handle, and what is kept.
+ */
+static u32 count_mounts(const struct fusecr_conn *conn)
+{
+	int others = 1 + fusecr_handle_owns(conn->fc) + fusecr_keep_count(conn);
+
+	return max(atomic_read(&conn->sb->s_active) - others, 0);
+}
+
+/* Users of all of it who are no tasks. */
+static int put_users(struct sk_buff *skb, const struct fusecr_conn *conn)
+{
+	if (nla_put_u8(skb, FUSECR_CONN_WATCHED,
+		       compat_sb_is_watched(conn->sb)) ||
+	    nla_put_u32(skb, FUSECR_CONN_NUM_MOUNTS, count_mounts(conn)))
+		return -EMSGSIZE;
+	return 0;
+}
+
 int fusecr_conn_fill(const struct fusecr_msg *msg,
 		     const struct fusecr_conn *conn)
 {
@@ -524,6 +546,7 @@ int fusecr_conn_fill(const struct fusecr_msg *msg,
 		return -EMSGSIZE;
 	err = put_identity(msg->skb, conn) ?: put_init(msg->skb, conn) ?:
 	      put_options(msg->skb, conn) ?: put_counters(msg->skb, conn) ?:
-	      put_obstacles(msg->skb, conn->fc) ?: put_gate(msg->skb, conn->fc);
+	      put_obstacles(msg->skb, conn->fc) ?:
+	      put_users(msg->skb, conn) ?: put_gate(msg->skb, conn->fc);
 	return fusecr_msg_end(msg, hdr, nest, err);
 }

@@ -48,6 +48,8 @@ static const struct compare_rule rules[] = {
 	{ CONN, "known_flags", COMPARE_NOT, 0, "the dumping kernel's" },
 	{ CONN, "held", COMPARE_NOT, 0, "of the images" },
 	{ CONN, "strict_limit", COMPARE_IF_BOTH, 0, newer },
+	{ CONN, "watched", COMPARE_NOT, 0, "refused where it is set" },
+	{ CONN, "num_mounts", COMPARE_NOT, 0, "mounts are compared one by one" },
 	{ CONN, "next_backing", COMPARE_EQUAL_AT_REST, 0, goes_on },
 
 	{ DEV, "cookie", COMPARE_NOT, 0, new_name },

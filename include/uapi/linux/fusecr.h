@@ -205,6 +205,12 @@ enum fusecr_conn_attr {
 					 * absent without passthrough, or when this
 					 * kernel's is not understood
 					 */
+	FUSECR_CONN_WATCHED,		/* u8: 0 or 1, fanotify has marks on all of it
+					 * (FAN_MARK_FILESYSTEM)
+					 */
+	FUSECR_CONN_NUM_MOUNTS,		/* u32, in whatever mount namespace or in none;
+					 * others that ask at the moment count, too
+					 */
 	__FUSECR_CONN_MAX,
 };
 
