@@ -205,6 +205,23 @@ static int hold_permission(const char *path)
 	return fd < 0 ? fd : fanotify_mark(fd, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, path);
 }
 
+static int hold_marked(const char *path, unsigned int what)
+{
+	int fd = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC, O_RDONLY);
+
+	return fd < 0 ? fd : fanotify_mark(fd, FAN_MARK_ADD | what, FAN_MODIFY, AT_FDCWD, path);
+}
+
+static int hold_watch_all(const char *path)
+{
+	return hold_marked(path, FAN_MARK_FILESYSTEM);
+}
+
+static int hold_watch_mount(const char *path)
+{
+	return hold_marked(path, FAN_MARK_MOUNT);
+}
+
 static int hold_bound(const char *path)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -260,6 +277,8 @@ static const struct {
 	{ "watch-deleted", hold_watch_deleted },
 	{ "dnotify", hold_dnotify },
 	{ "permission", hold_permission },
+	{ "watch-all", hold_watch_all },
+	{ "watch-mount", hold_watch_mount },
 	{ "bound", hold_bound },
 	{ "bound-twice", hold_bound_twice },
 	{ "dirty", hold_dirty },

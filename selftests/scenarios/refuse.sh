@@ -109,6 +109,7 @@ scenario refuse-watch-once holding 'watches node.*IN_ONESHOT' watch-once f1
 scenario refuse-watch-deleted holding 'gone) is watched, and deleted' watch-deleted gone
 scenario refuse-dnotify holding 'watched, but through no descriptor' dnotify dir0
 scenario refuse-permission holding 'asked for permission' permission f1
+scenario refuse-watch-all holding '(holder) watches all of it (FAN_MARK_FILESYSTEM), which CRIU would lose' watch-all f1
 scenario refuse-device holding 'null) is a device' open null
 scenario refuse-bound-twice holding 'gone) is deleted, and another socket has its name' bound-twice gone
 
@@ -208,7 +209,7 @@ outsider() {
 	mkfifo "$OUT"/h.{cmd,out}
 	exec {fd}<>"$OUT/h.out"
 	SAYS[h]=$fd
-	for what in "open $MNT/f1" "bound $MNT/socket" "watch $MNT/f1"; do
+	for what in "open $MNT/f1" "bound $MNT/socket" "watch $MNT/f1" "watch-all $MNT/f1"; do
 		# shellcheck disable=SC2086
 		"$IN/bin/holder" $what "$IN/h" &
 		expect h ready

@@ -20,7 +20,7 @@ struct scan {
 	const struct snapshot *snap;
 	const struct snapshot_conn *sc;
 	const char *label;
-	bool *found;		/* one for each watched node */
+	bool *found;		/* one for each watched node, and one for all */
 	pid_t pid;
 	char comm[32];
 };
@@ -28,6 +28,7 @@ struct scan {
 /* One line of /proc/PID/fdinfo/FD (fs/notify/fdinfo.c). */
 struct mark {
 	bool fanotify;
+	bool all;		/* of the file system: no node */
 	uint32_t mask;
 	uint64_t nodeid;
 };
@@ -60,14 +61,15 @@ static bool read_mark(const char *line, uint32_t dev, struct mark *m)
 	const char *handle = strstr(line, "f_handle:");
 	uint32_t sdev;
 
-	m->fanotify = !strncmp(line, "fanotify ino:", 13);
-	if ((!m->fanotify && strncmp(line, "inotify wd:", 11)) || !handle ||
+	m->all = !strncmp(line, "fanotify sdev:", 14);
+	m->fanotify = m->all || !strncmp(line, "fanotify ino:", 13);
+	if ((!m->fanotify && strncmp(line, "inotify wd:", 11)) || (!m->all && !handle) ||
 	    !number_of(line, " sdev:", &sdev) || !number_of(line, " mask:", &m->mask))
 		return false;
 	/* As the kernel has it, not as stat() tells it. */
 	if (sdev != (major(dev) << 20 | minor(dev)))
 		return false;
-	m->nodeid = decode_handle(handle + strlen("f_handle:"));
+	m->nodeid = m->all ? 0 : decode_handle(handle + strlen("f_handle:"));
 	return true;
 }
 
@@ -77,8 +79,20 @@ static void object(const struct scan *s, uint64_t nodeid, const char *why)
 		   (unsigned long)nodeid, why);
 }
 
+/* CRIU does not know such a mark, and drops it without a word. */
+static void see_mark_of_all(const struct scan *s)
+{
+	report_add(s->r, "%s: process %d (%s) watches all of it (FAN_MARK_FILESYSTEM)%s", s->label, s->pid, s->comm,
+		   tree_find(&s->snap->tree, s->pid) ? ", which CRIU would lose" : " from outside the tree");
+	s->found[s->sc->nr_watched] = true;
+}
+
 static void see_mark(const struct scan *s, const struct mark *m)
 {
+	if (m->all) {
+		see_mark_of_all(s);
+		return;
+	}
 	if (!tree_find(&s->snap->tree, s->pid))
 		object(s, m->nodeid, " from outside the tree");
 	else if (m->fanotify && (m->mask & FANOTIFY_PERM))
@@ -128,9 +142,9 @@ void watches_refuse(struct report *r, const struct snapshot *snap, const struct 
 	DIR *proc cleanup(closedir_auto) = NULL;
 	struct dirent *de;
 
-	if (!sc->nr_watched)
+	if (!sc->nr_watched && !sc->conn->watched)
 		return;
-	s.found = calloc(sc->nr_watched, sizeof(*s.found));
+	s.found = calloc(sc->nr_watched + 1, sizeof(*s.found));
 	proc = opendir("/proc");
 	while (s.found && proc && (de = readdir(proc))) {
 		s.pid = atoi(de->d_name);
@@ -142,5 +156,8 @@ void watches_refuse(struct report *r, const struct snapshot *snap, const struct 
 		if (!s.found || !s.found[i])
 			report_add(r, "%s: node %lu is watched, but through no descriptor that could be found",
 				   label, (unsigned long)sc->watched[i]);
+	if (sc->conn->watched && (!s.found || !s.found[sc->nr_watched]))
+		report_add(r, "%s: all of it is watched (FAN_MARK_FILESYSTEM), but through no descriptor that could be found",
+			   label);
 	free(s.found);
 }
