@@ -229,6 +229,68 @@ in_mount() {
 }
 scenario refuse-outsider outsider
 
+# Users that are no processes.
+overlaid() {
+	tree_with rawd
+	modprobe overlay
+	mkdir "$OUT/merged"
+	mount -t overlay -o "lowerdir=$MNT:$OUT/bin" overlay "$OUT/merged" || fail "mount"
+	refused "$MNT is in use by the kernel: by the overlay mounted at $OUT/merged" c1
+	grep -q '1 of its mounts are in no mount namespace' "$T/tool.log" || fail "not counted"
+	umount "$OUT/merged"
+	accepted c1
+}
+scenario refuse-overlay overlaid
+
+looped() {
+	local dev
+	place_new $1
+	tree_start
+	daemon_start rawd
+	client_start c1
+	modprobe loop || fail "no loop"
+	tree_do "$IN/bin/busybox dd if=/dev/zero of=$MNT/disk bs=4096 count=16"
+	until_true in_tree test -s "$MNT/disk" || fail "no disk"
+	exec {file}<"/proc/$PID/root$MNT/disk"
+	dev=$(losetup -f)
+	losetup -r "$dev" "/proc/self/fd/$file" || fail "losetup"
+	exec {file}<&-
+	refused "$MNT/disk is in use by the kernel: by the device ${dev#/dev/}" c1
+	losetup -d "$dev"
+	until_true not test -e "/sys/block/${dev#/dev/}/loop" || fail "not let go"
+	in_tree rm "$MNT/disk"
+	accepted c1
+}
+scenario refuse-loop looped host
+scenario refuse-loop-runc looped runc
+
+# Exported as exportfs would have it, which is not here.
+exported() {
+	tree_with rawd
+	modprobe nfsd || skip "this kernel has no nfsd"
+	echo 'nfsd 127.0.0.1 2147483647 somebody' >/proc/net/rpc/auth.unix.ip/channel
+	echo "somebody $MNT 2147483647 9217 65534 65534 7" >/proc/net/rpc/nfsd.export/channel
+	grep -q "^$MNT" /proc/net/rpc/nfsd.export/content || fail "not exported"
+	refused "$MNT is in use by the kernel: exported by nfsd" c1
+	echo 0 >/proc/net/rpc/nfsd.export/flush
+	date +%s >/proc/net/rpc/nfsd.export/flush
+	until_true not grep -q "^$MNT" /proc/net/rpc/nfsd.export/content || fail "still exported"
+	accepted c1
+}
+scenario refuse-nfsd exported
+
+# In no mount namespace any more, but somebody has a directory of it.
+detached() {
+	tree_with rawd
+	mount --bind "$MNT" "${MNT}2"
+	exec {dir}<"${MNT}2/dir0"
+	umount -l "${MNT}2"
+	refused '1 of its mounts are in no mount namespace' c1
+	exec {dir}<&-
+	accepted c1
+}
+scenario refuse-detached detached
+
 # The daemon's /dev/fuse is in the hands of a process outside, too.
 outside_holder() {
 	local daemon fd

@@ -30,6 +30,8 @@ bool proc_same_file(pid_t a, int fd_a, pid_t b, int fd_b);
 void proc_comm(pid_t pid, char *comm, size_t size);
 /* The user namespace that is for ever (include/linux/proc_ns.h, PROC_USER_INIT_INO). */
 #define PROC_INIT_USER_NS 0xEFFFFFFDU
+/* Likewise that of pids, PROC_PID_INIT_INO. */
+#define PROC_INIT_PID_NS 0xEFFFFFFCU
 /* Who is root in the process's user namespace, as the caller's numbers him.  0 or -errno. */
 int proc_ns_root(pid_t pid, uint32_t *uid, uint32_t *gid);
 /* Inode number of a namespace ("mnt", "pid", ...) of a task or of the caller; 0: unknown. */

@@ -14,6 +14,7 @@
 #include "cleanup.h"
 #include "fifos.h"
 #include "image.h"
+#include "inkernel.h"
 #include "limit.h"
 #include "locks.h"
 #include "mounts.h"
@@ -613,6 +614,8 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 	message_list_free(&c.mounts);
 	if (!err && !snap->o.restless && !sc->held)
 		err = sent_refuse(r, snap, sc);
+	if (!err && !snap->o.restless && !sc->held && !snap->o.tracer)
+		err = inkernel_refuse(r, snap, sc);
 	if (err)
 		return err;
 	if (!snap->o.restless && !sc->held) {
