@@ -37,6 +37,10 @@
 #define FUSE_REQUEST_TIMEOUT		(1ULL << 42)	/* 6.15 */
 #endif
 
+/* Requests that older headers lack: numbers of an enum, and ABI, too. */
+#define COMPAT_STATX			52		/* 6.6 */
+#define COMPAT_COPY_FILE_RANGE_64	53		/* 6.18 */
+
 /*
  * A refusal with numbers in it, of at most 80 characters (6.2: "netlink: add
  * support for formatted extack messages"); before, @text alone.

@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "compat.h"
 #include "conn.h"
 #include "defer.h"
 #include "hook.h"
@@ -90,14 +91,44 @@ bool kept_pin(struct fusecr_kept *k, u64 nodeid)
 	return inode;
 }
 
+static bool pin_file(const struct fusecr_kept *k, struct file **file,
+		     struct task_struct *task, u64 nodeid, u64 fh)
+{
+	if (!*file)
+		*file = fusecr_origin_file(task, k->fc, nodeid, fh);
+	return *file;
+}
+
 /*
  * A thread that is killed closes its files: without this, the daemon would be told
  * to release the handle that it works with.  As fuse does, whose requests have a
  * waiter that lasts as long as they do.
  */
-void kept_pin_file(struct fusecr_kept *k, struct task_struct *task)
+bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task)
 {
+	const struct fuse_copy_file_range_in *copy = k->in;
+	const struct fuse_setattr_in *setattr = k->in;
+	const struct fuse_getattr_in *getattr = k->in;
+
 	switch (k->h.opcode) {
+	case FUSE_GETATTR:
+	case COMPAT_STATX:
+		/* STATX starts as GETATTR does. */
+		if (k->in_len < sizeof(*getattr) ||
+		    !(getattr->getattr_flags & FUSE_GETATTR_FH))
+			return true;
+		return pin_file(k, &k->file, task, k->h.nodeid, getattr->fh);
+	case FUSE_SETATTR:
+		if (k->in_len < sizeof(*setattr) ||
+		    !(setattr->valid & FATTR_FH))
+			return true;
+		return pin_file(k, &k->file, task, k->h.nodeid, setattr->fh);
+	case FUSE_COPY_FILE_RANGE:
+	case COMPAT_COPY_FILE_RANGE_64:
+		return k->in_len >= sizeof(*copy) &&
+		       pin_file(k, &k->file, task, k->h.nodeid, copy->fh_in) &&
+		       pin_file(k, &k->file_out, task, copy->nodeid_out,
+				copy->fh_out);
 	case FUSE_READ:
 	case FUSE_WRITE:
 	case FUSE_FLUSH:
@@ -111,12 +142,11 @@ void kept_pin_file(struct fusecr_kept *k, struct task_struct *task)
 	case FUSE_IOCTL:
 	case FUSE_FALLOCATE:
 	case FUSE_LSEEK:
-	case FUSE_COPY_FILE_RANGE:
-		/* All start with the handle.  That of a close() is known already. */
-		if (!k->file && k->in_len >= sizeof(u64))
-			k->file = fusecr_origin_file(task, k->fc, k->h.nodeid,
-						     *(u64 *)k->in);
+		/* All start with the handle. */
+		return k->in_len >= sizeof(u64) &&
+		       pin_file(k, &k->file, task, k->h.nodeid, *(u64 *)k->in);
 	}
+	return true;
 }
 
 static void deactivate(void *sb)
@@ -133,6 +163,8 @@ void kept_free(struct fusecr_kept *k)
 	fusecr_hook_put(k->hook);
 	if (k->file)
 		fput(k->file);
+	if (k->file_out)
+		fput(k->file_out);
 	for (i = 0; i < KEPT_INODES; i++)
 		fusecr_inode_put(k->inodes[i]);
 	if (!atomic_add_unless(&k->sb->s_active, -1, 1))

@@ -51,6 +51,7 @@ struct fusecr_kept {
 	struct super_block *sb;		/* active */
 	struct inode *inodes[KEPT_INODES];	/* counted, what it is about */
 	struct file *file;		/* counted, of the handle in it, or NULL */
+	struct file *file_out;		/* counted, of the other one, or NULL */
 	struct fusecr_hook *hook;
 	struct pid *tid;		/* counted; who sent it */
 	struct fuse_in_header h;
@@ -90,8 +91,11 @@ void kept_start(struct fusecr_kept *k);
 void kept_finish(struct fusecr_kept *k, enum kept_state state);
 /* Whether the kernel holds it; then it does until the record is freed. */
 bool kept_pin(struct fusecr_kept *k, u64 nodeid);
-/* The file whose handle is in it, if @task has that open, stays as long, too. */
-void kept_pin_file(struct fusecr_kept *k, struct task_struct *task);
+/*
+ * The files whose handles are in it stay as long, too; false when @task does not have
+ * all of them open.
+ */
+bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task);
 /* Finds the names in the input, pins what it tells by number. */
 void kept_find_names(struct fusecr_kept *k);
 

@@ -231,13 +231,13 @@ static int fill_names(struct fusecr_kept *k, const struct fusecr_keep *in)
 }
 
 /* The restored thread has it open already. */
-static void pin_file(struct fusecr_kept *k)
+static void pin_files(struct fusecr_kept *k)
 {
 	struct task_struct *task = get_pid_task(k->tid, PIDTYPE_PID);
 
 	if (!task)
 		return;
-	kept_pin_file(k, task);
+	kept_pin_files(k, task);
 	put_task_struct(task);
 }
 
@@ -260,7 +260,7 @@ static int fill(struct fusecr_kept *k, const struct fusecr_keep *in)
 	rcu_read_unlock();
 	if (!k->tid)
 		return -ESRCH;
-	pin_file(k);
+	pin_files(k);
 	kept_find_names(k);
 	return fill_names(k, in);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which system call a READ or a WRITE comes from, see origin.h. */
+/* Which system call a request comes from, see origin.h. */
 
 #include <linux/bitops.h>
 #include <linux/fdtable.h>
@@ -139,6 +139,41 @@ bool fusecr_origin_starts_over(const struct fusecr_origin *o,
 	}
 	task_unlock(o->task);
 	return ok;
+}
+
+/* What was made, and is not there for the call that starts over. */
+#define CREATES	(O_CREAT | (O_TMPFILE & ~O_DIRECTORY))
+
+bool fusecr_origin_may_create(const struct fusecr_origin *o)
+{
+	switch (o->nr) {
+#ifdef __NR_open
+	case __NR_open:
+		return o->args[1] & CREATES;
+#endif
+	case __NR_openat:
+		return o->args[2] & CREATES;
+#ifdef __NR_creat
+	case __NR_creat:
+#endif
+	case __NR_openat2:	/* in the caller's memory */
+		return true;
+	}
+	return false;
+}
+
+bool fusecr_origin_is_getxattr(const struct fusecr_origin *o)
+{
+	switch (o->nr) {
+	case __NR_getxattr:
+	case __NR_lgetxattr:
+	case __NR_fgetxattr:
+#ifdef __NR_getxattrat
+	case __NR_getxattrat:
+#endif
+		return true;
+	}
+	return false;
 }
 
 struct search {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a READ or a WRITE was sent for.  Not each comes from read(2) or write(2):
- * any system call may meet with a page fault, or write a core.
+ * What a request was sent for.  Not each READ comes from read(2), nor each WRITE from
+ * write(2): any system call may meet with a page fault, or write a core.
  */
 #ifndef FUSECR_ORIGIN_H
 #define FUSECR_ORIGIN_H
@@ -32,6 +32,11 @@ void fusecr_origin_put(struct fusecr_origin *o);
 bool fusecr_origin_starts_over(const struct fusecr_origin *o,
 			       const struct fuse_conn *fc, u64 nodeid,
 			       u64 offset, bool direct);
+
+/* Whether it is an open() by which a file may have come to be already. */
+bool fusecr_origin_may_create(const struct fusecr_origin *o);
+/* Whether it is a call for an extended attribute, and for nothing else. */
+bool fusecr_origin_is_getxattr(const struct fusecr_origin *o);
 
 /*
  * The file that @task has open by the daemon's handle @fh, counted; or NULL.  Not

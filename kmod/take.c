@@ -17,6 +17,7 @@
 #include <asm/unistd.h>
 
 #include "closing.h"
+#include "compat.h"
 #include "conn.h"
 #include "hold.h"
 #include "inode.h"
@@ -32,10 +33,9 @@ struct candidate {
 	struct fusecr_answer room;
 	bool argvar;
 	bool background;	/* a READ ahead: who waits for it waits for pages */
-	bool data;		/* a READ or a WRITE of somebody's ... */
-	u64 offset;
+	u64 offset;		/* of READ and WRITE */
 	bool direct;
-	struct fusecr_origin origin;	/* ... who was found here */
+	struct fusecr_origin origin;	/* of one that is not in the background */
 };
 
 /* Those that were found and cannot be taken, not to find them again. */
@@ -111,6 +111,8 @@ static bool can_start_over(u32 opcode, int nr, const struct fuse_args *args)
 	case FUSE_LSEEK:
 	case FUSE_COPY_FILE_RANGE:
 	case FUSE_TMPFILE:
+	case COMPAT_STATX:
+	case COMPAT_COPY_FILE_RANGE_64:
 		return true;
 	case FUSE_FSYNC:
 	case FUSE_FSYNCDIR:
@@ -189,11 +191,9 @@ static bool is_candidate(const struct taking *t, const struct fuse_req *req)
 	return ok;
 }
 
-/* What is asked of its origin once the locks are let go. */
 static void describe_data(struct candidate *c, const struct fuse_req *req)
 {
 	const struct fuse_args *args = *fl_req_args(req);
-	struct task_struct *task = fusecr_queue_waiter(req);
 	struct fuse_write_in in = { };
 
 	static_assert(offsetof(struct fuse_read_in, offset) ==
@@ -201,6 +201,13 @@ static void describe_data(struct candidate *c, const struct fuse_req *req)
 	fusecr_payload_in(&in, args, 0, min_t(u32, sizeof(in), c->in_len));
 	c->offset = in.offset;
 	c->direct = fl_bit(args, FL_ARGS_USER_PAGES);
+}
+
+/* Of its origin more is asked once the locks are let go. */
+static void describe_origin(struct candidate *c, const struct fuse_req *req)
+{
+	struct task_struct *task = fusecr_queue_waiter(req);
+
 	if (!task)
 		return;
 	fusecr_origin_note(&c->origin, task);
@@ -219,19 +226,52 @@ static void describe(struct candidate *c, const struct fuse_req *req)
 	for (i = 0; i < c->room.count; i++)
 		c->room.size[i] = *fl_args_out_size(args, i);
 	c->background = fl_req_test(req, FL_FR_BACKGROUND);
-	c->data = !c->background && (c->h.opcode == FUSE_READ ||
-				     c->h.opcode == FUSE_WRITE);
-	if (c->data)
+	if (c->h.opcode == FUSE_READ || c->h.opcode == FUSE_WRITE)
 		describe_data(c, req);
+	if (!c->background)
+		describe_origin(c, req);
 }
 
-/* The rest of what can_take_from() asks, for which no lock may be held. */
-static bool starts_over(const struct candidate *c, const struct fuse_conn *fc)
+static bool is_dir(const struct fusecr_conn *conn, u64 nodeid)
 {
-	return !c->data ||
-	       (c->origin.task &&
-		fusecr_origin_starts_over(&c->origin, fc, c->h.nodeid,
-					  c->offset, c->direct));
+	struct inode *inode = fusecr_inode_find(conn->sb, nodeid);
+	bool dir = inode && S_ISDIR(inode->i_mode);
+
+	fusecr_inode_put(inode);
+	return dir;
+}
+
+/*
+ * The rest of what can_take_from() asks, for which no lock may be held.
+ *
+ * What an open() has created is there when it starts over, and with O_EXCL, or with a
+ * mode that does not permit what was opened, it fails.  Then may_open() asks for the
+ * attributes of what was created (fs/namei.c, do_open(); with default_permissions),
+ * and without CREATE fuse opens what it has made with MKNOD (fuse_atomic_open(),
+ * finish_no_open()).
+ */
+static bool starts_over(const struct candidate *c, const struct fusecr_conn *conn)
+{
+	const struct fusecr_origin *o = &c->origin;
+
+	if (c->background)
+		return true;
+	if (!o->task)
+		return false;
+	switch (c->h.opcode) {
+	case FUSE_READ:
+	case FUSE_WRITE:
+		return fusecr_origin_starts_over(o, conn->fc, c->h.nodeid,
+						 c->offset, c->direct);
+	case FUSE_OPEN:
+		return !fusecr_origin_may_create(o) ||
+		       !fl_bit(conn->fc, FL_CONN_NO_CREATE);
+	case FUSE_GETATTR:
+	case COMPAT_STATX:
+		return !fusecr_origin_may_create(o) ||
+		       is_dir(conn, c->h.nodeid);
+	}
+	return true;
 }
 
 /*
@@ -329,7 +369,6 @@ static bool exchange(struct fuse_dev *fud, struct fuse_req *req, void *arg)
 			return true;
 	}
 	if (k) {
-		fusecr_payload_in(k->in, *fl_req_args(req), 0, k->in_len);
 		if (!*fl_pq_connected(fud) || !undo_close(s))
 			return true;
 		s->err = kept_place(k, fud);
@@ -342,6 +381,21 @@ static bool exchange(struct fuse_dev *fud, struct fuse_req *req, void *arg)
 	list_del_init(fl_req_list(req));
 	s->req = req;
 	s->err = 0;
+	return true;
+}
+
+struct copying {
+	struct fusecr_kept *k;
+	u64 unique;
+};
+
+static bool copy(struct fuse_dev *fud, struct fuse_req *req, void *arg)
+{
+	const struct copying *c = arg;
+
+	if (fl_req_unique(req) != c->unique || fusecr_keep_is_proxy(req))
+		return false;
+	fusecr_payload_in(c->k->in, *fl_req_args(req), 0, c->k->in_len);
 	return true;
 }
 
@@ -367,6 +421,20 @@ static void look_names_up(struct fusecr_kept *k)
 					       n->len);
 		kept_pin(k, n->nodeid);
 	}
+}
+
+/*
+ * All that has to outlast the system call.  A handle that is in no table is one that
+ * the call has opened for itself (fs/fuse/ioctl.c, fuse_priv_ioctl_prepare()): it would
+ * be released at once, and the next one differ.
+ */
+static bool prepare(const struct candidate *c, struct fusecr_kept *k)
+{
+	kept_find_names(k);
+	look_names_up(k);
+	/* That of a close() is in none, either: see undo_close(). */
+	return c->h.opcode == FUSE_FLUSH ||
+	       kept_pin_files(k, c->origin.task);
 }
 
 /* Its waiter goes up to the system call, and from there starts over. */
@@ -396,6 +464,20 @@ static struct fusecr_kept *new_kept(const struct taking *t,
 	return err ? ERR_PTR(err) : k;
 }
 
+/* False: see swapping.err. */
+static bool copy_and_prepare(const struct taking *t, const struct candidate *c,
+			     struct swapping *s)
+{
+	struct copying copying = { s->k, c->h.unique };
+
+	if (!each_processing(t->conn->fc, copy, &copying))
+		return false;
+	if (prepare(c, s->k))
+		return true;
+	s->err = -EAGAIN;
+	return false;
+}
+
 /* 1: taken, -EAGAIN: not now, 0: it was answered just now, -errno */
 static int take(const struct taking *t, const struct candidate *c)
 {
@@ -411,18 +493,15 @@ static int take(const struct taking *t, const struct candidate *c)
 			return PTR_ERR(s.k);
 		}
 	}
-	each_processing(t->conn->fc, exchange, &s);
+	if (!s.k || copy_and_prepare(t, c, &s))
+		each_processing(t->conn->fc, exchange, &s);
 	if (!s.req) {
 		fusecr_restart_free(restart);
 		if (s.k)
 			kept_end_proxy(s.k);
 	} else {
-		if (s.k) {
-			kept_find_names(s.k);
-			look_names_up(s.k);
-			kept_pin_file(s.k, s.task);
+		if (s.k)
 			kept_start(s.k);
-		}
 		let_waiter_go(c, &s, restart);
 	}
 	if (s.task)
@@ -447,7 +526,7 @@ int fusecr_keep_take(const struct fusecr_conn *conn,
 
 		if (!each_processing(conn->fc, find_one, &f))
 			break;
-		err = starts_over(&f.c, conn->fc) ? take(t, &f.c) : -EAGAIN;
+		err = starts_over(&f.c, conn) ? take(t, &f.c) : -EAGAIN;
 		fusecr_origin_put(&f.c.origin);
 		if (err > 0) {
 			n++;

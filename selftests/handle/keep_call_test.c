@@ -14,7 +14,6 @@
 
 #define BIG		(64 << 10)
 #define UNIQUE		(1ULL << 32)	/* no request of the kernel's own */
-#define QUIET_MS	100	/* some looks of the module's */
 
 /* --- refusals -------------------------------------------------------------------- */
 

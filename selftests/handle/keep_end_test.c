@@ -12,7 +12,6 @@
 
 #include "keep_fixture.h"
 
-#define QUIET_MS	100	/* some looks of the module's */
 
 /* --- who dies ------------------------------------------------------------------------ */
 
@@ -328,27 +327,6 @@ TEST_F(call, many)
 }
 
 /* --- what is not taken ------------------------------------------------------------------ */
-
-static void not_taken(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
-		      uint32_t opcode, int (*work)(void *path))
-{
-	int i;
-
-	rawfs_hold(self->fs, opcode);
-	ASSERT_EQ(0, test_client_start(&self->clients[0], work, path(self, "f1")));
-	ASSERT_EQ(0, rawfs_wait_held(self->fs, opcode, 1));
-	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
-	for (i = 0; i < QUIET_MS; i++) {
-		ASSERT_EQ(0, th_take(self->fd));
-		test_nap(1);
-	}
-	EXPECT_EQ(1, th_gate_status(self->fd).requests);
-	EXPECT_EQ(0, th_kept(self->fd));
-	rawfs_release(self->fs, 0);
-	ASSERT_EQ(0, th_gate_open(self->fd));
-	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
-	EXPECT_EQ(1, self->fs->nr_op[opcode]);
-}
 
 static int touch(void *path)
 {

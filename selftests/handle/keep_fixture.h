@@ -13,6 +13,10 @@
 
 #define PATIENCE_MS	10000
 #define CLIENTS		14	/* more than max_background */
+#define QUIET_MS	100	/* some looks of the module's */
+#ifndef KEEP_OPTIONS
+#define KEEP_OPTIONS	NULL	/* of the mount */
+#endif
 
 FIXTURE(call) {
 	struct rawfs *fs;
@@ -31,6 +35,7 @@ FIXTURE_SETUP(call)
 	config.spare = 16;
 	config.entry_ms = 0;
 	config.attr_ms = 0;
+	config.options = KEEP_OPTIONS;
 	config.init.flags = FUSE_POSIX_LOCKS | FUSE_BIG_WRITES;
 	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	ASSERT_EQ(0, pipe2(self->go, O_CLOEXEC));
@@ -104,6 +109,35 @@ static inline int keep_one(FIXTURE_DATA(call) *self, uint32_t opcode, bool done,
 	if (err)
 		return err;
 	return held_is(self->fd, 1) ? 0 : -ESRCH;
+}
+
+/* One that is held already, and stays so until the gate opens. */
+static inline void stays(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
+			 uint32_t opcode, int result)
+{
+	int i;
+
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, opcode, 1));
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	for (i = 0; i < QUIET_MS; i++) {
+		ASSERT_EQ(0, th_take(self->fd));
+		test_nap(1);
+	}
+	EXPECT_EQ(1, th_gate_status(self->fd).requests);
+	EXPECT_EQ(0, th_kept(self->fd));
+	rawfs_release(self->fs, 0);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(result, test_client_wait(&self->clients[0]));
+}
+
+static inline void not_taken(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
+			     uint32_t opcode, int (*work)(void *path))
+{
+	rawfs_hold(self->fs, opcode);
+	ASSERT_EQ(0, test_client_start(&self->clients[0], work,
+				       (void *)test_path(self->fs, "f1")));
+	stays(_metadata, self, opcode, 0);
+	EXPECT_EQ(1, self->fs->nr_op[opcode]);
 }
 
 static inline void *path(FIXTURE_DATA(call) *self, const char *name)

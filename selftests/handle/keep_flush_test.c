@@ -14,7 +14,6 @@
 #include "keep_fixture.h"
 
 #define UNIQUE		(1ULL << 32)	/* no request of the kernel's own */
-#define QUIET_MS	100	/* some looks of the module's */
 #define FD		77	/* that nobody else has */
 #define NOISE		8	/* further open files of a client's */
 
@@ -400,24 +399,10 @@ TEST_F(call, server_killed_while_kept)
 
 /* --- what is not taken ------------------------------------------------------------------ */
 
-static void not_taken(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
-		      int (*work)(void *path))
+static void flush_is_not_taken(struct __test_metadata *_metadata,
+			       FIXTURE_DATA(call) *self, int (*work)(void *path))
 {
-	int i;
-
-	rawfs_hold(self->fs, FUSE_FLUSH);
-	ASSERT_EQ(0, test_client_start(&self->clients[0], work, path(self, "f1")));
-	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_FLUSH, 1));
-	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
-	for (i = 0; i < QUIET_MS; i++) {
-		ASSERT_EQ(0, th_take(self->fd));
-		test_nap(1);
-	}
-	EXPECT_EQ(1, th_gate_status(self->fd).requests);
-	EXPECT_EQ(0, th_kept(self->fd));
-	rawfs_release(self->fs, 0);
-	ASSERT_EQ(0, th_gate_open(self->fd));
-	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	not_taken(_metadata, self, FUSE_FLUSH, work);
 	EXPECT_EQ(0, self->fs->lost);
 }
 
@@ -432,7 +417,7 @@ static int close_many(void *path)
 
 TEST_F(call, close_range_is_not_taken)
 {
-	not_taken(_metadata, self, close_many);
+	flush_is_not_taken(_metadata, self, close_many);
 }
 
 static int leave_open(void *path)
@@ -444,7 +429,7 @@ static int leave_open(void *path)
 
 TEST_F(call, exit_is_not_taken)
 {
-	not_taken(_metadata, self, leave_open);
+	flush_is_not_taken(_metadata, self, leave_open);
 }
 
 static void *close_at(void *result)

@@ -32,6 +32,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/types.h>
 #include <linux/fuse.h>
 
@@ -50,6 +51,10 @@
 #define RAWFS_MAX_WRITE		(1 << 20)
 #define RAWFS_BUF_SIZE		(RAWFS_MAX_WRITE + 4096)
 #define RAWFS_OPCODES		64
+#define RAWFS_COPY_FILE_RANGE_64	53	/* newer than the header may be */
+
+/* Tells how large a file is. */
+#define RAWFS_IOC_SIZE		_IOR('r', 1, uint32_t)
 
 #define RAWFS_IMPOSSIBLE	70	/* exit status */
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <linux/fs.h>
 
 #include "rawfs_priv.h"
 
@@ -312,6 +313,58 @@ int rawfs_do_fallocate(struct rawfs_req *req)
 	if (in->offset + in->length <= node->attr.size)
 		return 0;
 	return rawfs_resize(node, req->h->nodeid, in->offset + in->length);
+}
+
+int rawfs_do_copy(struct rawfs_req *req)
+{
+	const struct fuse_copy_file_range_in *in = rawfs_req_arg(req, sizeof(*in));
+	struct rawfs_node *from = rawfs_req_node(req);
+	struct rawfs_node *to = rawfs_node_get(req->fs, in->nodeid_out);
+	struct rawfs_handle *handle = rawfs_handle_get(req->fs, in->fh_out);
+	size_t len = in->len < RAWFS_MAX_WRITE ? in->len : RAWFS_MAX_WRITE;
+	void *buf;
+	int err;
+
+	rawfs_req_handle(req, in->fh_in, FUSE_OPEN);
+	if (!to || !handle || &req->fs->nodes[handle->node] != to)
+		rawfs_impossible(req->fs, "%s to handle %#llx, node %#llx",
+				 rawfs_opcode_name(req->h->opcode),
+				 (unsigned long long)in->fh_out,
+				 (unsigned long long)in->nodeid_out);
+	buf = malloc(len);
+	len = rawfs_read(from, req->h->nodeid, buf, len, in->off_in);
+	err = rawfs_write(to, in->nodeid_out, buf, len, in->off_out);
+	free(buf);
+	if (req->h->opcode == FUSE_COPY_FILE_RANGE)
+		((struct fuse_write_out *)rawfs_req_out(req, sizeof(struct fuse_write_out)))->size = len;
+	else
+		*(uint64_t *)rawfs_req_out(req, sizeof(uint64_t)) = len;
+	return err;
+}
+
+int rawfs_do_ioctl(struct rawfs_req *req)
+{
+	const struct fuse_ioctl_in *in = rawfs_req_arg(req, sizeof(*in));
+	const struct rawfs_node *node = rawfs_req_node(req);
+	uint32_t value;
+
+	rawfs_req_handle(req, in->fh, in->flags & FUSE_IOCTL_DIR ?
+			 FUSE_OPENDIR : FUSE_OPEN);
+	switch (in->cmd) {
+	case FS_IOC_GETFLAGS:
+		value = FS_NOATIME_FL;
+		break;
+	case RAWFS_IOC_SIZE:
+		value = node->attr.size;
+		break;
+	default:
+		return -ENOTTY;
+	}
+	if (in->out_size < sizeof(value))
+		return -EINVAL;
+	rawfs_req_out(req, sizeof(struct fuse_ioctl_out));
+	memcpy(rawfs_req_out(req, sizeof(value)), &value, sizeof(value));
+	return 0;
 }
 
 int rawfs_do_poll(struct rawfs_req *req)

@@ -161,6 +161,30 @@ static int do_getattr(struct rawfs_req *req)
 	return put_attr(req, node);
 }
 
+/* Times that are 0, but for the one that only this request asks for. */
+static int do_statx(struct rawfs_req *req)
+{
+	const struct fuse_statx_in *in = rawfs_req_arg(req, sizeof(*in));
+	const struct rawfs_node *node = rawfs_req_node(req);
+	struct fuse_statx_out *out = rawfs_req_out(req, sizeof(*out));
+	struct fuse_statx *stat = &out->stat;
+
+	if (in->getattr_flags & FUSE_GETATTR_FH)
+		rawfs_req_handle(req, in->fh, FUSE_OPEN);
+	out->attr_valid = req->fs->config.attr_ms / 1000;
+	stat->mask = STATX_BASIC_STATS | STATX_BTIME;
+	stat->blksize = node->attr.blksize;
+	stat->nlink = node->attr.nlink;
+	stat->uid = node->attr.uid;
+	stat->gid = node->attr.gid;
+	stat->mode = node->attr.mode;
+	stat->ino = node->attr.ino;
+	stat->size = node->attr.size;
+	stat->blocks = node->attr.blocks;
+	stat->btime.tv_sec = RAWFS_TIME_BASE;
+	return 0;
+}
+
 static void set_time(uint64_t *sec, uint32_t *nsec, bool now, uint64_t to,
 		     uint32_t to_nsec)
 {
@@ -482,6 +506,9 @@ uint64_t rawfs_req_fh(const struct fuse_in_header *h, const void *arg)
 	case FUSE_POLL:
 	case FUSE_FALLOCATE:
 	case FUSE_LSEEK:
+	case FUSE_IOCTL:
+	case FUSE_COPY_FILE_RANGE:
+	case RAWFS_COPY_FILE_RANGE_64:
 		return *(const uint64_t *)arg;
 	default:
 		return 0;
@@ -560,7 +587,7 @@ static const struct {
 	[FUSE_INTERRUPT]	= { "INTERRUPT", do_interrupt },
 	[FUSE_BMAP]		= { "BMAP" },
 	[FUSE_DESTROY]		= { "DESTROY", do_destroy },
-	[FUSE_IOCTL]		= { "IOCTL" },
+	[FUSE_IOCTL]		= { "IOCTL", rawfs_do_ioctl },
 	[FUSE_POLL]		= { "POLL", rawfs_do_poll },
 	[FUSE_NOTIFY_REPLY]	= { "NOTIFY_REPLY" },
 	[FUSE_BATCH_FORGET]	= { "BATCH_FORGET", do_batch_forget },
@@ -568,10 +595,11 @@ static const struct {
 	[FUSE_READDIRPLUS]	= { "READDIRPLUS", rawfs_do_readdir },
 	[FUSE_RENAME2]		= { "RENAME2", do_rename },
 	[FUSE_LSEEK]		= { "LSEEK", rawfs_do_lseek },
-	[FUSE_COPY_FILE_RANGE]	= { "COPY_FILE_RANGE" },
+	[FUSE_COPY_FILE_RANGE]	= { "COPY_FILE_RANGE", rawfs_do_copy },
 	[FUSE_SYNCFS]		= { "SYNCFS" },
 	[FUSE_TMPFILE]		= { "TMPFILE", do_tmpfile },
-	[FUSE_STATX]		= { "STATX" },
+	[FUSE_STATX]		= { "STATX", do_statx },
+	[RAWFS_COPY_FILE_RANGE_64] = { "COPY_FILE_RANGE_64", rawfs_do_copy },
 };
 
 const char *rawfs_opcode_name(uint32_t opcode)

@@ -86,6 +86,8 @@ int rawfs_do_fsync(struct rawfs_req *req);
 int rawfs_do_lseek(struct rawfs_req *req);
 int rawfs_do_fallocate(struct rawfs_req *req);
 int rawfs_do_poll(struct rawfs_req *req);
+int rawfs_do_copy(struct rawfs_req *req);
+int rawfs_do_ioctl(struct rawfs_req *req);
 struct rawfs_handle *rawfs_req_handle(struct rawfs_req *req, uint64_t fh,
 				      uint32_t open_opcode);
 
