@@ -42,12 +42,14 @@ static char top[PATH_MAX];
 static bool kernel;
 static pid_t sharer;
 
-/* Two who wait, for the lock of one file each. */
+/* They wait for the lock of one file each. */
 static struct waiter {
 	enum file file;
 	pid_t pid;
 	int go, got;		/* pipes */
-} waiters[] = { { .file = POSIX }, { .file = FLOCK } };
+} waiters[] = { { .file = POSIX }, { .file = FLOCK }, { .file = OFD } };
+
+#define NR_WAITERS	(sizeof(waiters) / sizeof(*waiters))
 
 static int open_file(enum file file)
 {
@@ -102,7 +104,7 @@ static int wait_for_lock(enum file file, int fd)
 {
 	if (file == FLOCK)
 		return flock(fd, LOCK_EX);
-	return range(fd, F_SETLKW, F_WRLCK, 0);
+	return range(fd, file == OFD ? F_OFD_SETLKW : F_SETLKW, F_WRLCK, 0);
 }
 
 static void wait_in_child(const struct waiter *w, int go, int got)
@@ -251,7 +253,8 @@ static int get_them(pid_t owner)
 	(void)owner;
 	for (int i = 0; i < NR_OPENED; i++)
 		fd[i] = open_file(i);
-	if (expect("OFD at last", 0, range(fd[OFD], F_OFD_SETLKW, F_WRLCK, 5)) ||
+	/* Below it a waiter has what he waited for. */
+	if (expect("OFD at last", 0, range(fd[OFD], F_OFD_SETLKW, F_WRLCK, 10)) ||
 	    expect("POSIX at last", 0, range(fd[POSIX], F_SETLK, F_WRLCK, 20)) ||
 	    expect("shared at last", 0, flock(fd[SHARED], LOCK_EX) ? -errno : 0))
 		return -1;
@@ -274,7 +277,7 @@ static int let_go(void)
 	close(other);
 	close(fds[OFD]);
 	close(fds[FLOCK]);
-	if (expect_got(&waiters[1]))
+	if (expect_got(&waiters[1]) || expect_got(&waiters[2]))
 		return -1;
 	if (expect("unlock shared", 0, flock_now(fds[SHARED], LOCK_UN)))
 		return -1;
@@ -286,7 +289,7 @@ static int let_go(void)
 
 static void end_waiters(void)
 {
-	for (unsigned int i = 0; i < 2; i++) {
+	for (size_t i = 0; i < NR_WAITERS; i++) {
 		kill(waiters[i].pid, SIGKILL);
 		waitpid(waiters[i].pid, NULL, 0);
 	}
@@ -304,8 +307,11 @@ static int map_posix(void)
 
 static int begin(void)
 {
-	if (mkdir(top, 0777) || start_waiter(&waiters[0]) || start_waiter(&waiters[1]))
-		return *wrong ? -1 : bad("%s: %s", top, strerror(errno));
+	if (mkdir(top, 0777))
+		return bad("%s: %s", top, strerror(errno));
+	for (size_t i = 0; i < NR_WAITERS; i++)
+		if (start_waiter(&waiters[i]))
+			return -1;
 	for (int i = 0; i < NR_FILES; i++) {
 		fds[i] = open_file(i);
 		if (fds[i] < 0)
@@ -315,8 +321,11 @@ static int begin(void)
 		return bad("F_SETLEASE: %s", strerror(errno));
 	if (kernel && map_posix())
 		return -1;
-	if (lock_all() || let_wait(&waiters[0]) || let_wait(&waiters[1]))
+	if (lock_all())
 		return -1;
+	for (size_t i = 0; i < NR_WAITERS; i++)
+		if (let_wait(&waiters[i]))
+			return -1;
 	sharer = start_sharer();
 	return sharer < 0 ? bad("fork: %s", strerror(errno)) : 0;
 }
