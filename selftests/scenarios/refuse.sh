@@ -217,6 +217,17 @@ outsider() {
 		kill $!
 		wait $! || :
 	done
+	for what in FLOCK POSIX; do
+		case $what in
+		FLOCK) "$IN/bin/holder" flock "$MNT/f1" "$IN/h" & ;;
+		POSIX) "$IN/bin/holder" lock "$MNT/f1" "$IN/h" & ;;
+		esac
+		expect h ready
+		refused "$! (holder).*outside the tree" c1
+		grep -q "the lock \"$what ADVISORY WRITE $! " "$T/tool.log" || fail "the lock is not named"
+		kill $!
+		wait $! || :
+	done
 	(cd "$MNT" && exec sleep 1000) &
 	until_true in_mount $!
 	refused "$! (sleep).*outside the tree" c1
