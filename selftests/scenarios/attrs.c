@@ -2,10 +2,11 @@
 /*
  * attrs - has files with extended attributes, and with access control lists.
  *
- *	attrs NAME MOUNT CONTROL [acl]
+ *	attrs NAME MOUNT CONTROL [acl|security]
  *
- * Makes MOUNT/NAME; with "acl" the kernel is to check the lists. CONTROL.cmd and
- * CONTROL.out are FIFOs outside the mount. Says "ready", then answers each line:
+ * Makes MOUNT/NAME; with "acl" the kernel is to check the lists, with "security"
+ * there are attributes that it looks at. CONTROL.cmd and CONTROL.out are FIFOs
+ * outside the mount. Says "ready", then answers each line:
  *	check	uses all that it holds, and says "ok", or what is wrong
  *	quit	removes all, says "bye" and ends
  */
@@ -32,7 +33,7 @@
 
 static const char *self;		/* our directory on the mount */
 static int fd = -1, bare = -1;
-static bool lists;
+static bool lists, secure;
 static unsigned int rounds;
 
 /* As the kernel keeps it (include/uapi/linux/posix_acl_xattr.h). */
@@ -138,9 +139,28 @@ static int check_lists(void)
 	return expect_value(fd, ACCESS, &acl, sizeof(acl));
 }
 
+/* CAP_NET_RAW, permitted and effective: include/uapi/linux/capability.h. */
+static const struct {
+	uint32_t magic_etc, permitted, inheritable, high[2];
+} capability = { 0x02000001, 1 << 13, 0, { 0 } };
+
+static int check_security(void)
+{
+	return expect_value(fd, "security.capability", &capability, sizeof(capability)) ?:
+	       expect_value(fd, "security.fusecr", "any", 3);
+}
+
+static int start_security(void)
+{
+	if (fsetxattr(fd, "security.capability", &capability, sizeof(capability), 0) ||
+	    fsetxattr(fd, "security.fusecr", "any", 3, 0))
+		return bad("setxattr: %s", strerror(errno));
+	return check_security();
+}
+
 static int check(void)
 {
-	return check_user() ?: lists ? check_lists() : 0;
+	return check_user() ?: lists ? check_lists() : secure ? check_security() : 0;
 }
 
 static int start_lists(const char *name)
@@ -165,7 +185,7 @@ static int start(const char *mount, const char *name)
 	bare = open("bare", O_RDWR | O_CREAT | O_EXCL, 0644);
 	if (fd < 0 || bare < 0 || fsetxattr(fd, "user.round", "round 0", 7, XATTR_CREATE))
 		return bad("fsetxattr: %s", strerror(errno));
-	return lists ? start_lists(name) : 0;
+	return lists ? start_lists(name) : secure ? start_security() : 0;
 }
 
 static int quit(void)
@@ -178,11 +198,12 @@ static int quit(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 4 && (argc != 5 || strcmp(argv[4], "acl"))) {
-		fprintf(stderr, "usage: attrs NAME MOUNT CONTROL [acl]\n");
+	lists = argc == 5 && !strcmp(argv[4], "acl");
+	secure = argc == 5 && !strcmp(argv[4], "security");
+	if (argc != 4 && !lists && !secure) {
+		fprintf(stderr, "usage: attrs NAME MOUNT CONTROL [acl|security]\n");
 		return 2;
 	}
-	lists = argc == 5;
 	control_open(argv[3]);
 	self = argv[1];
 	return control_serve(start(argv[2], argv[1]), check, quit);

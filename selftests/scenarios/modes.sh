@@ -148,14 +148,14 @@ scenario limits-same limits_unsettable same
 # The most, and what INIT cannot say.
 scenario limits-far limits_kept host 65535 0
 
-# FUSE_POSIX_ACL
+# attributes PLACE KIND [OPTION...]
 attributes() {
-	local place=$1 n
-	shift
+	local place=$1 kind=$2 n
+	shift 2
 	place_new $place
 	tree_start
 	daemon_start rawd "$@"
-	program_start a "attrs a $MNT $IN/a ${1:+acl}"
+	program_start a "attrs a $MNT $IN/a $kind"
 	clients_check a
 	leave_running a
 	for n in 1 2; do
@@ -165,6 +165,9 @@ attributes() {
 	expect_rawd_clean
 }
 for place in host runc; do
-	scenario xattrs-$place attributes $place
-	scenario acls-$place attributes $place -I 0x100000
+	scenario xattrs-$place attributes $place ''
+	# FUSE_POSIX_ACL
+	scenario acls-$place attributes $place acl -I 0x100000
 done
+# Which the kernel asks for when it writes (cap_inode_need_killpriv()).
+scenario xattrs-security attributes host security
