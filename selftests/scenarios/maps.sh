@@ -62,6 +62,30 @@ maps_program() {
 	maps_through m
 }
 
+# Whose name is gone while it runs, and its child, too.
+maps_program_deleted() {
+	local pid
+	place_new $1
+	tree_start
+	daemon_start rawd
+	bring mapper
+	tree_do "$IN/bin/busybox cp $IN/bin/mapper $MNT/mapper"
+	program_spawn m "$MNT/mapper m $MNT $IN/m"
+	tree_do "$IN/bin/busybox rm $MNT/mapper"
+	until_true not in_tree test -e "$MNT/mapper"
+	maps_deleted_is
+	cycle 1 m
+	maps_deleted_is
+	maps_through m
+}
+maps_deleted_is() {
+	[ "$(readlink "/proc/$(find_task mapper)/exe")" = "$MNT/mapper (deleted)" ] ||
+		fail "it runs $(readlink "/proc/$(find_task mapper)/exe")"
+}
+for place in host runc; do
+	scenario maps-program-deleted-$place maps_program_deleted $place
+done
+
 # One that finds its libraries there, and has not used all of them yet.
 maps_library() {
 	local place=$1 lib

@@ -22,6 +22,7 @@
 #include "control.h"
 
 #define SIZE 10000
+#define PAGE 4096
 
 /* What is held open, and the name that the kernel is to tell of it. */
 static struct held {
@@ -43,6 +44,7 @@ static struct held {
 enum { PLAIN, PLAIN_TOO, REPLACED, REPLACEMENT, LINKED, RENAMED, OVER, OVER_IT, NR };
 
 static char *mapped;	/* a deleted file whose descriptor is closed */
+static char *private;	/* another, of which one page is the program's own */
 static const char *self;		/* our directory on the mount */
 static unsigned int rounds;
 
@@ -75,6 +77,19 @@ static int start_mapping(void)
 	return 0;
 }
 
+static int start_private(void)
+{
+	int fd = make("private", 'p');
+
+	if (fd < 0)
+		return -1;
+	private = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	if (private == MAP_FAILED || close(fd) || unlink("private"))
+		return bad("map: %s", strerror(errno));
+	memset(private + PAGE, 'P', PAGE);
+	return 0;
+}
+
 static int start(const char *mount, const char *name)
 {
 	if (chdir(mount) || mkdir(name, 0755) || chdir(name))
@@ -91,7 +106,7 @@ static int start(const char *mount, const char *name)
 		return bad("renamed: %s", strerror(errno));
 	if (hold(OVER, "over") < 0 || hold(OVER_IT, "under") < 0 || rename("under", "over"))
 		return bad("over: %s", strerror(errno));
-	return start_mapping();
+	return start_mapping() ?: start_private();
 }
 
 static int check_name(const struct held *h)
@@ -139,6 +154,9 @@ static int check(void)
 	for (int i = 100; i < SIZE; i++)
 		if (mapped[i] != 'm')
 			return bad("mapped: byte %d is %#x", i, mapped[i]);
+	for (int i = 0; i < SIZE; i++)
+		if (private[i] != (i / PAGE == 1 ? 'P' : 'p'))
+			return bad("private: byte %d is %#x", i, private[i]);
 	mapped[rounds % 100] = 'M';
 	if (!stat("plain", &st) || errno != ENOENT || !stat("plain (deleted)", &st) || errno != ENOENT)
 		return bad("plain is there: %s", strerror(errno));
@@ -152,6 +170,7 @@ static int quit(void)
 	for (int i = 0; i < NR; i++)
 		close(held[i].fd);
 	munmap(mapped, SIZE);
+	munmap(private, SIZE);
 	if (unlink("replaced") || unlink("other") || unlink("new") || unlink("over") ||
 	    chdir("..") || rmdir(self))
 		return bad("quit: %s", strerror(errno));
