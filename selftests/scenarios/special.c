@@ -29,13 +29,14 @@
 static const char left[] = "what nobody has read";
 
 static char dir[64];
-static struct stat was_fifo, was_stream, was_dgram;
+static struct stat was_fifo, was_stream, was_dgram, was_packets;
 static int fifo_in, fifo_out;		/* of our own */
 static bool forgets;
 static int lost_in, lost_out;		/* whose name is gone */
 static int lost_reader, lost_writer;	/* one end of one each */
 static int listener, server, client;	/* stream */
 static int dgram, sender;
+static int packets, packet_in, packet_out;	/* SOCK_SEQPACKET, one listens */
 static int gone;			/* listens, but has no name any more */
 
 /* Through the descriptors comes what was written, and what was left before. */
@@ -255,7 +256,7 @@ static int bound(int type, const char *name, bool relative)
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) ||
-	    (type == SOCK_STREAM && listen(fd, 5)))
+	    (type != SOCK_DGRAM && listen(fd, 5)))
 		return bad("bind %s: %s", name, strerror(errno));
 	return fd;
 }
@@ -291,6 +292,19 @@ static int start_gone(void)
 	return 0;
 }
 
+static int start_packets(void)
+{
+	packets = bound(SOCK_SEQPACKET, "packets", false);
+	packet_out = packets < 0 ? -1 : connected(SOCK_SEQPACKET, "packets");
+	if (packet_out < 0)
+		return -1;
+	/* cppcheck-suppress nullPointer ; accept4() wants no address */
+	packet_in = accept4(packets, NULL, NULL, SOCK_CLOEXEC);
+	if (packet_in < 0 || stat("packets", &was_packets))
+		return bad("packets: %s", strerror(errno));
+	return leave(packet_out) ?: leave(packet_out);
+}
+
 static int start_sockets(void)
 {
 	listener = bound(SOCK_STREAM, "stream", false);
@@ -305,7 +319,7 @@ static int start_sockets(void)
 	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	if (client < 0 || sender < 0 || server < 0)
 		return bad("connect: %s", strerror(errno));
-	return leave(client) ?: leave(sender) ?: start_gone();
+	return leave(client) ?: leave(sender) ?: start_packets() ?: start_gone();
 }
 
 static int check_stream(void)
@@ -345,6 +359,35 @@ static int check_dgram(void)
 	return err ?: leave(sender);
 }
 
+/* One is one, however much is asked for. */
+static int read_packet(int fd)
+{
+	char buf[64];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	return n == (ssize_t)strlen(left) && !memcmp(buf, left, n) ? 0 : bad("a packet has %zd bytes", n);
+}
+
+static int check_packets(void)
+{
+	int fd, other, err;
+
+	if (same_node("packets", &was_packets) || read_packet(packet_in) || read_packet(packet_in) ||
+	    pass("a packet", packet_out, packet_in, "") || pass("a packet back", packet_in, packet_out, ""))
+		return -1;
+	fd = connected(SOCK_SEQPACKET, "packets");
+	if (fd < 0)
+		return -1;
+	/* cppcheck-suppress nullPointer ; likewise */
+	other = accept4(packets, NULL, NULL, SOCK_CLOEXEC);
+	if (other < 0)
+		return bad("accept: %s", strerror(errno));
+	err = pass("a packet anew", fd, other, "");
+	close(fd);
+	close(other);
+	return err ?: leave(packet_out) ?: leave(packet_out);
+}
+
 static int check_gone(void)
 {
 	struct sockaddr_un a, want = address("gone", false);
@@ -377,7 +420,7 @@ static int start(const char *mount, const char *name)
 
 static int check(void)
 {
-	return check_fifos() ?: check_stream() ?: check_dgram() ?: check_gone();
+	return check_fifos() ?: check_stream() ?: check_dgram() ?: check_packets() ?: check_gone();
 }
 
 static int quit(void)
@@ -397,9 +440,12 @@ static int quit(void)
 	close(client);
 	close(dgram);
 	close(sender);
+	close(packets);
+	close(packet_in);
+	close(packet_out);
 	close(gone);
 	if (unlink("fifo") || unlink("two") || unlink("stream") || unlink("dgram") ||
-	    unlink("gone") || chdir("..") || rmdir(dir))
+	    unlink("packets") || unlink("gone") || chdir("..") || rmdir(dir))
 		return bad("quit: %s", strerror(errno));
 	return 0;
 }
