@@ -294,6 +294,8 @@ daemon_programs() {
 	case $1 in
 	bindfs) echo /usr/bin/bindfs ;;
 	sshfs) echo /usr/bin/sshfs /usr/bin/ssh /bin/mount ;;
+	poll) echo /bin/mount ;;
+	sftp) echo /usr/bin/sshfs /usr/lib/openssh/sftp-server /bin/mount ;;
 	esac
 }
 
@@ -346,7 +348,15 @@ daemon_start() {
 		tree_spawn "/usr/bin/sshfs -f $SSH_OPTIONS -o IdentityFile=$IN/id" \
 			"-o allow_other $* root@127.0.0.1:$T/far $MNT"
 		;;
-	hello | hello_ll)
+	sftp)
+		# What sshfs has without a network: the other end of a socketpair.
+		mkdir -p "$OUT/far"
+		chmod 1777 "$OUT/far"
+		printf '%s\n' "#!$IN/bin/busybox sh" 'exec /usr/lib/openssh/sftp-server' >"$OUT/bin/ssh"
+		chmod +x "$OUT/bin/ssh"
+		tree_spawn "/usr/bin/sshfs -f -o ssh_command=$IN/bin/ssh -o allow_other $* root@nowhere:$IN/far $MNT"
+		;;
+	hello | hello_ll | poll)
 		bring "$kind"
 		tree_spawn "$IN/bin/$kind -f $* $MNT"
 		;;

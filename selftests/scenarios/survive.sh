@@ -9,6 +9,11 @@ for place in host unshare runc; do
 	done
 done
 
+# sshfs where CRIU does not carry its TCP, too.
+for place in host runc; do
+	scenario "$place-sftp" survive "$place" sftp
+done
+
 # The same with criu alone.
 plain_criu() {
 	VIA=criu

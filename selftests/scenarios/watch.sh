@@ -4,9 +4,28 @@
 # Programs that wait for something to happen on the mount: inotify, fanotify, poll,
 # epoll.
 
+# libfuse's example of a daemon that says when it is time to look. Who looks goes on
+# at once, and is not where verify would have him.
+polled() {
+	local n
+	# shellcheck disable=SC2046
+	place_new $1 $(daemon_programs poll)
+	tree_start
+	daemon_start poll
+	DAEMON=none
+	program_start p "poller p $MNT $IN/p"
+	clients_check p
+	leave_running p
+	for n in 1 2; do
+		cycle $n p
+	done
+	clients_quit p
+}
+
 for place in host runc; do
 	scenario watch-$place-rawd goes_through $place rawd watcher poll
 	scenario watch-$place-bindfs goes_through $place bindfs watcher
+	scenario watch-$place-poll polled $place
 done
 
 # A fanotify mark on the mount, which has another number then.
