@@ -45,6 +45,15 @@ static int hold_lock(const char *path)
 	return fd < 0 ? fd : fcntl(fd, F_SETLK, &lock);
 }
 
+/* Behind what another may have locked. */
+static int hold_lock_end(const char *path)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 100 };
+	int fd = hold_open(path);
+
+	return fd < 0 ? fd : fcntl(fd, F_SETLK, &lock);
+}
+
 /* In a message that nobody reads: no descriptor is left of it. */
 static int send_away(int sock, int fd)
 {
@@ -263,6 +272,7 @@ static const struct {
 	{ "open", hold_open },
 	{ "flock", hold_flock },
 	{ "lock", hold_lock },
+	{ "lock-end", hold_lock_end },
 	{ "sent", hold_sent },
 	{ "sent-open", hold_sent_open },
 	{ "sent-dup", hold_sent_dup },

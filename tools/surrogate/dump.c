@@ -20,6 +20,7 @@
 #include "control.h"
 #include "deleted.h"
 #include "dump.h"
+#include "foreign.h"
 #include "guard.h"
 #include "handle.h"
 #include "held.h"
@@ -685,6 +686,8 @@ int surrogate_dump(struct surrogate *s)
 		return without_module(&d);
 	if (!err)
 		err = prepare_look(&d);
+	if (!err)
+		err = foreign_refuse(&d);
 	if (!err && !s->report.count && d.snap->count)
 		err = take_all(&d) ?: held_prepare(&d);
 	if (err || s->report.count) {
