@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <sched.h>
+#include <sys/fanotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "kselftest_harness.h"
@@ -351,6 +353,46 @@ TEST_F(state, counts_requests)
 		     FUSECR_CONN_BLOCKED);
 	for (i = 0; i < 4; i++)
 		close(fds[i]);
+}
+
+/* In the namespace or in none. */
+TEST_F(state, counts_mounts)
+{
+	int tree;
+
+	EXPECT_EQ(1, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_MOUNTS));
+	tree = syscall(SYS_open_tree, AT_FDCWD, test_path(self->fs, "."),
+		       OPEN_TREE_CLONE);
+	ASSERT_LE(0, tree);
+	EXPECT_EQ(2, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_MOUNTS));
+	close(tree);
+	EXPECT_EQ(1, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_MOUNTS));
+}
+
+/* Marks on nodes and on mounts are not marks on all of it. */
+TEST_F(state, of_fanotify)
+{
+	static const struct {
+		unsigned int what;
+		uint64_t watched;
+	} marks[] = {
+		{ FAN_MARK_INODE, 0 }, { FAN_MARK_MOUNT, 0 },
+		{ FAN_MARK_FILESYSTEM, 1 },
+	};
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(marks); i++) {
+		fd = fanotify_init(FAN_CLASS_NOTIF, O_RDONLY);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, fanotify_mark(fd, FAN_MARK_ADD | marks[i].what,
+					   FAN_MODIFY, AT_FDCWD,
+					   test_path(self->fs, "f1")));
+		EXPECT_EQ(marks[i].watched,
+			  tnl_conn_value(&self->nl, self->id, FUSECR_CONN_WATCHED));
+		close(fd);
+		EXPECT_EQ(0, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_WATCHED));
+	}
 }
 
 TEST_F(state, counts_on)
