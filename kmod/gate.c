@@ -36,6 +36,7 @@ struct fusecr_gate {
 	struct wait_queue_head *waitq;
 	struct pid *exempt[FUSECR_EXEMPT_MAX];	/* counted thread groups */
 	unsigned int nr_exempt;
+	u64 parents;			/* bits: their children are exempt, too */
 	struct delayed_work look;
 	unsigned long deadline;		/* jiffies */
 	bool closed;			/* under gates_lock */
@@ -54,6 +55,25 @@ static bool is_exempt(const struct fusecr_gate *gate, const struct pid *tgid)
 		if (gate->exempt[i] == tgid)
 			return true;
 	return false;
+}
+
+/* Caller keeps @task.  By RCU its parent is kept. */
+static bool is_exempt_task(const struct fusecr_gate *gate,
+			   struct task_struct *task)
+{
+	const struct pid *parent;
+	bool exempt = false;
+	unsigned int i;
+
+	if (is_exempt(gate, task_tgid(task)))
+		return true;
+	rcu_read_lock();
+	parent = task_tgid(rcu_dereference(task->real_parent));
+	for (i = 0; i < gate->nr_exempt; i++)
+		if (gate->parents & BIT_ULL(i) && gate->exempt[i] == parent)
+			exempt = true;
+	rcu_read_unlock();
+	return exempt;
 }
 
 bool fusecr_gate_is_closed(const struct fusecr_gate *gate)
@@ -122,7 +142,7 @@ void fusecr_gate_on_request(const struct fuse_iqueue *fiq,
 	list_for_each_entry_rcu(gate, &gates, entry) {
 		if (gate->fiq != fiq)
 			continue;
-		if (is_exempt(gate, task_tgid(current)))
+		if (is_exempt_task(gate, current))
 			break;
 		tell_ids(gate, req);
 		/* Whom it fails to hold, CRIU meets where he happens to be. */
@@ -148,7 +168,7 @@ static void count_waiter(const struct fuse_req *req,
 {
 	struct waiters *w = arg;
 
-	if (task && is_exempt(w->gate, task_tgid(task)))
+	if (task && is_exempt_task(w->gate, task))
 		return;
 	w->requests++;
 	if (task && w->nr < WAITERS)
@@ -364,19 +384,24 @@ int fusecr_gate_force_open(u64 conn_id)
 	return err;
 }
 
-int fusecr_gate_exempt(struct fusecr_gate *gate, struct pid *tgid)
+int fusecr_gate_exempt(struct fusecr_gate *gate, struct pid *tgid,
+		       bool children)
 {
+	BUILD_BUG_ON(FUSECR_EXEMPT_MAX > 64);
+
 	if (!pid_has_task(tgid, PIDTYPE_TGID))
 		return -ESRCH;
 	if (gate->nr_exempt == FUSECR_EXEMPT_MAX)
 		return -ENOSPC;
+	if (children)
+		gate->parents |= BIT_ULL(gate->nr_exempt);
 	gate->exempt[gate->nr_exempt++] = tgid;
 	return 0;
 }
 
 static bool spares(const struct task_struct *task, void *gate)
 {
-	return is_exempt(gate, task_tgid((struct task_struct *)task));
+	return is_exempt_task(gate, (struct task_struct *)task);
 }
 
 static int hold(struct task_struct *task, void *arg)
@@ -400,13 +425,11 @@ int fusecr_gate_hold(struct fusecr_gate *gate, struct pid *tgid)
 
 	if (!fusecr_gate_is_closed(gate))
 		return -ENOENT;
-	if (is_exempt(gate, tgid))
-		return 0;
 	rcu_read_lock();
 	leader = pid_task(tgid, PIDTYPE_TGID);
-	if (!leader) {
+	if (!leader || is_exempt_task(gate, leader)) {
 		rcu_read_unlock();
-		return -ESRCH;
+		return leader ? 0 : -ESRCH;
 	}
 	for_each_thread(leader, task) {
 		err = fusecr_hold_task(gate->holder, task);

@@ -25,10 +25,11 @@ struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
 				    struct wait_queue_head *waitq);
 
 /*
- * Never holds threads of this group; takes over the reference.  -ESRCH when it is
- * no thread group's, -ENOSPC.
+ * Never holds threads of this group, nor of its @children; takes over the reference.
+ * -ESRCH when it is no thread group's, -ENOSPC.
  */
-int fusecr_gate_exempt(struct fusecr_gate *gate, struct pid *tgid);
+int fusecr_gate_exempt(struct fusecr_gate *gate, struct pid *tgid,
+		       bool children);
 
 /*
  * From now on who sends a request is held after its system call, for @seconds at

@@ -189,9 +189,9 @@ static int commit(struct handle *handle)
 	return err;
 }
 
-static int exempt(struct fusecr_gate *gate, struct pid *tgid)
+static int exempt(struct fusecr_gate *gate, struct pid *tgid, bool children)
 {
-	int err = tgid ? fusecr_gate_exempt(gate, tgid) : -ESRCH;
+	int err = tgid ? fusecr_gate_exempt(gate, tgid, children) : -ESRCH;
 
 	if (err)
 		put_pid(tgid);
@@ -201,11 +201,14 @@ static int exempt(struct fusecr_gate *gate, struct pid *tgid)
 static int exempt_all(struct fusecr_gate *gate,
 		      const struct fusecr_gate_close *in)
 {
-	int err = exempt(gate, get_pid(task_tgid(current)));
+	int err = exempt(gate, get_pid(task_tgid(current)), false);
 	u32 i;
 
-	for (i = 0; !err && i < in->nr_exempt; i++)
-		err = exempt(gate, find_get_pid(in->exempt[i]));
+	for (i = 0; !err && i < in->nr_exempt; i++) {
+		s32 nr = in->exempt[i];
+
+		err = exempt(gate, find_get_pid(abs(nr)), nr < 0);
+	}
 	return err;
 }
 

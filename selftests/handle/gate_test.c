@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The gate: clients come to rest while the server serves, and go on unharmed. */
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
@@ -362,6 +363,28 @@ TEST_F(gate, exempt_goes_on)
 	EXPECT_TRUE(goes_on(&self->workers[0], 5));
 	EXPECT_TRUE(th_drained(self->fd, DRAIN_MS));
 	EXPECT_EQ(1, th_gate_status(self->fd).held);
+}
+
+/* Who has forked the clients is exempt with them, or alone. */
+TEST_F(gate, exempt_with_children)
+{
+	struct fusecr_gate_close arg = { .nr_exempt = 2, .seconds = 60 };
+
+	ASSERT_EQ(0, start_clients(self, 2));
+	arg.exempt[0] = -getpid();
+	arg.exempt[1] = self->fs->pid;
+	ASSERT_EQ(0, th_call(self->fd, FUSECR_IOC_GATE_CLOSE, &arg));
+	EXPECT_EQ(0, th_hold(self->fd, self->clients[0].pid));
+	EXPECT_TRUE(goes_on(&self->workers[0], 5));
+	EXPECT_TRUE(goes_on(&self->workers[1], 5));
+	EXPECT_EQ(0, th_gate_status(self->fd).held);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	arg.exempt[0] = getpid();
+	ASSERT_EQ(0, th_call(self->fd, FUSECR_IOC_GATE_CLOSE, &arg));
+	EXPECT_TRUE(held_are(self->fd, 2));
+	arg.exempt[0] = INT_MIN;
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(-ESRCH, th_call(self->fd, FUSECR_IOC_GATE_CLOSE, &arg));
 }
 
 /* A process of its own that owns the handle and has the clients at rest. */

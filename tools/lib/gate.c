@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 
 #include <linux/fusecr.h>
 
@@ -10,14 +11,14 @@
 static bool is_exempt(const struct exempt *exempt, uint32_t pid)
 {
 	for (uint32_t i = 0; i < exempt->count; i++)
-		if (exempt->pid[i] == (int32_t)pid)
+		if (abs(exempt->pid[i]) == (int32_t)pid)
 			return true;
 	return false;
 }
 
 int exempt_add(struct exempt *exempt, pid_t pid)
 {
-	if (is_exempt(exempt, pid))
+	if (is_exempt(exempt, abs(pid)))
 		return 0;
 	/* The module adds its caller. */
 	if (exempt->count == FUSECR_EXEMPT_MAX - 1)

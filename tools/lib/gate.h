@@ -16,7 +16,10 @@ struct exempt {
 	uint32_t count;
 };
 
-/* Once, however often it is added.  0, or -E2BIG. */
+/*
+ * Once, however often it is added.  Negative: with its children, as in struct
+ * fusecr_gate_close.  0, or -E2BIG.
+ */
 int exempt_add(struct exempt *exempt, pid_t pid);
 
 /*

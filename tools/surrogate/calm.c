@@ -25,7 +25,8 @@
 /* Those without whom nobody would be answered, and we. */
 static int find_exempt(const struct dump *d, struct exempt *exempt)
 {
-	int err = exempt_add(exempt, d->s->criu);
+	/* What it forks has files of the mounts until it has closed them. */
+	int err = exempt_add(exempt, -d->s->criu);
 
 	if (!err)
 		err = exempt_add(exempt, d->guard);

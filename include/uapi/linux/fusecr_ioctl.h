@@ -201,7 +201,8 @@ struct fusecr_gate_close {
 				 * FUSECR_GATE_MAX; EINVAL
 				 */
 	/* Processes that are never held: the daemons and who else the drain
-	 * needs (caller's pid namespace; ESRCH).  The caller is one.
+	 * needs (caller's pid namespace; ESRCH).  The caller is one.  Negative:
+	 * and its children, who have copies of its descriptors.
 	 */
 	__s32 exempt[FUSECR_EXEMPT_MAX];
 };
