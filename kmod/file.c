@@ -310,14 +310,16 @@ static int visit_fd(void *arg, struct file *file, unsigned int fd)
 }
 
 /* Caller holds the locks of the queue that the file is in. */
-static int visit_sent(void *arg, struct file *file)
+static int visit_sent(void *arg, struct file *file, bool behind)
 {
 	const struct visit *visit = arg;
 	struct use use = {
 		.use = FUSECR_FILE_SENT,
 		.path = fuse_path(file),
 		.file = file,
-		.number = visit->cursor->sock,
+		.number = FUSECR_SENT_NUMBER(visit->cursor->sock,
+					     visit->cursor->sent),
+		.flags = behind ? FUSECR_FF_BEHIND : 0,
 	};
 
 	if (!use.path) {

@@ -2,6 +2,8 @@
 /* Files in messages between processes that nobody has received (SCM_RIGHTS). */
 
 #include <linux/delay.h>
+#include <linux/err.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mutex.h>
 #include <linux/net.h>
@@ -57,7 +59,8 @@ static void add(struct walk *walk, struct sock *sk)
 	walk->socks[walk->n++] = sk;
 }
 
-static int visit_list(struct walk *walk, const struct scm_fp_list *list)
+static int visit_list(struct walk *walk, const struct scm_fp_list *list,
+		      bool behind)
 {
 	int i, err = 0;
 
@@ -68,7 +71,7 @@ static int visit_list(struct walk *walk, const struct scm_fp_list *list)
 			add(walk, sk);
 		if (walk->seen++ < *walk->at)
 			continue;
-		err = walk->fn(walk->arg, list->fp[i]);
+		err = walk->fn(walk->arg, list->fp[i], behind);
 		*walk->at += !err;
 	}
 	return err;
@@ -95,7 +98,7 @@ static int visit_queue(struct walk *walk, struct sock *sk)
 			continue;
 		}
 		list = fl_skb_files(skb);
-		err = list ? visit_list(walk, list) : 0;
+		err = list ? visit_list(walk, list, sk != walk->socks[0]) : 0;
 		if (err)
 			break;
 	}
@@ -135,6 +138,12 @@ int fusecr_sent_walk(struct sock *sk, unsigned int *at, fusecr_sent_fn fn,
 	return err ?: walk.more ? -EBUSY : 0;
 }
 
+static int take(void *arg, struct file *file, bool behind)
+{
+	*(struct file **)arg = get_file(file);
+	return 1;
+}
+
 /* With the locks of the descriptor table held, which keep the file. */
 static int find(void *arg, struct file *file, unsigned int fd)
 {
@@ -153,4 +162,19 @@ struct sock *fusecr_sent_next(struct task_struct *task, unsigned int *fd)
 
 	fusecr_task_files(task, fd, find, &sk);
 	return sk;
+}
+
+struct file *fusecr_sent_find(struct task_struct *task, u64 number)
+{
+	unsigned int fd = number, want = number, at = number >> 32;
+	struct sock *sk = fusecr_sent_next(task, &fd);
+	struct file *file = NULL;
+	int err = 0;
+
+	if (!sk)
+		return NULL;
+	if (fd == want)
+		err = fusecr_sent_walk(sk, &at, take, &file);
+	sock_put(sk);
+	return err < 0 ? ERR_PTR(err) : file;
 }

@@ -3,9 +3,14 @@
 #ifndef FUSECR_SENT_H
 #define FUSECR_SENT_H
 
+#include <linux/types.h>
+
 struct file;
 struct sock;
 struct task_struct;
+
+/* Where a file is, as FUSECR_FILE_NUMBER tells it. */
+#define FUSECR_SENT_NUMBER(fd, at)	((u64)(at) << 32 | (fd))
 
 /*
  * The first unix socket from descriptor *@fd on that something is to be received
@@ -13,8 +18,11 @@ struct task_struct;
  */
 struct sock *fusecr_sent_next(struct task_struct *task, unsigned int *fd);
 
-/* With the locks of a queue held, which keep the file: must not sleep. */
-typedef int (*fusecr_sent_fn)(void *arg, struct file *file);
+/*
+ * With the locks of a queue held, which keep the file: must not sleep.  @behind: it
+ * cannot be received from that socket, only from one that comes with it.
+ */
+typedef int (*fusecr_sent_fn)(void *arg, struct file *file, bool behind);
 
 /*
  * Calls @fn for the files that can be received from @sk, from number *@at on, until
@@ -25,5 +33,8 @@ typedef int (*fusecr_sent_fn)(void *arg, struct file *file);
  */
 int fusecr_sent_walk(struct sock *sk, unsigned int *at, fusecr_sent_fn fn,
 		     void *arg);
+
+/* The file of that number, counted; NULL: there is none, -EBUSY as above. */
+struct file *fusecr_sent_find(struct task_struct *task, u64 number);
 
 #endif /* FUSECR_SENT_H */

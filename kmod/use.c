@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "conn.h"
 #include "layout.h"
+#include "sent.h"
 #include "use.h"
 
 struct task_struct *fusecr_use_task(s32 nr)
@@ -117,6 +118,18 @@ static struct file *file_of_mm(const struct fusecr_use *use)
 	return file;
 }
 
+static struct file *file_by_message(const struct fusecr_use *use)
+{
+	struct task_struct *task = fusecr_use_task(use->pid);
+	struct file *file;
+
+	if (!task)
+		return ERR_PTR(-ESRCH);
+	file = fusecr_sent_find(task, use->number);
+	put_task_struct(task);
+	return file;
+}
+
 /* Whatever it is, counted; or an error. */
 static struct file *file_at(const struct fusecr_use *use)
 {
@@ -129,6 +142,9 @@ static struct file *file_at(const struct fusecr_use *use)
 	case FUSECR_FILE_MAP:
 	case FUSECR_FILE_EXE:
 		file = file_of_mm(use);
+		break;
+	case FUSECR_FILE_SENT:
+		file = file_by_message(use);
 		break;
 	default:
 		return ERR_PTR(-EINVAL);

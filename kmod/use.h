@@ -21,7 +21,8 @@ struct fusecr_use {
 /*
  * The file that is there, counted.  -EINVAL for a use that has no file,
  * -ESRCH without that task, -EBADF when there is none of this connection,
- * -ESTALE when it is of another node.  May sleep.
+ * -ESTALE when it is of another node, -EBUSY when somebody receives where it is.
+ * May sleep.
  */
 struct file *fusecr_use_find(const struct fusecr_conn *conn,
 			     const struct fusecr_use *use, u64 nodeid);

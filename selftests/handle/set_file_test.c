@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -190,6 +191,35 @@ static int wait_forever(void *arg)
 	while (pause() < 0)
 		;
 	return 0;
+}
+
+/* In a message that nobody has received: the second that can be. */
+TEST_F(set_file, sent)
+{
+	struct fusecr_set_file set = self->set;
+	int socks[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, socks));
+	ASSERT_EQ(0, test_send(socks[0], self->dir, 1));
+	ASSERT_EQ(0, test_send(socks[0], self->fd, 1));
+	close(self->fd);
+	self->fd = -1;
+	set.mask = FUSECR_SET_FH;
+	set.fh = 0x1122334455667788;
+	set.use = FUSECR_FILE_SENT;
+	set.number = socks[1];
+	EXPECT_EQ(-ESTALE, th_set_file(self->handle, set));
+	set.number = 2ULL << 32 | socks[1];
+	EXPECT_EQ(-EBADF, th_set_file(self->handle, set));
+	set.number = 1ULL << 32 | socks[0];
+	EXPECT_EQ(-EBADF, th_set_file(self->handle, set));
+	set.number = 1ULL << 32 | socks[1];
+	ASSERT_EQ(0, th_set_file(self->handle, set));
+	EXPECT_EQ(set.fh, get(self, FUSECR_FILE_SENT, set.number, FUSECR_FILE_FH));
+	set.fh = rawfs_handle(self->fs, "f5", 0)->fh;
+	ASSERT_EQ(0, th_set_file(self->handle, set));
+	close(socks[0]);
+	close(socks[1]);
 }
 
 TEST_F(set_file, file_of_another_task)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -309,4 +310,27 @@ int test_wait_state(struct tnl *nl, uint64_t conn_id, uint32_t mask,
 			return -ETIMEDOUT;
 		sched_yield();
 	}
+}
+
+int test_send(int sock, int fd, int count)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(TEST_SEND_MAX * sizeof(int))];
+	} control = { .header = {
+		.cmsg_len = CMSG_LEN(count * sizeof(int)),
+		.cmsg_level = SOL_SOCKET,
+		.cmsg_type = SCM_RIGHTS,
+	} };
+	struct iovec byte = { "", 1 };
+	struct msghdr msg = {
+		.msg_iov = &byte,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = CMSG_SPACE(count * sizeof(int)),
+	};
+
+	for (int i = 0; i < count; i++)
+		memcpy(CMSG_DATA(&control.header) + i * sizeof(fd), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, 0) == 1 ? 0 : -errno;
 }

@@ -78,4 +78,8 @@ int test_wait_requests(struct tnl *nl, uint64_t conn_id, uint32_t state,
 int test_wait_state(struct tnl *nl, uint64_t conn_id, uint32_t mask,
 		    uint32_t value);
 
+/* In a message, @count times @fd.  0 or -errno. */
+#define TEST_SEND_MAX	200	/* of what the kernel takes: 253 */
+int test_send(int sock, int fd, int count);
+
 #endif

@@ -288,8 +288,6 @@ TEST_F(file, not_opened_by_fuse)
 	close(path);
 }
 
-#define SENT_MANY	200	/* descriptors in a message: at most 253 */
-
 static int bound(struct rawfs *fs, const char *name)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -336,30 +334,6 @@ TEST_F(file, unix_socket)
 	close(fd);
 }
 
-/* Each of them is @fd. */
-static int send_files(int sock, int fd, int count)
-{
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(SENT_MANY * sizeof(int))];
-	} control = { .header = {
-		.cmsg_len = CMSG_LEN(count * sizeof(int)),
-		.cmsg_level = SOL_SOCKET,
-		.cmsg_type = SCM_RIGHTS,
-	} };
-	struct iovec byte = { "", 1 };
-	struct msghdr msg = {
-		.msg_iov = &byte,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = CMSG_SPACE(count * sizeof(int)),
-	};
-
-	for (int i = 0; i < count; i++)
-		memcpy(CMSG_DATA(&control.header) + i * sizeof(fd), &fd, sizeof(fd));
-	return sendmsg(sock, &msg, 0) == 1 ? 0 : -errno;
-}
-
 /* In a message that nobody has received. */
 TEST_F(file, sent)
 {
@@ -371,9 +345,11 @@ TEST_F(file, sent)
 	ASSERT_LE(0, fd);
 	cookie = tnl_u64(find_fd(self, fd), FUSECR_FILE_COOKIE);
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, socks));
-	ASSERT_EQ(0, send_files(socks[0], fd, 1));
+	ASSERT_EQ(0, test_send(socks[0], fd, 1));
 	close(fd);
 	EXPECT_EQ(NULL, find(self, getpid(), FUSECR_FILE_SENT, socks[0]));
+	EXPECT_EQ(0, find(self, getpid(), FUSECR_FILE_SENT, socks[1]) ?
+		     tnl_u32(&self->list.v[0], FUSECR_FILE_FLAGS) & FUSECR_FF_BEHIND : 1);
 	obj = find(self, getpid(), FUSECR_FILE_SENT, socks[1]);
 	ASSERT_NE(NULL, obj);
 	EXPECT_EQ(1, self->list.n);
@@ -384,12 +360,14 @@ TEST_F(file, sent)
 
 	/* And the socket itself is in a message, which is in one to itself. */
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, outer));
-	ASSERT_EQ(0, send_files(outer[0], socks[1], 1));
-	ASSERT_EQ(0, send_files(socks[0], outer[1], 1));
+	ASSERT_EQ(0, test_send(outer[0], socks[1], 1));
+	ASSERT_EQ(0, test_send(socks[0], outer[1], 1));
 	close(socks[1]);
-	obj = find(self, getpid(), FUSECR_FILE_SENT, outer[1]);
+	/* The second of those that can be received: after the socket. */
+	obj = find(self, getpid(), FUSECR_FILE_SENT, 1ULL << 32 | outer[1]);
 	ASSERT_NE(NULL, obj);
 	EXPECT_EQ(1, self->list.n);
+	EXPECT_TRUE(tnl_u32(obj, FUSECR_FILE_FLAGS) & FUSECR_FF_BEHIND);
 	EXPECT_EQ(cookie, tnl_u64(obj, FUSECR_FILE_COOKIE));
 	close(outer[0]);
 	close(outer[1]);
@@ -405,12 +383,12 @@ TEST_F(file, sent_many)
 	fd = open(test_path(self->fs, "f1"), O_RDONLY);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET, 0, socks));
-	ASSERT_EQ(0, send_files(socks[0], fd, SENT_MANY));
-	ASSERT_EQ(0, send_files(socks[0], fd, SENT_MANY));
+	ASSERT_EQ(0, test_send(socks[0], fd, TEST_SEND_MAX));
+	ASSERT_EQ(0, test_send(socks[0], fd, TEST_SEND_MAX));
 	close(fd);
 	obj = find(self, getpid(), FUSECR_FILE_SENT, socks[1]);
 	ASSERT_NE(NULL, obj);
-	EXPECT_EQ(2 * SENT_MANY, self->list.n);
+	EXPECT_EQ(2 * TEST_SEND_MAX, self->list.n);
 	close(socks[1]);
 	close(socks[0]);
 }
@@ -430,7 +408,7 @@ TEST_F(file, sent_early)
 	ASSERT_EQ(0, bind(listener, (struct sockaddr *)&a, sizeof(a)));
 	ASSERT_EQ(0, listen(listener, 1));
 	ASSERT_EQ(0, connect(client, (struct sockaddr *)&a, sizeof(a)));
-	ASSERT_EQ(0, send_files(client, fd, 1));
+	ASSERT_EQ(0, test_send(client, fd, 1));
 	close(fd);
 	obj = find(self, getpid(), FUSECR_FILE_SENT, listener);
 	ASSERT_NE(NULL, obj);

@@ -10,6 +10,12 @@ for place in host runc; do
 	scenario special-$place-bindfs goes_through $place bindfs special forgets
 done
 
+for place in host runc; do
+	for daemon in rawd bindfs; do
+		scenario sent-$place-$daemon goes_through $place $daemon sender
+	done
+done
+
 # A file that is open, and in a message that nobody has received, too.
 sent_and_open() {
 	place_new host

@@ -22,6 +22,7 @@
 #include "names.h"
 #include "print.h"
 #include "proc.h"
+#include "sent.h"
 #include "snapshot.h"
 #include "tree.h"
 
@@ -190,7 +191,7 @@ static int verify_file(const FuseFileEntry *e, void *arg)
 
 	copy.vpid = vpid_of(v, e->pid);
 	copy.has_vpid = 1;
-	if (!copy.vpid || (e->flags & FUSECR_FF_CONNECTED) || e->use == FUSECR_FILE_SENT)
+	if (!copy.vpid || (e->flags & FUSECR_FF_CONNECTED) || sent_is_lost(e))
 		return 0;
 	name_file(v, &copy.base);
 	v->files++;

@@ -152,6 +152,7 @@ const struct flag_name file_flag_names[] = {
 	{ FUSECR_FF_STREAM, "STREAM" },
 	{ FUSECR_FF_BELOW_UNLINKED, "BELOW_UNLINKED" },
 	{ FUSECR_FF_CONNECTED, "CONNECTED" },
+	{ FUSECR_FF_BEHIND, "BEHIND" },
 	{ 0, NULL }
 };
 

@@ -16,6 +16,7 @@
 #include "newer_fuse.h"
 #include "proc.h"
 #include "refuse.h"
+#include "sent.h"
 #include "watches.h"
 
 #define OLDEST_MINOR	12		/* older daemons use shorter structures */
@@ -256,7 +257,8 @@ void refuse_file_label(char *buf, size_t len, const FuseFileEntry *f)
 	refuse_task_label(task, sizeof(task), f->pid);
 	if (f->use == FUSECR_FILE_FD || f->use == FUSECR_FILE_SOCKET || f->use == FUSECR_FILE_SENT)
 		snprintf(buf, len, "process %s %s %lu (%.*s)", task,
-			 f->use == FUSECR_FILE_SENT ? "in a message to socket" : file_use_name(f->use), (unsigned long)f->number,
+			 f->use == FUSECR_FILE_SENT ? "in a message to socket" : file_use_name(f->use),
+			 (unsigned long)(uint32_t)f->number,
 			 (int)f->path.len, f->path.data ? (const char *)f->path.data : "");
 	else
 		snprintf(buf, len, "process %s %s (%.*s)", task, file_use_name(f->use),
@@ -394,7 +396,7 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 		return;
 	}
 	/* Of a file that has a descriptor, too, the rest is said there. */
-	if (f->use == FUSECR_FILE_SENT)
+	if (sent_is_lost(f))
 		return;
 	if (!(f->flags & FUSECR_FF_CONNECTED))
 		refuse_deleted(r, sc, f);
@@ -411,7 +413,7 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 	else if ((f->flags & FUSECR_FF_PATH) && is_special(f->mode))
 		object_to_file(r, c, f, "is a FIFO, socket or device, and open with O_PATH");
 	/* Cookies of a directory may be of any kind; lseek() takes only some. */
-	if (f->use == FUSECR_FILE_FD && (f->pos < 0 || f->readdir_pos < 0))
+	if ((f->use == FUSECR_FILE_FD || f->use == FUSECR_FILE_SENT) && (f->pos < 0 || f->readdir_pos < 0))
 		object_to_file(r, c, f, "stands at a place that CRIU cannot have it go to");
 	if (lacks_owner(c, f))
 		object_to_file(r, c, f, "may be locked, and the fusecr.ko that is loaded is too old to say by whom");

@@ -8,6 +8,11 @@
 #include "refuse.h"
 #include "sent.h"
 
+bool sent_is_lost(const FuseFileEntry *file)
+{
+	return file->use == FUSECR_FILE_SENT && (!file->has_cookie || (file->flags & FUSECR_FF_BEHIND));
+}
+
 int sent_keep(struct snapshot_conn *sc, const FuseFileEntry *file)
 {
 	struct snapshot_sent *grown = reallocarray(sc->sent, sc->nr_sent + 1, sizeof(*grown));
@@ -57,7 +62,7 @@ int sent_refuse(struct report *r, const struct snapshot *snap, struct snapshot_c
 
 	for (size_t i = 0; !err && i < sc->nr_sent; i++)
 		if (!sc->sent[i].open)
-			report_add(r, "%s: %s is in a message that nobody has received, and has no descriptor; let it be received",
+			report_add(r, "%s: %s can be received only with another socket, and has no descriptor; let it be received",
 				   refuse_label(sc->conn), sc->sent[i].what);
 	return err;
 }

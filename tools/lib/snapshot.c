@@ -520,7 +520,7 @@ static int collect_file(const FuseFileEntry *file, void *arg)
 	/* CRIU makes such a socket anew without the name. */
 	if (!task || c->sc->held || (file->flags & FUSECR_FF_CONNECTED))
 		return 0;
-	if (file->use == FUSECR_FILE_SENT)
+	if (sent_is_lost(file))
 		return sent_keep(c->sc, file);
 	copy.has_vpid = 1;
 	copy.vpid = task->vpid;

@@ -17,6 +17,7 @@
 #include "handle.h"
 #include "names.h"
 #include "nl.h"
+#include "sent.h"
 
 /* For a name and what is put behind it. */
 #define NAME_ROOM 4200
@@ -93,12 +94,9 @@ static int name_file(const FuseFileEntry *f, void *arg)
 	size_t len;
 	int err;
 
-	/*
-	 * For CRIU a socket has the name that it was bound to; what is in a message is carried
-	 * only where it has a descriptor, too.
-	 */
+	/* For CRIU a socket has the name that it was bound to. */
 	if (!(f->flags & FUSECR_FF_UNLINKED) || f->use == FUSECR_FILE_SOCKET ||
-	    f->use == FUSECR_FILE_SENT || snapshot_renamed(renames, f) ||
+	    sent_is_lost(f) || snapshot_renamed(renames, f) ||
 	    !snapshot_last_name(f, &len))
 		return 0;
 	err = add_rename(renames, f);

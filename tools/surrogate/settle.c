@@ -145,13 +145,19 @@ static pid_t restored_pid(const struct tree *tree, const FuseFileEntry *f, struc
 	return task ? task->pid : 0;
 }
 
+/* What CRIU opens once for all places: descriptors, and what is in messages. */
+static bool is_open(const FuseFileEntry *f)
+{
+	return f->use == FUSECR_FILE_FD || f->use == FUSECR_FILE_SENT;
+}
+
 /* Where a file is that is open in several places: at a descriptor, if there is one. */
 static int by_cookie(const void *a, const void *b)
 {
 	const FuseFileEntry *fa = *(FuseFileEntry *const *)a, *fb = *(FuseFileEntry *const *)b;
 	int c = cookie_cmp(&fa->cookie, &fb->cookie);
 
-	return c ?: (fa->use != FUSECR_FILE_FD) - (fb->use != FUSECR_FILE_FD);
+	return c ?: !is_open(fa) - !is_open(fb);
 }
 
 /* A mapping, or a program that runs, as the restore has made it. */
@@ -171,7 +177,7 @@ static int add_made(const FuseFileEntry *f, void *arg)
 	struct making *all = arg;
 	struct made *grown;
 
-	if (!f->has_fh || f->use == FUSECR_FILE_FD || f->use == FUSECR_FILE_SENT)
+	if (!f->has_fh || is_open(f))
 		return 0;
 	if (!(all->count & (all->count - 1))) {
 		grown = reallocarray(all->made, all->count ? 2 * all->count : 1, sizeof(*grown));
@@ -232,13 +238,13 @@ static int share(const struct sharing *s, const FuseFileEntry *f, const FuseFile
 	return err;
 }
 
-/* The first place of an open file: a descriptor is CRIU's work, and right. */
+/* The first place of an open file: what CRIU has opened once is right. */
 static int lead(const struct sharing *s, struct making *all, const FuseFileEntry *f,
 		const struct tree *tree, struct report *r)
 {
 	pid_t pid;
 
-	if (f->use == FUSECR_FILE_FD)
+	if (is_open(f))
 		return 0;
 	pid = restored_pid(tree, f, r);
 	if (!pid)
@@ -258,7 +264,7 @@ static int share_all(const struct sharing *s, struct making *all, const FuseFile
 		if (!first || first->cookie != f->cookie) {
 			first = f;
 			err = lead(s, all, f, tree, r);
-		} else if (f->use != FUSECR_FILE_FD) {
+		} else if (!is_open(f)) {
 			err = share(s, f, first, 0, tree, r);
 		}
 	}

@@ -378,9 +378,10 @@ enum fusecr_file_use {
 				 * descriptor number: otherwise as CWD
 				 */
 	FUSECR_FILE_SENT,	/* in a message (SCM_RIGHTS) that can be received at
-				 * the unix socket that the descriptor number is, or
-				 * leads to; cookie is absent of a socket that is bound
-				 * to the node
+				 * the unix socket that the descriptor, the lower half
+				 * of number, is or leads to, and there the one of the
+				 * upper half; cookie is absent of a socket that is
+				 * bound to the node
 				 */
 };
 
@@ -403,6 +404,9 @@ enum fusecr_file_flag {
 	FUSECR_FF_BELOW_UNLINKED = 1 << 10, /* path leads through what is deleted */
 	FUSECR_FF_CONNECTED	= 1 << 11, /* SOCKET: of a stream that is connected, which
 					    * has the name of the one that listened
+					    */
+	FUSECR_FF_BEHIND	= 1 << 12, /* SENT: to a socket that is in a message itself,
+					    * or is not accepted yet
 					    */
 };
 

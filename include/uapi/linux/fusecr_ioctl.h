@@ -92,9 +92,9 @@ enum fusecr_set_file_mask {
 struct fusecr_set_file {
 	__u32 mask;		/* enum fusecr_set_file_mask */
 	__s32 pid;		/* caller's pid namespace; ESRCH */
-	__u32 use;		/* FUSECR_FILE_FD, _MAP or _EXE; EINVAL */
+	__u32 use;		/* FUSECR_FILE_FD, _MAP, _EXE or _SENT; EINVAL */
 	__u32 open_flags;	/* FOPEN_* */
-	__u64 number;		/* descriptor or address; EBADF when it is no FUSE
+	__u64 number;		/* as FUSECR_FILE_NUMBER; EBADF when it is no FUSE
 				 * file of this connection
 				 */
 	__u64 nodeid;		/* expected; ESTALE when it is another */
@@ -125,7 +125,7 @@ struct fusecr_share_file {
 	__u64 number;		/* as in struct fusecr_set_file, also below */
 	__u64 end;		/* MAP: all mappings up to here */
 	__s32 from_pid;
-	__u32 from_use;		/* FUSECR_FILE_FD, _MAP or _EXE; EINVAL */
+	__u32 from_use;		/* FUSECR_FILE_FD, _MAP, _EXE or _SENT; EINVAL */
 	__u64 from_number;
 	__u64 nodeid;		/* of both; ESTALE */
 	__u32 flags;		/* enum fusecr_share_flag; EINVAL for other bits */
