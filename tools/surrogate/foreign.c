@@ -39,9 +39,9 @@ struct node {
 static int node_cmp(const void *a, const void *b)
 {
 	const struct node *na = a, *nb = b;
+	int c = (na->conn_id > nb->conn_id) - (na->conn_id < nb->conn_id);
 
-	return (na->conn_id > nb->conn_id) - (na->conn_id < nb->conn_id) ?:
-	       (na->nodeid > nb->nodeid) - (na->nodeid < nb->nodeid);
+	return c ?: (na->nodeid > nb->nodeid) - (na->nodeid < nb->nodeid);
 }
 
 static bool is_served(const struct dump *d, uint64_t conn_id)
