@@ -247,7 +247,7 @@ static void move_once(struct target *t, struct tnl *nl, const char *behind, stru
 		return;
 	client = start_client(fs);
 	t->server = fs->pid;
-	t->fd = 3 + below(r, 8);
+	t->fd = one_in(r, 4) ? 3 + (int)below(r, 8) : fs->fd[0];
 	t->nodeid = RAWFS_NODE_BASE + RAWFS_NODE_STEP;
 	t->client = client;
 	t->conn_id = tnl_conn_id(nl, fs->dev);
