@@ -17,6 +17,7 @@
 #include "cmd.h"
 #include "options.h"
 #include "names.h"
+#include "signed.h"
 
 /* Where CRIU looks unless it is told otherwise (criu/include/plugin.h). */
 #define PLUGIN "/usr/lib/criu/fusecr_plugin.so"
@@ -160,6 +161,41 @@ static void check_module(struct findings *f, struct nl *nl, int err)
 	check_features(f, &info);
 }
 
+#define TRUST "have this kernel trust the key that fusecr.ko is signed with (mokutil --import /var/lib/dkms/mok.pub, reboot)"
+
+/* Whether one that is not loaded would be. */
+static void check_signature(struct findings *f, const char *why)
+{
+	struct signed_module m;
+
+	signed_find(&m);
+	switch (m.by) {
+	case SIGNED_NOT_INSTALLED:
+		found(f, "lockdown", MISSING, "install fusecr.ko for this kernel; " TRUST,
+		      "%s: only signed modules are loaded, and no fusecr.ko is installed", why);
+		break;
+	case SIGNED_NOT:
+		found(f, "lockdown", MISSING, "sign it, as DKMS does; " TRUST,
+		      "%s: only signed modules are loaded, and %s is not signed", why, m.path);
+		break;
+	case SIGNED_UNKNOWN:
+		found(f, "lockdown", MISSING, TRUST,
+		      "%s: only signed modules are loaded, and of %s, who signed %s, this kernel has no key",
+		      why, m.signer, m.path);
+		break;
+	case SIGNED_KEYS_HIDDEN:
+		found(f, "lockdown", NOTE, "run this as root",
+		      "%s: only signed modules are loaded; whether this kernel has the key of %s, who signed %s, is not known",
+		      why, m.signer, m.path);
+		break;
+	case SIGNED_NAME_KNOWN:
+		found(f, "lockdown", NOTE, "modprobe fusecr",
+		      "%s: only signed modules are loaded; %s is signed by %s, and a key in %s has that name",
+		      why, m.path, m.signer, m.keyring);
+		break;
+	}
+}
+
 /* Matters to a module that is not loaded yet: what is loaded stays. */
 static void check_lockdown(struct findings *f, bool loaded)
 {
@@ -175,28 +211,10 @@ static void check_lockdown(struct findings *f, bool loaded)
 		      "not known: securityfs is not mounted");
 	else if (!locked && !enforced)
 		found(f, "lockdown", OK, NULL, "%s", on ? "none" : "this kernel has none");
+	else if (loaded)
+		found(f, "lockdown", NOTE, TRUST, "%s: only signed modules are loaded", locked ? on : "module.sig_enforce");
 	else
-		found(f, "lockdown", loaded ? NOTE : MISSING,
-		      "have this kernel trust the key that fusecr.ko is signed with (mokutil --import /var/lib/dkms/mok.pub, reboot)",
-		      "%s: only signed modules are loaded", locked ? on : "module.sig_enforce");
-}
-
-/* The first line that a program prints, or NULL. */
-static char *ask_program(char *buf, size_t len, const char *command)
-{
-	/* NOLINTNEXTLINE(cert-env33-c): all commands are constants */
-	FILE *p = popen(command, "re");
-	char *line, rest[256];
-
-	if (!p)
-		return NULL;
-	line = fgets(buf, len, p);
-	while (fgets(rest, sizeof(rest), p))
-		;
-	if (pclose(p) || !line)
-		return NULL;
-	buf[strcspn(buf, "\n")] = 0;
-	return buf;
+		check_signature(f, locked ? on : "module.sig_enforce");
 }
 
 /* 31701 for 3.17.1, 0 when there is none. */

@@ -35,6 +35,9 @@ bool wants_colour(FILE *f);
 /* Prints obj and a newline, and puts it. */
 void print_json(struct json_object *obj);
 
+/* The first line that a program prints, or NULL.  command: a constant. */
+char *ask_program(char *buf, size_t len, const char *command);
+
 /* A positive number that is a pid; false for anything else. */
 bool parse_pid(const char *s, pid_t *pid);
 /* Comm of a task, "?" when it is gone.  Returns buf. */
