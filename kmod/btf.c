@@ -558,12 +558,28 @@ int fusecr_btf_member(const struct fusecr_btf *btf, u32 type, const char *path,
 	}
 }
 
+struct each {
+	const char *prefix;
+	void (*fn)(const char *name, const struct fusecr_btf_member *member,
+		   void *arg);
+	void *arg;
+};
+
+/* A type that has neither a name nor a typedef is the member's alone. */
+static bool looks_into(const struct fusecr_btf *btf, u32 id,
+		       const struct each *each)
+{
+	const struct btf_type *t = type_at(btf, id);
+	const char *name;
+
+	if (!is_aggregate(t))
+		return false;
+	name = name_at(btf, t->name_off);
+	return !*name || !strncmp(name, each->prefix, strlen(each->prefix));
+}
+
 static void each_member(const struct fusecr_btf *btf, const struct btf_type *t,
-			u32 base, unsigned int depth,
-			void (*fn)(const char *name,
-				   const struct fusecr_btf_member *member,
-				   void *arg),
-			void *arg)
+			u32 base, unsigned int depth, const struct each *each)
 {
 	const struct btf_member *m = (const void *)(t + 1);
 	bool bitfields = BTF_INFO_KFLAG(t->info);
@@ -584,22 +600,23 @@ static void each_member(const struct fusecr_btf *btf, const struct btf_type *t,
 		if (*name) {
 			member.kind = BTF_INFO_KIND(inner->info);
 			member.size = size_of(btf, inner);
-			fn(name, &member, arg);
-		} else if (depth && is_aggregate(inner)) {
-			each_member(btf, inner, member.bit_off, depth - 1, fn,
-				    arg);
+			each->fn(name, &member, each->arg);
 		}
+		if (depth && (*name ? looks_into(btf, m->type, each) :
+				      is_aggregate(inner)))
+			each_member(btf, inner, member.bit_off, depth - 1, each);
 	}
 }
 
-void fusecr_btf_each(const struct fusecr_btf *btf, u32 type,
+void fusecr_btf_each(const struct fusecr_btf *btf, u32 type, const char *prefix,
 		     void (*fn)(const char *name,
 				const struct fusecr_btf_member *member,
 				void *arg),
 		     void *arg)
 {
+	const struct each each = { prefix, fn, arg };
 	const struct btf_type *t = strip(btf, type);
 
 	if (is_aggregate(t))
-		each_member(btf, t, 0, DEPTH_LIMIT, fn, arg);
+		each_member(btf, t, 0, DEPTH_LIMIT, &each);
 }

@@ -60,8 +60,11 @@ struct fusecr_btf_member {
 int fusecr_btf_member(const struct fusecr_btf *btf, u32 type, const char *path,
 		      struct fusecr_btf_member *member);
 
-/* Calls back for each member that has a name, as @fusecr_btf_member() counts. */
-void fusecr_btf_each(const struct fusecr_btf *btf, u32 type,
+/*
+ * Calls back for each member that has a name, and for those of members whose
+ * structure or union begins with @prefix or has no name.
+ */
+void fusecr_btf_each(const struct fusecr_btf *btf, u32 type, const char *prefix,
 		     void (*fn)(const char *name,
 				const struct fusecr_btf_member *member,
 				void *arg),

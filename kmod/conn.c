@@ -27,6 +27,7 @@
 #include "netlink.h"
 #include "proof.h"
 #include "queue.h"
+#include "unknown.h"
 
 static siphash_key_t key __ro_after_init;
 static struct file_system_type *types[2] __ro_after_init;

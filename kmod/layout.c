@@ -20,6 +20,7 @@
 
 #include "btf.h"
 #include "layout.h"
+#include "unknown.h"
 
 #define BTF_DIR "/sys/kernel/btf/"
 
@@ -518,103 +519,6 @@ static int __init check_groups(void)
 	return 0;
 }
 
-/* --- what nobody knows ---------------------------------------------------- */
-
-#define UNKNOWN_MAX	32
-
-/* Switches of a connection that are in no row, by their BTF. */
-static struct unknown {
-	struct fl_loc loc;
-	char name[32];
-} unknown[UNKNOWN_MAX] __ro_after_init;
-static unsigned int nunknown __ro_after_init;
-
-/*
- * Set by whoever mounts, or by virtiofs, not by what a daemon answers; and what
- * changes without one.
- */
-static const char * const unimportant[] __initconst = {
-	"destroy", "no_control", "no_force_umount", "legacy_opts_show",
-	"delete_stale", "use_pages_for_kvec_io", "sync_init",
-	/* a copy of another one */
-	"abort_with_err", "aborted", "minor", "initialized", "blocked",
-	"connected",
-};
-
-static bool __init is_known(const struct fl_loc *loc, const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(unimportant); i++)
-		if (!strcmp(unimportant[i], name))
-			return true;
-	for (i = FL_CONN_ERROR; i <= FL_CONN_LAST_SWITCH; i++) {
-		const struct fl_loc *known = &fl_locs[i];
-
-		if (known->there && known->deref == loc->deref &&
-		    known->off == loc->off && known->off2 == loc->off2 &&
-		    known->mask == loc->mask)
-			return true;
-	}
-	return false;
-}
-
-struct look {
-	bool deref;
-	u32 ptr_off;
-};
-
-static void __init note_switch(const char *name,
-			       const struct fusecr_btf_member *found, void *arg)
-{
-	const struct look *look = arg;
-	struct fusecr_btf_member m = *found;
-	struct unknown *u = &unknown[nunknown];
-
-	/* Among integers only those that can be but yes or no. */
-	if (!is_switch(&m) || (!m.bit_size && m.size != sizeof(bool)))
-		return;
-	m.deref = look->deref;
-	m.ptr_off = look->ptr_off;
-	memset(u, 0, sizeof(*u));
-	place(&u->loc, BIT, &m);
-	if (is_known(&u->loc, name))
-		return;
-	strscpy(u->name, name, sizeof(u->name));
-	/* The last one stands for all that have no room. */
-	if (nunknown < UNKNOWN_MAX - 1)
-		nunknown++;
-}
-
-static void __init find_unknown(const struct fusecr_btf *btf)
-{
-	struct fusecr_btf_member chan;
-	struct look look = { };
-
-	fusecr_btf_each(btf, struct_type("fuse_conn"), note_switch, &look);
-	if (fusecr_btf_member(btf, struct_type("fuse_conn"), "chan", &chan))
-		return;
-	look.deref = true;
-	look.ptr_off = chan.bit_off / 8;
-	fusecr_btf_each(btf, struct_type("fuse_chan"), note_switch, &look);
-}
-
-size_t fl_conn_unknown(const struct fuse_conn *fc, char *buf, size_t size)
-{
-	size_t len = 0;
-	unsigned int i;
-
-	buf[0] = '\0';
-	for (i = 0; i < nunknown; i++) {
-		if (!(READ_ONCE(*(u32 *)fl_at(fc, &unknown[i].loc)) &
-		      unknown[i].loc.mask))
-			continue;
-		len += scnprintf(buf + len, size - len, "%s%s", len ? " " : "",
-				 unknown[i].name);
-	}
-	return len;
-}
-
 int __init fl_init(void)
 {
 	const struct module *fuse = fuse_dev_operations.owner;
@@ -634,9 +538,9 @@ int __init fl_init(void)
 	if (IS_ERR(btf))
 		return PTR_ERR(btf);
 
-	err = resolve_rows(btf) ?: resolve_enums() ?: check_groups();
-	if (!err)
-		find_unknown(btf);
+	err = resolve_rows(btf) ?: resolve_enums() ?: check_groups() ?:
+	      fl_unknown_init(btf, struct_type("fuse_conn"),
+			      struct_type("fuse_chan"));
 	fusecr_btf_free(btf);
 	if (err)
 		return err;

@@ -428,13 +428,6 @@ FL_MEMBER(fl_conn_max_stack_depth, fuse_conn, int, FL_CONN_MAX_STACK_DEPTH)
 /* Of struct fuse_backing, by their ids; under fl_conn_lock(). */
 FL_MEMBER(fl_conn_backing, fuse_conn, struct idr, FL_CONN_BACKING)
 
-/*
- * Names of members of fuse_conn and fuse_chan that are on and that this source
- * does not know, space between them: state that nobody would carry over.
- * Returns the length; @buf ends in a NUL.
- */
-size_t fl_conn_unknown(const struct fuse_conn *fc, char *buf, size_t size);
-
 /* enum fusecr_no: which bits this kernel has, which of them are set. */
 u32 fl_conn_no_known(void);
 u32 fl_conn_no(const struct fuse_conn *fc);

@@ -4,7 +4,8 @@
  *
  *	rename FROM TO		all of that name; of the same length
  *	type S.M OF.N		member M of structure S has the type that N of OF has
- *	name S.M OF.N		member M of structure S is called N
+ *	name S.M NAME		member M of structure S is called as something else is
+ *	bits S.M N		it is a bit-field of so many bits
  *	insert S.M BYTES	there is something new before member M
  *	renumber N		all types have numbers that are N higher
  *	strings N		all names of FILE's own begin N bytes further on
@@ -168,24 +169,61 @@ static struct btf_member *find_in(struct btf_type *t, const char *name)
 	return NULL;
 }
 
+/* What follows in the path is in the structure that the member is. */
+static struct btf_member *find_below(struct btf_type **t, char *path)
+{
+	char *rest = strchr(path, '.');
+	struct btf_member *m;
+
+	if (rest)
+		*rest++ = '\0';
+	m = find_in(*t, path);
+	if (!m || !rest)
+		return m;
+	*t = type_at(m->type);
+	return is_aggregate(*t) ? find_below(t, rest) : NULL;
+}
+
 /* Of FILE's own structures; *t gets which. */
 static struct btf_member *find_member(const char *path, struct btf_type **t)
 {
 	const char *name = strchr(path, '.');
 	struct btf_member *found = NULL;
+	char *copy;
 	uint32_t i;
 
 	for (i = 0; name && !found && i < own.ntypes; i++) {
 		const char *is = name_at(own.types[i]->name_off);
 
 		*t = own.types[i];
-		if (is_aggregate(*t) && strlen(is) == (size_t)(name - path) &&
-		    !strncmp(is, path, name - path))
-			found = find_in(*t, name + 1);
+		if (!is_aggregate(*t) || strlen(is) != (size_t)(name - path) ||
+		    strncmp(is, path, name - path))
+			continue;
+		copy = strdup(name + 1);
+		if (!copy)
+			err(1, NULL);
+		found = find_below(t, copy);
+		free(copy);
 	}
 	if (!found)
 		errx(1, "there is no %s", path);
 	return found;
+}
+
+static uint32_t find_name(const char *name)
+{
+	char *s;
+
+	for (s = own.strs; s < own.strs + own.str_len; s += strlen(s) + 1)
+		if (!strcmp(s, name))
+			return base.str_len + s - own.strs;
+	errx(1, "there is no %s", name);
+}
+
+/* Of a structure that has bit-fields: the upper byte of the offset. */
+static void set_bits(struct btf_member *m, uint32_t bits)
+{
+	m->offset = BTF_MEMBER_BIT_OFFSET(m->offset) | bits << 24;
 }
 
 static void rename_all(const char *from, const char *to)
@@ -317,7 +355,9 @@ static int operate(char **argv)
 	else if (!strcmp(argv[0], "type") && argv[1] && argv[2])
 		find_member(argv[1], &t)->type = find_member(argv[2], &t)->type;
 	else if (!strcmp(argv[0], "name") && argv[1] && argv[2])
-		find_member(argv[1], &t)->name_off = find_member(argv[2], &t)->name_off;
+		find_member(argv[1], &t)->name_off = find_name(argv[2]);
+	else if (!strcmp(argv[0], "bits") && argv[1] && argv[2])
+		set_bits(find_member(argv[1], &t), strtoul(argv[2], NULL, 0));
 	else if (!strcmp(argv[0], "insert") && argv[1] && argv[2])
 		insert(argv[1], strtoul(argv[2], NULL, 0));
 	else if (!strcmp(argv[0], "renumber") && argv[1])

@@ -192,7 +192,7 @@ enum fusecr_conn_attr {
 	FUSECR_CONN_DAX,		/* u8 */
 	FUSECR_CONN_URING,		/* u8, io_uring queues are negotiated or exist */
 	FUSECR_CONN_SUBMOUNTS,		/* u8, more than one superblock */
-	FUSECR_CONN_UNKNOWN,		/* string, members of fuse_conn and fuse_chan
+	FUSECR_CONN_UNKNOWN,		/* string, switches of fuse_conn and fuse_chan
 					 * that are on and that this module does not
 					 * know, space between; absent when none
 					 */
