@@ -20,6 +20,8 @@
 
 #include "rawfs_priv.h"
 
+#define NO_SYNC_INIT	77	/* exit status */
+
 static struct rawfs *fs;
 static const char *stats_path;
 static const char *pid_path;
@@ -42,6 +44,7 @@ static void usage(void)
 	      "  -e MS       timeout of entries (3600000)\n"
 	      "  -a MS       timeout of attributes (3600000)\n"
 	      "  -M FD       this /dev/fuse, which somebody else has mounted\n"
+	      "  -y          mount(2) waits for INIT; ends with 77 where it cannot\n"
 	      "  -o OPTIONS  mount options, such as allow_other\n"
 	      "  -u UID:GID  of the mount (the caller's)\n"
 	      "  -S SOURCE   of the mount (rawfs)\n"
@@ -164,7 +167,7 @@ static const char *parse(struct rawfs_config *c, uint64_t *held, int argc,
 	int o;
 
 	while ((o = getopt(argc, argv, "Fp:l:s:t:M:f:d:n:c:e:a:o:u:S:T:I:m:w:r:P:"
-			   "g:k:b:B:RC:O:q:D:x:N:H:LWi")) != -1) {
+			   "g:k:b:B:RC:O:q:D:x:N:H:LWiy")) != -1) {
 		if (set_number(c, o, optarg))
 			continue;
 		switch (o) {
@@ -197,6 +200,11 @@ static const char *parse(struct rawfs_config *c, uint64_t *held, int argc,
 			break;
 		case 'R':
 			c->keep_ids = true;
+			break;
+		case 'y':
+			if (!rawfs_has_sync_init())
+				exit(NO_SYNC_INIT);
+			c->sync_init = true;
 			break;
 		case 'I':
 			set_flags(c, optarg);

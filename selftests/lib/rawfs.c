@@ -2,6 +2,7 @@
 /* Make, mount and free a server. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,12 +189,41 @@ int rawfs_clone(int fd)
 	return new;
 }
 
+bool rawfs_has_sync_init(void)
+{
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	bool has = fd >= 0 && !ioctl(fd, FUSE_DEV_IOC_SYNC_INIT);
+
+	close(fd);
+	return has;
+}
+
+/* mount(2), with somebody who answers meanwhile. */
+static int mount_served(struct rawfs *fs, const char *dir, const char *options)
+{
+	const struct rawfs_config *c = &fs->config;
+	pthread_t server;
+	int err = 0;
+
+	if (ioctl(fs->fd[0], FUSE_DEV_IOC_SYNC_INIT))
+		return -errno;
+	if (pthread_create(&server, NULL, rawfs_serve_first, fs))
+		return -EAGAIN;
+	if (mount(c->source, dir, c->fstype, c->mount_flags, options)) {
+		err = -errno;
+		pthread_cancel(server);
+	}
+	pthread_join(server, NULL);
+	return err;
+}
+
 static int mount_device(struct rawfs *fs, const char *dir)
 {
 	const struct rawfs_config *c = &fs->config;
 	/* A controlled server sleeps in poll(), not in read(). */
 	int flags = O_RDWR | O_CLOEXEC | (c->controlled ? O_NONBLOCK : 0);
 	char options[512];
+	int err = 0;
 
 	fs->fd[0] = open("/dev/fuse", flags);
 	if (fs->fd[0] < 0)
@@ -202,10 +232,13 @@ static int mount_device(struct rawfs *fs, const char *dir)
 		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u%s%s", fs->fd[0],
 		 c->user_id, c->group_id, c->options ? "," : "",
 		 c->options ? c->options : "");
-	if (mount(c->source, dir, c->fstype, c->mount_flags, options))
-		return -errno;
-	fs->dev = find_dev(dir);
-	return 0;
+	if (c->sync_init)
+		err = mount_served(fs, dir, options);
+	else if (mount(c->source, dir, c->fstype, c->mount_flags, options))
+		err = -errno;
+	if (!err)
+		fs->dev = find_dev(dir);
+	return err;
 }
 
 int rawfs_mount(struct rawfs *fs, const char *dir)

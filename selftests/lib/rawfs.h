@@ -58,6 +58,11 @@
 
 #define RAWFS_IMPOSSIBLE	70	/* exit status */
 
+/* Since 6.18. */
+#ifndef FUSE_DEV_IOC_SYNC_INIT
+#define FUSE_DEV_IOC_SYNC_INIT	_IO(FUSE_DEV_IOC_MAGIC, 3)
+#endif
+
 struct rawfs_config {
 	/* Answered to INIT as it is; major is filled in when it is 0. */
 	struct fuse_init_out init;
@@ -68,6 +73,7 @@ struct rawfs_config {
 	uid_t user_id;
 	gid_t group_id;
 	unsigned int mounted;		/* the /dev/fuse that is, or 0 */
+	bool sync_init;			/* mount(2) waits for INIT (since 6.18) */
 	unsigned int nr_files;
 	unsigned int nr_dirs;
 	unsigned int files_per_dir;
@@ -262,6 +268,9 @@ int rawfs_wait_pending(struct rawfs *fs);
 
 /* A further /dev/fuse for the connection of @fd, or -errno. */
 int rawfs_clone(int fd);
+
+/* Whether config.sync_init works here. */
+bool rawfs_has_sync_init(void);
 
 /* What an answer has to be. */
 static inline uint64_t rawfs_nodeid(uint32_t index)

@@ -126,5 +126,7 @@ void rawfs_notify(struct rawfs *fs);
 /* rawfs_serve.c */
 void rawfs_answer_held(struct rawfs *fs, uint32_t opcode, uint64_t unique,
 		       int error);
+/* Serves one request. To be a thread's work; @fs is a struct rawfs. */
+void *rawfs_serve_first(void *fs);
 
 #endif

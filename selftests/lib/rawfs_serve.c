@@ -349,6 +349,22 @@ static void *work(void *arg)
 	return NULL;
 }
 
+void *rawfs_serve_first(void *arg)
+{
+	struct worker w = { .fs = arg, .in = malloc(RAWFS_BUF_SIZE) };
+	struct pollfd fd = { .fd = w.fs->fd[0], .events = POLLIN };
+	ssize_t n;
+
+	/* Sleeps in read() until it is mounted, even with O_NONBLOCK. */
+	while ((n = read(fd.fd, w.in, RAWFS_BUF_SIZE)) < 0 &&
+	       (errno == EINTR || errno == EAGAIN))
+		poll(&fd, 1, -1);
+	if (n > 0)
+		handle(&w, n);
+	free(w.in);
+	return NULL;
+}
+
 int rawfs_serve(struct rawfs *fs)
 {
 	struct worker workers[RAWFS_MAX_INSTANCES] = {};

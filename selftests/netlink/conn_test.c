@@ -60,8 +60,32 @@ FIXTURE_VARIANT(flag) {
 	uint64_t flag;
 	uint64_t with;		/* what it goes together with */
 	const char *options;
-	bool no_trace;		/* fuse does not keep it */
+	uint16_t timeout;	/* s, of a request */
+	bool uring;		/* offered where the administrator allows it */
 };
+
+/* Since 6.14, 6.15 and 7.3. */
+#ifndef FUSE_OVER_IO_URING
+#define FUSE_OVER_IO_URING		(1ULL << 41)
+#endif
+#ifndef FUSE_REQUEST_TIMEOUT
+#define FUSE_REQUEST_TIMEOUT		(1ULL << 42)
+#endif
+#ifndef FUSE_HAS_IO_URING_BUFPOOL
+#define FUSE_HAS_IO_URING_BUFPOOL	(1ULL << 43)
+#endif
+
+/* What fuse does not keep: it says what the kernel or the server can. */
+#define NO_TRACE	(FUSE_SPLICE_WRITE | FUSE_SPLICE_MOVE | FUSE_SPLICE_READ | \
+			 FUSE_HAS_IOCTL_DIR | FUSE_NO_OPEN_SUPPORT | \
+			 FUSE_NO_OPENDIR_SUPPORT | FUSE_HAS_EXPIRE_ONLY | \
+			 FUSE_HAS_RESEND | FUSE_HAS_IO_URING_BUFPOOL | FUSE_INIT_EXT)
+
+/* Whether io_uring is offered. */
+static void allow_uring(bool on)
+{
+	test_write("/sys/module/fuse/parameters/enable_uring", on ? "1" : "0");
+}
 
 #define FLAG(name, ...)							\
 	FIXTURE_VARIANT_ADD(flag, name) { .flag = FUSE_##name, ##__VA_ARGS__ }
@@ -72,36 +96,46 @@ FLAG(ATOMIC_O_TRUNC);
 FLAG(EXPORT_SUPPORT);
 FLAG(BIG_WRITES);
 FLAG(DONT_MASK);
-FLAG(SPLICE_WRITE, .no_trace = true);
-FLAG(SPLICE_MOVE, .no_trace = true);
-FLAG(SPLICE_READ, .no_trace = true);
+FLAG(SPLICE_WRITE);
+FLAG(SPLICE_MOVE);
+FLAG(SPLICE_READ);
 FLAG(FLOCK_LOCKS);
-FLAG(HAS_IOCTL_DIR, .no_trace = true);
+FLAG(HAS_IOCTL_DIR);
 FLAG(AUTO_INVAL_DATA);
 FLAG(DO_READDIRPLUS);
 FLAG(READDIRPLUS_AUTO, .with = FUSE_DO_READDIRPLUS);
 FLAG(ASYNC_DIO);
 FLAG(WRITEBACK_CACHE);
-FLAG(NO_OPEN_SUPPORT, .no_trace = true);
+FLAG(NO_OPEN_SUPPORT);
 FLAG(PARALLEL_DIROPS);
 FLAG(HANDLE_KILLPRIV);
 FLAG(POSIX_ACL);
 FLAG(ABORT_ERROR);
 FLAG(MAX_PAGES);
 FLAG(CACHE_SYMLINKS);
-FLAG(NO_OPENDIR_SUPPORT, .no_trace = true);
+FLAG(NO_OPENDIR_SUPPORT);
 FLAG(EXPLICIT_INVAL_DATA);
 FLAG(HANDLE_KILLPRIV_V2);
 FLAG(SETXATTR_EXT);
 FLAG(SECURITY_CTX, .with = FUSE_INIT_EXT);
 FLAG(HAS_INODE_DAX, .with = FUSE_INIT_EXT);
 FLAG(CREATE_SUPP_GROUP, .with = FUSE_INIT_EXT);
-FLAG(HAS_EXPIRE_ONLY, .with = FUSE_INIT_EXT, .no_trace = true);
+FLAG(HAS_EXPIRE_ONLY, .with = FUSE_INIT_EXT);
 FLAG(DIRECT_IO_ALLOW_MMAP, .with = FUSE_INIT_EXT);
 FLAG(PASSTHROUGH, .with = FUSE_INIT_EXT);
 FLAG(NO_EXPORT_SUPPORT, .with = FUSE_INIT_EXT);
-FLAG(HAS_RESEND, .with = FUSE_INIT_EXT, .no_trace = true);
+FLAG(HAS_RESEND, .with = FUSE_INIT_EXT);
 FLAG(ALLOW_IDMAP, .with = FUSE_INIT_EXT, .options = "default_permissions");
+FLAG(OVER_IO_URING, .with = FUSE_INIT_EXT, .uring = true);
+FLAG(REQUEST_TIMEOUT, .with = FUSE_INIT_EXT, .timeout = 60);
+FLAG(HAS_IO_URING_BUFPOOL, .with = FUSE_INIT_EXT, .uring = true);
+
+/* fuse_init_out.request_timeout, which older headers have not. */
+static void set_timeout(struct rawfs_config *config, uint16_t timeout)
+{
+	memcpy((char *)&config->init.max_stack_depth + sizeof(uint32_t), &timeout,
+	       sizeof(timeout));
+}
 
 static void set_flags(struct rawfs_config *config, uint64_t flags)
 {
@@ -118,12 +152,17 @@ FIXTURE_SETUP(flag)
 	rawfs_defaults(&config);
 	config.options = variant->options;
 	set_flags(&config, variant->flag | variant->with);
+	set_timeout(&config, variant->timeout);
+	if (variant->uring)
+		allow_uring(true);
 	ASSERT_EQ(0, env_up(&self->env, &config));
 }
 
 FIXTURE_TEARDOWN(flag)
 {
 	EXPECT_EQ(0, env_down(&self->env));
+	if (variant->uring)
+		allow_uring(false);
 }
 
 TEST_F(flag, is_told)
@@ -132,8 +171,11 @@ TEST_F(flag, is_told)
 
 	if (!(self->env.offered & variant->flag))
 		SKIP(return, "this kernel does not offer it");
-	EXPECT_EQ(!variant->no_trace, !!(self->env.known & variant->flag));
-	EXPECT_EQ(!variant->no_trace, !!(told & variant->flag));
+	EXPECT_EQ(!(variant->flag & NO_TRACE), !!(self->env.known & variant->flag));
+	EXPECT_EQ(!(variant->flag & NO_TRACE), !!(told & variant->flag));
+	if (variant->timeout)
+		EXPECT_EQ(variant->timeout,
+			  get(&self->env, FUSECR_CONN_REQUEST_TIMEOUT));
 	/* And nothing else. */
 	EXPECT_EQ(0, told & ~(variant->flag | variant->with));
 	EXPECT_EQ(0, told & ~self->env.known);
@@ -183,6 +225,32 @@ TEST_F(flag, is_asked_for_in_full)
 	EXPECT_EQ(0, rawfs_down(other));
 }
 
+FIXTURE(offer) {
+	struct env env;
+};
+
+FIXTURE_SETUP(offer)
+{
+	struct rawfs_config config;
+
+	rawfs_defaults(&config);
+	allow_uring(true);
+	ASSERT_EQ(0, env_up(&self->env, &config));
+}
+
+FIXTURE_TEARDOWN(offer)
+{
+	EXPECT_EQ(0, env_down(&self->env));
+	allow_uring(false);
+}
+
+/* What a newer kernel offers is to be looked at before it counts as supported. */
+TEST_F(offer, is_known)
+{
+	EXPECT_NE(0, self->env.offered);
+	EXPECT_EQ(0, self->env.offered & ~(self->env.known | NO_TRACE));
+}
+
 FIXTURE(flags) {
 	struct env env;
 	uint64_t sent;
@@ -227,8 +295,7 @@ TEST_F(flags, exactly)
 	 * leave a trace only with a time, and where queues are enabled.
 	 */
 	uint64_t never = FUSE_SUBMOUNTS | FUSE_MAP_ALIGNMENT |
-			 1ULL << 41 /* FUSE_OVER_IO_URING */ |
-			 1ULL << 42 /* FUSE_REQUEST_TIMEOUT */;
+			 FUSE_OVER_IO_URING | FUSE_REQUEST_TIMEOUT;
 	uint64_t told = get(&self->env, FUSECR_CONN_FLAGS);
 	struct rawfs_config config;
 	struct rawfs *again;
@@ -243,6 +310,50 @@ TEST_F(flags, exactly)
 	self->env.id = tnl_conn_id(&self->env.nl, again->dev);
 	EXPECT_EQ(told, get(&self->env, FUSECR_CONN_FLAGS));
 	EXPECT_EQ(0, rawfs_down(again));
+}
+
+/* --- INIT that mount(2) waits for ------------------------------------------- */
+
+FIXTURE(sync_init) {
+	struct env env;
+	bool up;
+};
+
+FIXTURE_SETUP(sync_init)
+{
+	struct rawfs_config config;
+
+	if (!rawfs_has_sync_init())
+		SKIP(return, "this kernel has no synchronous INIT");
+	rawfs_defaults(&config);
+	config.sync_init = true;
+	set_flags(&config, FUSE_ASYNC_READ | FUSE_MAX_PAGES | FUSE_INIT_EXT |
+			   FUSE_CREATE_SUPP_GROUP);
+	ASSERT_EQ(0, env_up(&self->env, &config));
+	self->up = true;
+}
+
+FIXTURE_TEARDOWN(sync_init)
+{
+	if (self->up)
+		EXPECT_EQ(0, env_down(&self->env));
+}
+
+/* As any other, and nothing about it is unknown. */
+TEST_F(sync_init, is_told)
+{
+	struct tnl_list list;
+
+	ASSERT_EQ(0, tnl_conn(&self->env.nl, self->env.id, &list));
+	EXPECT_EQ(FUSE_ASYNC_READ | FUSE_MAX_PAGES | FUSE_INIT_EXT |
+		  FUSE_CREATE_SUPP_GROUP, tnl_u64(&list.v[0], FUSECR_CONN_FLAGS));
+	EXPECT_EQ(64, tnl_u32(&list.v[0], FUSECR_CONN_MAX_PAGES));
+	EXPECT_EQ(FUSECR_CONN_INITIALIZED | FUSECR_CONN_CONNECTED,
+		  tnl_u32(&list.v[0], FUSECR_CONN_STATE));
+	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_UNKNOWN));
+	EXPECT_EQ(1, tnl_u32(&list.v[0], FUSECR_CONN_DEV_COUNT));
+	tnl_free(&list);
+	EXPECT_EQ(0, test_stat((void *)test_path(self->env.fs, "dir0/f1")));
 }
 
 /* --- limits of INIT ------------------------------------------------------- */

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Open files of /dev/fuse and who holds them. */
 #include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "kselftest_harness.h"
@@ -153,6 +156,61 @@ TEST_F(dev, not_mounted)
 	EXPECT_EQ(0, tnl_u8(obj, FUSECR_DEV_CONNECTED));
 	tnl_free(&list);
 	close(fd);
+}
+
+struct attempt {
+	char dir[32];
+	char options[128];
+};
+
+static int try_mount(void *arg)
+{
+	const struct attempt *a = arg;
+
+	return mount("waits", a->dir, "fuse", 0, a->options) ? -errno : 0;
+}
+
+/* Asked for before there is a mount, and while mount(2) waits for the answer. */
+TEST_F(dev, waits_for_sync_init)
+{
+	struct attempt a = { .dir = "/tmp/waits.XXXXXX" };
+	struct test_client client;
+	const struct tnl_obj *obj;
+	struct tnl_list list, conn;
+	uint64_t id;
+	int fd;
+
+	if (!rawfs_has_sync_init())
+		SKIP(return, "this kernel has no synchronous INIT");
+	fd = open("/dev/fuse", O_RDWR);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ioctl(fd, FUSE_DEV_IOC_SYNC_INIT));
+	ASSERT_EQ(0, dump(&self->nl, 0, getpid(), &list));
+	ASSERT_EQ(1, list.n);
+	EXPECT_EQ(0, tnl_u64(&list.v[0], FUSECR_DEV_CONN_ID));
+	EXPECT_EQ(0, tnl_u8(&list.v[0], FUSECR_DEV_CONNECTED));
+	tnl_free(&list);
+
+	ASSERT_NE(NULL, mkdtemp(a.dir));
+	snprintf(a.options, sizeof(a.options),
+		 "fd=%d,rootmode=40000,user_id=0,group_id=0", fd);
+	ASSERT_EQ(0, test_client_start(&client, try_mount, &a));
+	ASSERT_TRUE(test_sleeps_in(client.pid, SYS_mount));
+	ASSERT_EQ(0, dump(&self->nl, 0, getpid(), &list));
+	ASSERT_EQ(1, list.n);
+	obj = find(&list, getpid(), fd);
+	ASSERT_NE(NULL, obj);
+	EXPECT_EQ(1, tnl_u8(obj, FUSECR_DEV_CONNECTED));
+	/* Of a connection that there is not yet. */
+	id = tnl_u64(obj, FUSECR_DEV_CONN_ID);
+	EXPECT_NE(0, id);
+	EXPECT_EQ(-ENOENT, tnl_conn(&self->nl, id, &conn));
+	tnl_free(&conn);
+	tnl_free(&list);
+	/* The mount has it, too. */
+	test_client_kill(&client);
+	close(fd);
+	rmdir(a.dir);
 }
 
 TEST_F(dev, aborted)

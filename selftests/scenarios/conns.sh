@@ -22,6 +22,23 @@ for place in host unshare runc; do
 	scenario "several-$place" several $place
 done
 
+# A daemon whose mount(2) waits for INIT. Restored, it is the surrogate's that does not.
+sync_init() {
+	place_new "$1"
+	"$OUT/bin/rawd" -y "$T/none" 2>/dev/null
+	[ $? != 77 ] || skip "this kernel has no synchronous INIT"
+	tree_start
+	daemon_start rawd -y
+	client_start c1
+	cycle 1 c1
+	cycle 2 c1
+	clients_quit c1
+	expect_rawd_clean
+}
+for place in host unshare; do
+	scenario "sync-init-$place" sync_init $place
+done
+
 # One connection in two places, and a directory of it in a third.
 bound() {
 	place_new "$1"

@@ -55,6 +55,7 @@ const struct flag_name init_flag_names[] = {
 	{ BIT(40), "ALLOW_IDMAP" },
 	{ BIT(41), "OVER_IO_URING" },
 	{ BIT(42), "REQUEST_TIMEOUT" },
+	{ BIT(43), "HAS_IO_URING_BUFPOOL" },
 	{ 0, NULL }
 };
 
