@@ -24,9 +24,10 @@ done
 
 # A daemon whose mount(2) waits for INIT. Restored, it is the surrogate's that does not.
 sync_init() {
+	local status=0
 	place_new "$1"
-	"$OUT/bin/rawd" -y "$T/none" 2>/dev/null
-	[ $? != 77 ] || skip "this kernel has no synchronous INIT"
+	"$OUT/bin/rawd" -y "$T/none" 2>/dev/null || status=$?
+	[ $status != 77 ] || skip "this kernel has no synchronous INIT"
 	tree_start
 	daemon_start rawd -y
 	client_start c1
