@@ -15,7 +15,7 @@
 
 /* A mount that is just going has the superblock for a moment more. */
 #define TRIES		5
-#define WAIT_MS		20
+#define WAIT_MS		20L
 
 struct scan {
 	struct report *r;
@@ -143,6 +143,7 @@ static void see_layers(const struct scan *s, const char *options, const FuseMoun
 	char where[4200];
 
 	snprintf(where, sizeof(where), "%.*s", (int)m->mountpoint.len, m->mountpoint.data);
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): copy is guarded */
 	for (option = copy ? strtok_r(copy, ",", &save) : NULL; option; option = strtok_r(NULL, ",", &save)) {
 		dir = strchr(option, '=');
 		if (!dir || !is_layer(option))
