@@ -263,6 +263,12 @@ static bool starts_over(const struct candidate *c, const struct fusecr_conn *con
 	case FUSE_WRITE:
 		return fusecr_origin_starts_over(o, conn->fc, c->h.nodeid,
 						 c->offset, c->direct);
+	case FUSE_GETXATTR:
+		/*
+		 * What write() and truncate() ask for is not there if that fails, and
+		 * they go on: cap_inode_need_killpriv(), security/commoncap.c.
+		 */
+		return fusecr_origin_is_getxattr(o);
 	case FUSE_OPEN:
 		return !fusecr_origin_may_create(o) ||
 		       !fl_bit(conn->fc, FL_CONN_NO_CREATE);

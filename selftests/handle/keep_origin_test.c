@@ -102,6 +102,31 @@ TEST_F(call, open_of_what_was_there)
 	EXPECT_EQ(1, self->fs->nr_op[FUSE_OPEN]);
 }
 
+/* --- an error that nobody minds ------------------------------------------------------- */
+
+static int write_some(void *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 || write(fd, "some", 4) != 4 ? -errno : 0;
+}
+
+static int truncate_it(void *path)
+{
+	return truncate(path, 100) ? -errno : 0;
+}
+
+/* The file's capabilities have to go. */
+TEST_F(call, write_that_asks_for_capabilities_is_not_taken)
+{
+	not_taken(_metadata, self, FUSE_GETXATTR, write_some);
+}
+
+TEST_F(call, truncate_that_asks_for_capabilities_is_not_taken)
+{
+	not_taken(_metadata, self, FUSE_GETXATTR, truncate_it);
+}
+
 /* --- handles --------------------------------------------------------------------------- */
 
 static int shorten(void *path)
