@@ -7,6 +7,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
+#include "ahead.h"
 #include "compat.h"
 #include "inode.h"
 #include "keep.h"
@@ -81,7 +82,9 @@ static void *normalized(u32 opcode, const void *in, u32 in_len)
 	return copy;
 }
 
-static bool same_input(const struct fusecr_kept *k, const void *in, u32 in_len)
+/* @elsewhere: but for where it is written to. */
+static bool same_input(const struct fusecr_kept *k, const void *in, u32 in_len,
+		       bool elsewhere)
 {
 	void *a, *b;
 	bool same;
@@ -90,6 +93,10 @@ static bool same_input(const struct fusecr_kept *k, const void *in, u32 in_len)
 		return false;
 	a = normalized(k->h.opcode, k->in, in_len);
 	b = normalized(k->h.opcode, in, in_len);
+	if (elsewhere) {
+		BLANK(a, in_len, fuse_write_in, offset);
+		BLANK(b, in_len, fuse_write_in, offset);
+	}
 	same = !memcmp(a, b, in_len);
 	kvfree(a);
 	kvfree(b);
@@ -98,8 +105,8 @@ static bool same_input(const struct fusecr_kept *k, const void *in, u32 in_len)
 
 /* --- the names in what is kept --------------------------------------------------- */
 
-static struct kept_name *find_name(struct fusecr_kept *k, u64 parent,
-				   const char *name, u32 len)
+struct kept_name *kept_find_name(struct fusecr_kept *k, u64 parent, const char *name,
+				 u32 len)
 {
 	unsigned int i;
 
@@ -142,7 +149,7 @@ static void fill_entry(struct fuse_entry_out *out, struct inode *inode)
 	attr->blksize = i_blocksize(inode);
 }
 
-static void end_with(struct fuse_req *req, int error)
+void kept_end_with(struct fuse_req *req, int error)
 {
 	fl_req_clear(req, FL_FR_PENDING);
 	fl_req_out_h(req)->error = error;
@@ -157,6 +164,28 @@ static void uncount(struct inode *inode)
 	spin_lock(fl_inode_lock(fi));
 	--*fl_inode_nlookup(fi);
 	spin_unlock(fl_inode_lock(fi));
+}
+
+/* Where a LOOKUP wants its answer, or NULL. */
+static struct fuse_entry_out *entry_of(const struct fuse_req *req)
+{
+	struct fuse_args *args = *fl_req_args(req);
+
+	return fl_args_out_count(args) == 1 &&
+	       *fl_args_out_size(args, 0) == sizeof(struct fuse_entry_out) ?
+	       *fl_args_out_value(args, 0) : NULL;
+}
+
+bool kept_answer_with(struct fuse_req *req, struct inode *inode)
+{
+	struct fuse_entry_out *out = entry_of(req);
+
+	if (!out)
+		return false;
+	fill_entry(out, inode);
+	uncount(inode);
+	kept_end_with(req, 0);
+	return true;
 }
 
 /* What it was, and one lookup for it; false: that was used, or there was none. */
@@ -180,28 +209,23 @@ static bool take_reserved(struct kept_name *n, struct fuse_entry_out *out)
 static bool answer_lookup(struct fusecr_kept *k, struct kept_name *n,
 			  struct fuse_req *req)
 {
-	struct fuse_args *args = *fl_req_args(req);
-	struct fuse_entry_out *out;
+	struct fuse_entry_out *out = entry_of(req);
 	struct inode *inode;
+	bool done;
 
 	if (!n->nodeid) {
-		end_with(req, -ENOENT);
+		kept_end_with(req, -ENOENT);
 		return true;
 	}
-	if (fl_args_out_count(args) != 1 ||
-	    *fl_args_out_size(args, 0) != sizeof(*out))
-		return false;
-	out = *fl_args_out_value(args, 0);
 	inode = fusecr_inode_find(k->sb, n->nodeid);
 	if (inode) {
-		fill_entry(out, inode);
-		uncount(inode);
-	} else if (!take_reserved(n, out)) {
-		return false;
-	}
-	end_with(req, 0);
-	if (inode)
+		done = kept_answer_with(req, inode);
 		fusecr_inode_put(inode);
+		return done;
+	}
+	if (!out || !take_reserved(n, out))
+		return false;
+	kept_end_with(req, 0);
 	return true;
 }
 
@@ -225,8 +249,9 @@ bool fusecr_keep_concerns(const struct fuse_iqueue *fiq,
 		return false;
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry)
-		if (is_mine(k, fiq) &&
-		    (h->opcode == FUSE_LOOKUP || k->h.opcode == h->opcode))
+		if (is_mine(k, fiq) ?
+		    h->opcode == FUSE_LOOKUP || k->h.opcode == h->opcode :
+		    fl_conn_iqueue(k->fc) == fiq && fusecr_ahead_of(k, h->opcode))
 			found = true;
 	spin_unlock(&kept_lock);
 	return found;
@@ -307,7 +332,7 @@ static void take_answer(struct fusecr_kept *k, struct fuse_req *req)
 	if (!error)
 		error = fusecr_payload_out(*fl_req_args(req), &k->answer);
 	kept_finish(k, KEPT_CLAIMED);
-	end_with(req, error);
+	kept_end_with(req, error);
 }
 
 static void claim(struct fusecr_kept *k, struct fuse_req *req)
@@ -320,7 +345,7 @@ static void claim(struct fusecr_kept *k, struct fuse_req *req)
 	/* It is being copied from the daemon. */
 	if (wait_event_killable(kept_answered, is_answered(k))) {
 		let_go(k);
-		end_with(req, -EINTR);
+		kept_end_with(req, -EINTR);
 		return;
 	}
 	take_answer(k, req);
@@ -344,6 +369,14 @@ static bool is_outdated(const struct fusecr_kept *k, const struct fuse_in_header
 	       h->nodeid == k->h.nodeid;
 }
 
+/* Somebody was told of the end that the daemon has made. */
+static bool is_moved(const struct fusecr_kept *k, const struct fuse_in_header *h,
+		     const void *in, u32 len)
+{
+	return k->placed == KEPT_AT_END && h->opcode == FUSE_WRITE &&
+	       h->nodeid == k->h.nodeid && same_input(k, in, len, true);
+}
+
 bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
 {
 	const struct fuse_in_header *h = fl_req_in_h(req);
@@ -355,13 +388,18 @@ bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
 
 	while ((k = next_mine(fiq, k))) {
 		if (k->h.opcode == h->opcode && k->h.nodeid == h->nodeid &&
-		    same_input(k, in, len)) {
+		    same_input(k, in, len, false)) {
 			claim(k, req);
 			done = true;
 			break;
 		}
+		if (is_moved(k, h, in, len)) {
+			done = fusecr_ahead_move_end(k, req);
+			let_go(k);
+			break;
+		}
 		name = h->opcode == FUSE_LOOKUP ?
-		       find_name(k, h->nodeid, in, strnlen(in, len)) : NULL;
+		       kept_find_name(k, h->nodeid, in, strnlen(in, len)) : NULL;
 		if (name) {
 			done = answer_lookup(k, name, req);
 			let_go(k);
@@ -372,6 +410,8 @@ bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
 			k = NULL;
 		}
 	}
+	if (!done && !k)
+		done = fusecr_ahead_answer(fiq, req, in, len);
 	kvfree(in);
 	return done;
 }

@@ -153,6 +153,22 @@ void fusecr_gate_on_request(const struct fuse_iqueue *fiq,
 	rcu_read_unlock();
 }
 
+int fusecr_gate_holds(const struct fuse_iqueue *fiq)
+{
+	struct fusecr_gate *gate;
+	int holds = -ENOENT;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(gate, &gates, entry)
+		if (gate->fiq == fiq && fusecr_gate_is_closed(gate)) {
+			holds = !is_exempt(gate, task_tgid(current)) &&
+				fusecr_hold_task(gate->holder, current) >= 0;
+			break;
+		}
+	rcu_read_unlock();
+	return holds;
+}
+
 /* --- draining ------------------------------------------------------------------- */
 
 struct waiters {

@@ -31,6 +31,8 @@
 #define YIELDS		8
 /* A work that is added without a wake-up is noticed this much later. */
 #define LOOK		HZ
+/* So long a system call is put off. */
+#define MOMENT		msecs_to_jiffies(10)
 
 /* One task that is held or coming. */
 struct held {
@@ -389,6 +391,7 @@ void fusecr_hold_nudge(int holder, bool (*busy)(struct task_struct *task, void *
 struct fusecr_restart {
 	struct callback_head work;
 	bool always;
+	bool later;
 };
 
 /*
@@ -404,6 +407,9 @@ static void restart_fn(struct callback_head *work)
 	if (syscall_get_nr(current, regs) >= 0 &&
 	    (restart->always || syscall_get_error(current, regs)))
 		syscall_set_return_value(current, regs, -ERESTARTNOINTR, 0);
+	/* Nothing is locked here. */
+	if (restart->later && may_sleep())
+		schedule_timeout_interruptible(MOMENT);
 	kfree(restart);
 	module_put(THIS_MODULE);
 }
@@ -437,6 +443,12 @@ int fusecr_restart(struct fusecr_restart *restart, struct task_struct *task,
 	if (err)
 		fusecr_restart_free(restart);
 	return err;
+}
+
+int fusecr_restart_later(struct fusecr_restart *restart)
+{
+	restart->later = true;
+	return fusecr_restart(restart, current, false);
 }
 
 void fusecr_hold_exit(void)

@@ -66,6 +66,9 @@ void fusecr_restart_free(struct fusecr_restart *restart);
 int fusecr_restart(struct fusecr_restart *restart, struct task_struct *task,
 		   bool always);
 
+/* That of current, after a moment. */
+int fusecr_restart_later(struct fusecr_restart *restart);
+
 /* No task is held. */
 void fusecr_hold_exit(void);
 

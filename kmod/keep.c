@@ -99,6 +99,14 @@ static bool pin_file(const struct fusecr_kept *k, struct file **file,
 	return *file;
 }
 
+/* One that only happens to be there waits for nothing, but is right. */
+static enum kept_placed placed(const struct file *file, u64 offset)
+{
+	if (file->f_flags & O_APPEND)
+		return KEPT_AT_END;
+	return READ_ONCE(file->f_pos) == offset ? KEPT_AT_POSITION : KEPT_ANYWHERE;
+}
+
 /*
  * A thread that is killed closes its files: without this, the daemon would be told
  * to release the handle that it works with.  As fuse does, whose requests have a
@@ -109,6 +117,7 @@ bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task)
 	const struct fuse_copy_file_range_in *copy = k->in;
 	const struct fuse_setattr_in *setattr = k->in;
 	const struct fuse_getattr_in *getattr = k->in;
+	const struct fuse_write_in *write = k->in;
 
 	switch (k->h.opcode) {
 	case FUSE_GETATTR:
@@ -129,8 +138,13 @@ bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task)
 		       pin_file(k, &k->file, task, k->h.nodeid, copy->fh_in) &&
 		       pin_file(k, &k->file_out, task, copy->nodeid_out,
 				copy->fh_out);
-	case FUSE_READ:
 	case FUSE_WRITE:
+		if (k->in_len < sizeof(*write) ||
+		    !pin_file(k, &k->file, task, k->h.nodeid, write->fh))
+			return false;
+		k->placed = placed(k->file, write->offset);
+		return true;
+	case FUSE_READ:
 	case FUSE_FLUSH:
 	case FUSE_FSYNC:
 	case FUSE_FSYNCDIR:

@@ -41,6 +41,13 @@ struct kept_name {
 	bool reserved;		/* the daemon counts a lookup for it already */
 };
 
+/* Where a WRITE goes to, if that can have moved when its call starts over. */
+enum kept_placed {
+	KEPT_ANYWHERE,
+	KEPT_AT_END,		/* O_APPEND */
+	KEPT_AT_POSITION,	/* of the open file, which may be shared */
+};
+
 #define KEPT_NAMES	2
 /* The node, another that the input starts with, what the names named. */
 #define KEPT_INODES	(2 + KEPT_NAMES)
@@ -59,9 +66,12 @@ struct fusecr_kept {
 	u32 in_len;
 	void *in;
 	struct kept_name names[KEPT_NAMES];
+	enum kept_placed placed;
 	/* All below: kept_lock, once it is on the list. */
 	enum kept_state state;
 	bool claiming;			/* somebody works on it */
+	bool overtaken;			/* the place has changed since, see ahead.h */
+	unsigned long since;		/* jiffies: others wait, or 0 */
 	struct fuse_req *proxy;		/* until KEPT_ANSWERED */
 	int error;
 	struct fusecr_answer answer;	/* room, then what came */
@@ -98,6 +108,18 @@ bool kept_pin(struct fusecr_kept *k, u64 nodeid);
 bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task);
 /* Finds the names in the input, pins what it tells by number. */
 void kept_find_names(struct fusecr_kept *k);
+
+/* One of these names; NULL: none. */
+struct kept_name *kept_find_name(struct fusecr_kept *k, u64 parent, const char *name,
+				 u32 len);
+
+/* Whether the call that current sends this for starts over if it is not done. */
+bool kept_can_start_over(const struct fuse_conn *fc, const struct fuse_req *req);
+
+/* Of a request that is on no list: ends it ... */
+void kept_end_with(struct fuse_req *req, int error);
+/* ... a LOOKUP with what the kernel knows of the node; false: it has no room for that. */
+bool kept_answer_with(struct fuse_req *req, struct inode *inode);
 
 /*
  * Sends a request of ours: in the background, and as nobody, so that it does not

@@ -141,6 +141,46 @@ bool fusecr_origin_starts_over(const struct fusecr_origin *o,
 	return ok;
 }
 
+/* Whether it writes where others who have the file open go on. */
+static bool writes_at_position(const struct fusecr_origin *o)
+{
+	switch (o->nr) {
+	case __NR_write:
+	case __NR_writev:
+	case __NR_sendfile:
+		return true;
+	case __NR_pwritev2:
+		return o->args[3] == -1UL;
+	case __NR_splice:
+	case __NR_copy_file_range:
+		return !o->args[3];
+	}
+	return false;
+}
+
+/* With the caller's own reference, and that of one descriptor. */
+static bool is_shared(struct task_struct *task, struct file *file)
+{
+	bool threads;
+
+	task_lock(task);
+	threads = task->files && atomic_read(&task->files->count) > 1;
+	task_unlock(task);
+	return threads || file_count(file) > 2;
+}
+
+bool fusecr_origin_writes_next(const struct fusecr_origin *o, struct file *file,
+			       u64 offset)
+{
+	if (file->f_flags & O_APPEND)
+		return offset == i_size_read(file_inode(file));
+	/* Which nobody sees later. */
+	if (o->nr == __NR_pwritev2 && o->args[5] & RWF_APPEND)
+		return false;
+	return !writes_at_position(o) || offset == READ_ONCE(file->f_pos) ||
+	       !is_shared(o->task, file);
+}
+
 /* What was made, and is not there for the call that starts over. */
 #define CREATES	(O_CREAT | (O_TMPFILE & ~O_DIRECTORY))
 

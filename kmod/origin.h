@@ -33,6 +33,13 @@ bool fusecr_origin_starts_over(const struct fusecr_origin *o,
 			       const struct fuse_conn *fc, u64 nodeid,
 			       u64 offset, bool direct);
 
+/*
+ * Of one that writes to @file, which the caller counts, at @offset: nobody else writes
+ * there if it ends before that.
+ */
+bool fusecr_origin_writes_next(const struct fusecr_origin *o, struct file *file,
+			       u64 offset);
+
 /* Whether it is an open() by which a file may have come to be already. */
 bool fusecr_origin_may_create(const struct fusecr_origin *o);
 /* Whether it is a call for an extended attribute, and for nothing else. */

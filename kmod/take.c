@@ -6,6 +6,7 @@
  * 6.12 and 7.3; Documentation/gate.md has the table.
  */
 
+#include <linux/fs.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -232,9 +233,9 @@ static void describe(struct candidate *c, const struct fuse_req *req)
 		describe_origin(c, req);
 }
 
-static bool is_dir(const struct fusecr_conn *conn, u64 nodeid)
+static bool is_dir(struct super_block *sb, u64 nodeid)
 {
-	struct inode *inode = fusecr_inode_find(conn->sb, nodeid);
+	struct inode *inode = sb ? fusecr_inode_find(sb, nodeid) : NULL;
 	bool dir = inode && S_ISDIR(inode->i_mode);
 
 	fusecr_inode_put(inode);
@@ -250,7 +251,8 @@ static bool is_dir(const struct fusecr_conn *conn, u64 nodeid)
  * and without CREATE fuse opens what it has made with MKNOD (fuse_atomic_open(),
  * finish_no_open()).
  */
-static bool starts_over(const struct candidate *c, const struct fusecr_conn *conn)
+static bool starts_over(const struct candidate *c, const struct fuse_conn *fc,
+			struct super_block *sb)
 {
 	const struct fusecr_origin *o = &c->origin;
 
@@ -261,7 +263,7 @@ static bool starts_over(const struct candidate *c, const struct fusecr_conn *con
 	switch (c->h.opcode) {
 	case FUSE_READ:
 	case FUSE_WRITE:
-		return fusecr_origin_starts_over(o, conn->fc, c->h.nodeid,
+		return fusecr_origin_starts_over(o, fc, c->h.nodeid,
 						 c->offset, c->direct);
 	case FUSE_GETXATTR:
 		/*
@@ -271,13 +273,28 @@ static bool starts_over(const struct candidate *c, const struct fusecr_conn *con
 		return fusecr_origin_is_getxattr(o);
 	case FUSE_OPEN:
 		return !fusecr_origin_may_create(o) ||
-		       !fl_bit(conn->fc, FL_CONN_NO_CREATE);
+		       !fl_bit(fc, FL_CONN_NO_CREATE);
 	case FUSE_GETATTR:
 	case COMPAT_STATX:
 		return !fusecr_origin_may_create(o) ||
-		       is_dir(conn, c->h.nodeid);
+		       is_dir(sb, c->h.nodeid);
 	}
 	return true;
+}
+
+bool kept_can_start_over(const struct fuse_conn *fc, const struct fuse_req *req)
+{
+	struct candidate c = { .h = *fl_req_in_h(req) };
+	bool ok;
+
+	if (!can_take_from(current, req))
+		return false;
+	c.in_len = fusecr_payload_in_len(*fl_req_args(req));
+	describe_data(&c, req);
+	fusecr_origin_note(&c.origin, current);
+	ok = starts_over(&c, fc, NULL);
+	fusecr_origin_put(&c.origin);
+	return ok;
 }
 
 /*
@@ -413,20 +430,64 @@ static int error_for(const struct candidate *c)
 	return c->h.opcode == FUSE_LOOKUP ? -EINTR : -ERESTARTNOINTR;
 }
 
+/* A name that was not there when the request was sent, ... */
+static bool is_made(const struct fusecr_kept *k, unsigned int i)
+{
+	switch (k->h.opcode) {
+	case FUSE_SYMLINK:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_LINK:
+	case FUSE_CREATE:
+		return i == 0;
+	}
+	return false;
+}
+
+/* ... and one that was. */
+static bool is_there(const struct fusecr_kept *k, unsigned int i)
+{
+	const struct fuse_rename2_in *in = k->in;
+
+	switch (k->h.opcode) {
+	case FUSE_UNLINK:
+	case FUSE_RMDIR:
+	case FUSE_RENAME:
+		return i == 0;
+	case FUSE_RENAME2:
+		return i == 0 || in->flags & RENAME_EXCHANGE;
+	}
+	return false;
+}
+
 /* What the names in it name now: the thread itself keeps these dentries. */
-static void look_names_up(struct fusecr_kept *k)
+static bool look_names_up(struct fusecr_kept *k)
 {
 	unsigned int i;
 
 	for (i = 0; i < KEPT_NAMES; i++) {
 		struct kept_name *n = &k->names[i];
 
-		if (!n->name)
+		if (!n->name || is_made(k, i))
 			continue;
 		n->nodeid = fusecr_inode_child(k->sb, n->parent, n->name,
 					       n->len);
+		/* Somebody has seen that it is gone, since: then it is lost. */
+		if (!n->nodeid && is_there(k, i))
+			return false;
 		kept_pin(k, n->nodeid);
 	}
+	return true;
+}
+
+/*
+ * A write that is done in part says so, and whoever comes next with the same file
+ * writes where its other parts are.
+ */
+static bool keeps_its_place(const struct candidate *c, const struct fusecr_kept *k)
+{
+	return c->h.opcode != FUSE_WRITE ||
+	       fusecr_origin_writes_next(&c->origin, k->file, c->offset);
 }
 
 /*
@@ -437,10 +498,11 @@ static void look_names_up(struct fusecr_kept *k)
 static bool prepare(const struct candidate *c, struct fusecr_kept *k)
 {
 	kept_find_names(k);
-	look_names_up(k);
+	if (!look_names_up(k))
+		return false;
 	/* That of a close() is in none, either: see undo_close(). */
 	return c->h.opcode == FUSE_FLUSH ||
-	       kept_pin_files(k, c->origin.task);
+	       (kept_pin_files(k, c->origin.task) && keeps_its_place(c, k));
 }
 
 /* Its waiter goes up to the system call, and from there starts over. */
@@ -532,7 +594,7 @@ int fusecr_keep_take(const struct fusecr_conn *conn,
 
 		if (!each_processing(conn->fc, find_one, &f))
 			break;
-		err = starts_over(&f.c, conn) ? take(t, &f.c) : -EAGAIN;
+		err = starts_over(&f.c, conn->fc, conn->sb) ? take(t, &f.c) : -EAGAIN;
 		fusecr_origin_put(&f.c.origin);
 		if (err > 0) {
 			n++;

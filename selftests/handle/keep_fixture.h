@@ -17,6 +17,12 @@
 #ifndef KEEP_OPTIONS
 #define KEEP_OPTIONS	NULL	/* of the mount */
 #endif
+#ifndef KEEP_FLAGS
+#define KEEP_FLAGS	0	/* further ones of INIT */
+#endif
+#ifndef KEEP_MS
+#define KEEP_MS		0	/* timeouts of entries and attributes */
+#endif
 
 FIXTURE(call) {
 	struct rawfs *fs;
@@ -33,10 +39,10 @@ FIXTURE_SETUP(call)
 
 	rawfs_defaults(&config);
 	config.spare = 16;
-	config.entry_ms = 0;
-	config.attr_ms = 0;
+	config.entry_ms = KEEP_MS;
+	config.attr_ms = KEEP_MS;
 	config.options = KEEP_OPTIONS;
-	config.init.flags = FUSE_POSIX_LOCKS | FUSE_BIG_WRITES;
+	config.init.flags = FUSE_POSIX_LOCKS | FUSE_BIG_WRITES | KEEP_FLAGS;
 	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	ASSERT_EQ(0, pipe2(self->go, O_CLOEXEC));
 	self->fd = th_attach(self->id);

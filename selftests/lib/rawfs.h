@@ -80,6 +80,7 @@ struct rawfs_config {
 	unsigned int spare;		/* nodes that may be created */
 	unsigned int entry_ms;		/* timeouts that LOOKUP and ... */
 	unsigned int attr_ms;		/* ... GETATTR answer */
+	unsigned int negative_ms;	/* of a name that is not there; 0: ENOENT */
 	unsigned int instances;		/* /dev/fuse open files, one thread each */
 	uint32_t open_flags;		/* FOPEN_* that OPEN answers */
 	uint32_t direct_flags;		/* ... instead, when O_DIRECT is asked for, or 0 */

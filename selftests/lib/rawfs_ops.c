@@ -86,6 +86,20 @@ static int do_init(struct rawfs_req *req)
 	return 0;
 }
 
+/* To be believed for a while. */
+static int no_entry(struct rawfs_req *req)
+{
+	unsigned int ms = req->fs->config.negative_ms;
+	struct fuse_entry_out *out;
+
+	if (!ms)
+		return -ENOENT;
+	out = rawfs_req_out(req, sizeof(*out));
+	out->entry_valid = ms / 1000;
+	out->entry_valid_nsec = ms % 1000 * 1000000;
+	return 0;
+}
+
 static int do_lookup(struct rawfs_req *req)
 {
 	struct rawfs_node *dir = rawfs_req_node(req);
@@ -94,7 +108,7 @@ static int do_lookup(struct rawfs_req *req)
 				rawfs_req_name(req));
 
 	if (!name)
-		return -ENOENT;
+		return no_entry(req);
 	rawfs_req_entry(req, &req->fs->nodes[name->node],
 			rawfs_req_out(req, sizeof(struct fuse_entry_out)));
 	return 0;

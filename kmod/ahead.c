@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Who asks for something that a kept request comes before, see ahead.h. */
+
+#include <linux/fs.h>
+#include <linux/jiffies.h>
+#include <linux/pid.h>
+#include <linux/rwsem.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+
+#include "ahead.h"
+#include "compat.h"
+#include "gate.h"
+#include "hold.h"
+#include "inode.h"
+#include "kept.h"
+
+/*
+ * So long others wait for a thread that is free to ask again.  It may have gone another
+ * way: longjmp() from a handler.
+ */
+#define PATIENCE	(10 * HZ)
+
+/* --- what is behind --------------------------------------------------------------- */
+
+static u64 first_nodeid(const void *in, u32 len)
+{
+	return len >= sizeof(u64) ? *(const u64 *)in : 0;
+}
+
+/* Whether it has the kernel know names in @dir that it did not. */
+static bool adds_names(const struct fuse_in_header *h, const void *in, u32 len,
+			u64 dir)
+{
+	switch (h->opcode) {
+	case FUSE_SYMLINK:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_LINK:
+	case FUSE_CREATE:
+	case FUSE_READDIRPLUS:
+		return h->nodeid == dir;
+	case FUSE_RENAME:
+	case FUSE_RENAME2:
+		/* Both start with the new directory. */
+		return first_nodeid(in, len) == dir ||
+		       (h->opcode == FUSE_RENAME2 && h->nodeid == dir);
+	}
+	return false;
+}
+
+/* The node whose end it may move; 0: none. */
+static u64 resizes(const struct fuse_in_header *h, const void *in, u32 len)
+{
+	const struct fuse_copy_file_range_in *copy = in;
+	const struct fuse_setattr_in *setattr = in;
+	const struct fuse_open_in *open = in;
+
+	switch (h->opcode) {
+	case FUSE_WRITE:
+	case FUSE_FALLOCATE:
+		return h->nodeid;
+	case FUSE_SETATTR:
+		return len >= sizeof(*setattr) && setattr->valid & FATTR_SIZE ?
+		       h->nodeid : 0;
+	case FUSE_OPEN:
+		return len >= sizeof(*open) && open->flags & O_TRUNC ?
+		       h->nodeid : 0;
+	case FUSE_COPY_FILE_RANGE:
+	case COMPAT_COPY_FILE_RANGE_64:
+		return len >= sizeof(*copy) ? copy->nodeid_out : 0;
+	}
+	return 0;
+}
+
+static bool is_behind(const struct fusecr_kept *k, const struct fuse_in_header *h,
+		      const void *in, u32 len)
+{
+	if (k->h.opcode == FUSE_CREATE)
+		return adds_names(h, in, len, k->h.nodeid);
+	switch (k->placed) {
+	case KEPT_AT_END:
+		return resizes(h, in, len) == k->h.nodeid;
+	case KEPT_AT_POSITION:
+		/* Of the same open file. */
+		return h->opcode == FUSE_WRITE && h->nodeid == k->h.nodeid &&
+		       first_nodeid(in, len) == first_nodeid(k->in, k->in_len);
+	case KEPT_ANYWHERE:
+		break;
+	}
+	return false;
+}
+
+bool fusecr_ahead_of(const struct fusecr_kept *k, u32 opcode)
+{
+	lockdep_assert_held(&kept_lock);
+	switch (opcode) {
+	case FUSE_LOOKUP:
+		return k->names[0].name;
+	case FUSE_SYMLINK:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_LINK:
+	case FUSE_CREATE:
+	case FUSE_RENAME:
+	case FUSE_RENAME2:
+	case FUSE_READDIRPLUS:
+		return k->h.opcode == FUSE_CREATE;
+	case FUSE_WRITE:
+		return k->placed != KEPT_ANYWHERE;
+	case FUSE_FALLOCATE:
+	case FUSE_SETATTR:
+	case FUSE_OPEN:
+	case FUSE_COPY_FILE_RANGE:
+	case COMPAT_COPY_FILE_RANGE_64:
+		return k->placed == KEPT_AT_END;
+	}
+	return false;
+}
+
+/* --- how long ----------------------------------------------------------------------- */
+
+static bool is_others(const struct fusecr_kept *k, const struct fuse_iqueue *fiq)
+{
+	return fl_conn_iqueue(k->fc) == fiq && k->tid != task_pid(current);
+}
+
+/* @holds: what fusecr_gate_holds() says; caller holds kept_lock. */
+static bool is_patient(struct fusecr_kept *k, int holds)
+{
+	lockdep_assert_held(&kept_lock);
+	if (holds >= 0) {
+		k->since = 0;
+		return true;
+	}
+	/* From when it was first in somebody's way. */
+	if (!k->since)
+		k->since = jiffies | 1;
+	return time_before(jiffies, k->since + PATIENCE);
+}
+
+/* The connection, if it comes after what is kept; or NULL. */
+static struct fuse_conn *comes_later(const struct fuse_iqueue *fiq,
+				     const struct fuse_in_header *h,
+				     const void *in, u32 len, int holds)
+{
+	struct fuse_conn *later = NULL;
+	struct fusecr_kept *k;
+
+	spin_lock(&kept_lock);
+	list_for_each_entry(k, &kept_list, entry)
+		if (is_others(k, fiq) && is_behind(k, h, in, len) &&
+		    is_patient(k, holds))
+			later = k->fc;
+	spin_unlock(&kept_lock);
+	return later;
+}
+
+/* What is not put off changes the place: it cannot be moved back. */
+static void overtake(const struct fuse_iqueue *fiq,
+		     const struct fuse_in_header *h, const void *in, u32 len)
+{
+	struct fusecr_kept *k;
+
+	spin_lock(&kept_lock);
+	list_for_each_entry(k, &kept_list, entry)
+		if (is_others(k, fiq) && is_behind(k, h, in, len))
+			k->overtaken = true;
+	spin_unlock(&kept_lock);
+}
+
+/* --- putting off -------------------------------------------------------------------- */
+
+static bool put_off(struct fuse_req *req)
+{
+	struct fusecr_restart *restart = fusecr_restart_alloc();
+
+	if (!restart || fusecr_restart_later(restart))
+		return false;
+	kept_end_with(req, fl_req_in_h(req)->opcode == FUSE_LOOKUP ?
+			   -EINTR : -ERESTARTNOINTR);
+	return true;
+}
+
+struct look_up {
+	u64 nodeid;		/* 0: nothing */
+	struct inode *inode;	/* counted; NULL: nothing, or not known */
+	struct fuse_conn *fc;
+};
+
+/* Caller holds kept_lock. */
+static struct inode *pinned(const struct fusecr_kept *k, u64 nodeid)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&kept_lock);
+	for (i = 0; i < KEPT_INODES; i++) {
+		struct inode *inode = k->inodes[i];
+
+		if (!inode || *fl_inode_nodeid(fl_inode(inode)) != nodeid)
+			continue;
+		ihold(inode);
+		return inode;
+	}
+	return NULL;
+}
+
+static bool find_name(struct look_up *l, const struct fuse_iqueue *fiq,
+		      u64 parent, const char *name, u32 len, int holds)
+{
+	const struct kept_name *n = NULL;
+	struct fusecr_kept *k;
+
+	spin_lock(&kept_lock);
+	list_for_each_entry(k, &kept_list, entry) {
+		n = is_others(k, fiq) ? kept_find_name(k, parent, name, len) : NULL;
+		if (n && is_patient(k, holds))
+			break;
+		n = NULL;
+	}
+	if (n) {
+		l->fc = k->fc;
+		l->nodeid = n->nodeid;
+		l->inode = n->nodeid ? pinned(k, n->nodeid) : NULL;
+	}
+	spin_unlock(&kept_lock);
+	return n;
+}
+
+static bool answer_lookup(const struct fuse_iqueue *fiq, struct fuse_req *req,
+			  const void *in, u32 len)
+{
+	struct look_up l = { };
+	bool done;
+
+	if (!find_name(&l, fiq, fl_req_in_h(req)->nodeid, in, strnlen(in, len),
+		       fusecr_gate_holds(fiq)))
+		return false;
+	if (!l.nodeid) {
+		kept_end_with(req, -ENOENT);
+		return true;
+	}
+	/* Not known to a kernel after a restore: its own thread brings it. */
+	if (!l.inode)
+		return kept_can_start_over(l.fc, req) && put_off(req);
+	done = kept_answer_with(req, l.inode);
+	fusecr_inode_put(l.inode);
+	return done;
+}
+
+bool fusecr_ahead_answer(struct fuse_iqueue *fiq, struct fuse_req *req,
+			 const void *in, u32 len)
+{
+	const struct fuse_in_header *h = fl_req_in_h(req);
+	struct fuse_conn *fc;
+	int holds;
+
+	if (h->opcode == FUSE_LOOKUP)
+		return answer_lookup(fiq, req, in, len);
+	holds = fusecr_gate_holds(fiq);
+	/* What current has sent keeps it. */
+	fc = comes_later(fiq, h, in, len, holds);
+	/* Whom a closed gate does not hold has something to do there (CRIU). */
+	if (fc && holds && kept_can_start_over(fc, req) && put_off(req))
+		return true;
+	overtake(fiq, h, in, len);
+	return false;
+}
+
+/* --- the end of a file ---------------------------------------------------------------- */
+
+bool fusecr_ahead_move_end(const struct fusecr_kept *k, struct fuse_req *req)
+{
+	const struct fuse_write_in *in = k->in;
+	struct inode *inode = k->inodes[0];
+	struct fusecr_restart *restart;
+
+	/* Of a write to the end current holds this: fs/fuse/file.c. */
+	if (!inode || !rwsem_is_locked(&inode->i_rwsem) || k->overtaken)
+		return false;
+	restart = fusecr_restart_alloc();
+	if (!restart || fusecr_restart_later(restart))
+		return false;
+	spin_lock(fl_inode_lock(fl_inode(inode)));
+	i_size_write(inode, in->offset);
+	spin_unlock(fl_inode_lock(fl_inode(inode)));
+	kept_end_with(req, -ERESTARTNOINTR);
+	return true;
+}

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What others do while a request is kept: its system call finds everything as it was,
+ * the names and the place where it writes.  The kernel believes what it is told.
+ */
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+#include <linux/fs.h>
+
+#define KEEP_MS		3600000
+#define KEEP_FLAGS	FUSE_DO_READDIRPLUS
+#include "keep_fixture.h"
+
+#define MAX_WRITE	(128 << 10)
+
+/* --- names -------------------------------------------------------------------------------- */
+
+static int make_node(void *path)
+{
+	return mknod(path, S_IFREG | 0600, 0) ? -errno : 0;
+}
+
+static int make_link(void *path)
+{
+	return symlink("f0", path) ? -errno : 0;
+}
+
+static int link_here(void *path)
+{
+	char from[300];
+
+	snprintf(from, sizeof(from), "%.*s/dir0/f1",
+		 (int)(strrchr(path, '/') - (char *)path) - 5, (char *)path);
+	return link(from, path) ? -errno : 0;
+}
+
+/* Of what is there already it would be an OPEN. */
+static int create(void *path)
+{
+	return open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600) < 0 ? -errno : 0;
+}
+
+static int list(void *arg)
+{
+	const int *fd = arg;
+	char buf[4096];
+	long n;
+
+	while ((n = syscall(SYS_getdents64, *fd, buf, sizeof(buf))) > 0)
+		;
+	return n < 0 ? -errno : 0;
+}
+
+/* It is done, and nobody sees that before who has asked for it. */
+static void look(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
+		 uint32_t opcode, int (*work)(void *path))
+{
+	ASSERT_EQ(0, keep_one(self, opcode, true, work, path(self, "dir1/new")));
+	EXPECT_LE(0, rawfs_index(self->fs, "dir1/new"));
+	EXPECT_EQ(-ENOENT, test_stat(path(self, "dir1/new")));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	ASSERT_TRUE(kept_is(self->fd, 0));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(0, test_stat(path(self, "dir1/new")));
+	EXPECT_EQ(1, self->fs->nr_op[opcode]);
+}
+
+TEST_F(call, look_while_mkdir)
+{
+	look(_metadata, self, FUSE_MKDIR, test_mkdir);
+}
+
+TEST_F(call, look_while_mknod)
+{
+	look(_metadata, self, FUSE_MKNOD, make_node);
+}
+
+TEST_F(call, look_while_symlink)
+{
+	look(_metadata, self, FUSE_SYMLINK, make_link);
+}
+
+TEST_F(call, look_while_link)
+{
+	look(_metadata, self, FUSE_LINK, link_here);
+}
+
+TEST_F(call, look_while_create)
+{
+	look(_metadata, self, FUSE_CREATE, create);
+	EXPECT_EQ(0, self->fs->nr_op[FUSE_OPEN]);
+}
+
+/* Another is held where it has done nothing yet, and goes on after. */
+static void behind(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
+		   uint32_t opcode, int (*work)(void *arg), void *arg)
+{
+	uint64_t asked = self->fs->nr_op[opcode];
+
+	ASSERT_EQ(0, test_client_start(&self->clients[1], work, arg));
+	ASSERT_TRUE(held_is(self->fd, 2));
+	EXPECT_EQ(asked, self->fs->nr_op[opcode]);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	ASSERT_TRUE(kept_is(self->fd, 0));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(0, test_client_wait(&self->clients[1]));
+	EXPECT_LT(asked, self->fs->nr_op[opcode]);
+}
+
+TEST_F(call, list_while_create)
+{
+	/* After open() it would be held. */
+	int fd = open(path(self, "dir1"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, keep_one(self, FUSE_CREATE, true, create, path(self, "dir1/new")));
+	behind(_metadata, self, FUSE_READDIRPLUS, list, &fd);
+	close(fd);
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_CREATE]);
+	EXPECT_EQ(0, self->fs->nr_op[FUSE_OPEN]);
+}
+
+static int remove_it(void *path)
+{
+	return unlink(path) ? -errno : 0;
+}
+
+static int move(void *path)
+{
+	char to[300];
+
+	snprintf(to, sizeof(to), "%s.new", (char *)path);
+	return rename(path, to) ? -errno : 0;
+}
+
+/* The kernel would believe for an hour that there is nothing. */
+static void look_at_removed(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
+			    uint32_t opcode, int (*work)(void *path))
+{
+	self->fs->config.entry_ms = 0;
+	self->fs->config.negative_ms = KEEP_MS;
+	ASSERT_EQ(0, keep_one(self, opcode, true, work, path(self, "dir1/f1")));
+	EXPECT_EQ(0, test_stat(path(self, "dir1/f1")));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(-ENOENT, test_stat(path(self, "dir1/f1")));
+	EXPECT_EQ(1, self->fs->nr_op[opcode]);
+}
+
+TEST_F(call, look_while_unlink)
+{
+	look_at_removed(_metadata, self, FUSE_UNLINK, remove_it);
+}
+
+TEST_F(call, look_while_rename)
+{
+	look_at_removed(_metadata, self, FUSE_RENAME, move);
+}
+
+/* Somebody has seen already that it is gone, and the kernel with him. */
+TEST_F(call, unlink_that_was_seen_is_not_taken)
+{
+	self->fs->config.entry_ms = 0;
+	rawfs_hold_answer(self->fs, FUSE_UNLINK);
+	ASSERT_EQ(0, test_client_start(&self->clients[0], remove_it, path(self, "dir1/f1")));
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_UNLINK, 1));
+	ASSERT_EQ(0, test_client_start(&self->clients[1], test_stat, path(self, "dir1/f1")));
+	ASSERT_TRUE(test_sleeps_in(self->clients[1].pid, SYS_newfstatat));
+	stays(_metadata, self, FUSE_UNLINK, 0);
+	EXPECT_EQ(-ENOENT, test_client_wait(&self->clients[1]));
+}
+
+/* --- places --------------------------------------------------------------------------------- */
+
+/* Opened before: after open() it would be held. */
+struct writer {
+	int fd;
+	const char *text;
+};
+
+static int write_shared(void *arg)
+{
+	const struct writer *w = arg;
+	int n = strlen(w->text);
+
+	return write(w->fd, w->text, n) == n ? 0 : -errno;
+}
+
+static int append(void *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC), n = strlen(text);
+
+	return fd < 0 || write(fd, text, n) != n ? -errno : 0;
+}
+
+static int append_kept(void *path)
+{
+	return append(path, "kept");
+}
+
+/* What was put there, and nothing else. */
+static bool ends_with(const struct rawfs *fs, uint64_t size, const char *text)
+{
+	char buf[64];
+	int fd = open(test_path(fs, "f1"), O_RDONLY | O_DIRECT | O_CLOEXEC);
+	ssize_t n = pread(fd, buf, sizeof(buf), size);
+
+	close(fd);
+	return n == strlen(text) && !memcmp(buf, text, n);
+}
+
+TEST_F(call, append_while_appending)
+{
+	uint64_t size = rawfs_node(self->fs, "f1")->attr.size;
+	struct writer other = { .text = "other" };
+
+	other.fd = open(path(self, "f1"), O_WRONLY | O_APPEND | O_CLOEXEC);
+	ASSERT_LE(0, other.fd);
+	ASSERT_EQ(0, keep_one(self, FUSE_WRITE, true, append_kept, path(self, "f1")));
+	behind(_metadata, self, FUSE_WRITE, write_shared, &other);
+	close(other.fd);
+	EXPECT_EQ(2, self->fs->nr_op[FUSE_WRITE]);
+	EXPECT_TRUE(ends_with(self->fs, size, "keptother"));
+}
+
+static int truncate_it(void *path)
+{
+	return truncate(path, 0) ? -errno : 0;
+}
+
+TEST_F(call, truncate_while_appending)
+{
+	ASSERT_EQ(0, keep_one(self, FUSE_WRITE, true, append_kept, path(self, "f1")));
+	behind(_metadata, self, FUSE_SETATTR, truncate_it, path(self, "f1"));
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_WRITE]);
+	EXPECT_EQ(0, rawfs_node(self->fs, "f1")->attr.size);
+}
+
+/* The kernel is told of the new end before who has written there. */
+TEST_F(call, look_while_appending)
+{
+	uint64_t size = rawfs_node(self->fs, "f1")->attr.size;
+	struct stat st;
+
+	self->fs->config.attr_ms = 0;
+	ASSERT_EQ(0, keep_one(self, FUSE_WRITE, true, append_kept, path(self, "f1")));
+	ASSERT_EQ(0, stat(path(self, "f1"), &st));
+	EXPECT_EQ(size + 4, st.st_size);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_WRITE]);
+	EXPECT_TRUE(ends_with(self->fs, size, "kept"));
+}
+
+/* Who waits for a thread that is killed waits no longer. */
+TEST_F(call, append_while_appending_and_killed)
+{
+	struct writer other = { .text = "other" };
+
+	other.fd = open(path(self, "f1"), O_WRONLY | O_APPEND | O_CLOEXEC);
+	ASSERT_LE(0, other.fd);
+	ASSERT_EQ(0, keep_one(self, FUSE_WRITE, true, append_kept, path(self, "f1")));
+	ASSERT_EQ(0, test_client_start(&self->clients[1], write_shared, &other));
+	ASSERT_TRUE(held_is(self->fd, 2));
+	test_client_kill(&self->clients[0]);
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	rawfs_release(self->fs, 0);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(0, test_client_wait(&self->clients[1]));
+	EXPECT_EQ(2, self->fs->nr_op[FUSE_WRITE]);
+	close(other.fd);
+}
+
+/* One open file, and so one position. */
+TEST_F(call, write_while_writing)
+{
+	struct writer writers[] = { { .text = "kept" }, { .text = "other" } };
+	uint64_t size = rawfs_node(self->fs, "f1")->attr.size;
+
+	writers[0].fd = open(path(self, "f1"), O_WRONLY | O_CLOEXEC);
+	writers[1].fd = writers[0].fd;
+	ASSERT_LE(0, writers[0].fd);
+	ASSERT_EQ(size, lseek(writers[0].fd, size, SEEK_SET));
+	ASSERT_EQ(0, keep_one(self, FUSE_WRITE, true, write_shared, &writers[0]));
+	behind(_metadata, self, FUSE_WRITE, write_shared, &writers[1]);
+	EXPECT_EQ(2, self->fs->nr_op[FUSE_WRITE]);
+	EXPECT_TRUE(ends_with(self->fs, size, "keptother"));
+	close(writers[0].fd);
+}
+
+static int write_much(int fd)
+{
+	char *buf = calloc(2, MAX_WRITE);
+
+	return write(fd, buf, 2 * MAX_WRITE) == 2 * MAX_WRITE ? 0 : -errno;
+}
+
+static int append_much(void *path)
+{
+	return write_much(open(path, O_WRONLY | O_APPEND | O_CLOEXEC));
+}
+
+static int write_much_shared(void *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return dup(fd) < 0 ? -errno : write_much(fd);
+}
+
+/* The call would have done a part, and somebody else would go on where that ends. */
+static void later_part(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
+		       int (*work)(void *path))
+{
+	rawfs_hold_after(self->fs, FUSE_WRITE, 1);
+	ASSERT_EQ(0, test_client_start(&self->clients[0], work, path(self, "f1")));
+	stays(_metadata, self, FUSE_WRITE, 0);
+}
+
+TEST_F(call, later_part_of_append_is_not_taken)
+{
+	later_part(_metadata, self, append_much);
+}
+
+TEST_F(call, later_part_of_shared_write_is_not_taken)
+{
+	later_part(_metadata, self, write_much_shared);
+}
+
+TEST_HARNESS_MAIN
