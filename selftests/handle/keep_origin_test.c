@@ -127,6 +127,36 @@ TEST_F(call, truncate_that_asks_for_capabilities_is_not_taken)
 	not_taken(_metadata, self, FUSE_GETXATTR, truncate_it);
 }
 
+/* --- newer requests -------------------------------------------------------------------- */
+
+static int birth(void *path)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, path, 0, STATX_BTIME, &st))
+		return -errno;
+	return st.stx_btime.tv_sec == RAWFS_TIME_BASE ? 0 : -EIO;
+}
+
+static void once(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
+		 uint32_t opcode, int (*work)(void *path))
+{
+	ASSERT_EQ(0, keep_one(self, opcode, true, work, path(self, "f1")));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	ASSERT_TRUE(kept_is(self->fd, 0));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(1, self->fs->nr_op[opcode]);
+	EXPECT_EQ(0, self->fs->lost);
+}
+
+TEST_F(call, statx)
+{
+	if (self->fs->init_in.minor < 39)
+		SKIP(return, "this kernel does not ask");
+	once(_metadata, self, FUSE_STATX, birth);
+}
+
 /* --- handles --------------------------------------------------------------------------- */
 
 static int shorten(void *path)
@@ -212,6 +242,12 @@ TEST_F(call, killed_while_seeking)
 static bool copies_64(const struct rawfs *fs)
 {
 	return fs->init_in.minor >= 45;
+}
+
+TEST_F(call, copy_file_range)
+{
+	once(_metadata, self, copies_64(self->fs) ? RAWFS_COPY_FILE_RANGE_64 :
+	     FUSE_COPY_FILE_RANGE, copy_range);
 }
 
 TEST_F(call, killed_while_copying)

@@ -89,6 +89,14 @@ VARIANT(access);
 VARIANT(fallocate);
 VARIANT(lseek);
 VARIANT(setlkw);
+VARIANT(setlk);
+VARIANT(getlk);
+VARIANT(fsyncdir);
+VARIANT(tmpfile);
+VARIANT(ioctl);
+VARIANT(chown);
+VARIANT(utimens);
+VARIANT(touch);
 
 static int pipe_pair(int *here, int *there, bool read_here)
 {

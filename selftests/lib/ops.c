@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ops.h"
+#include "rawfs.h"
 
 #define NR_PATHS	2
 
@@ -43,12 +44,17 @@ static struct stat st;
 static struct statfs stfs;
 static char buf[4096];
 static int opened;		/* and left so */
+static uint32_t size;
+static const struct timespec times[] = { { .tv_sec = 1000 }, { .tv_sec = 2000 } };
 static struct flock lock = { .l_type = F_WRLCK, .l_len = 10 };
 
 CALL(lookup, stat(path(dir, "f1"), &st))
 CALL(getattr, fstat(fd, &st))
 CALL(chmod, fchmod(fd, 0640))
 CALL(truncate, ftruncate(fd, 100))
+CALL(chown, fchown(fd, 1000, 1000))
+CALL(utimens, futimens(fd, times))
+CALL(touch, futimens(fd, NULL))
 CALL(readlink, full(readlink(path(dir, "link"), buf, sizeof(buf)), 2))
 CALL(symlink, symlink("f0", path(dir, "new")))
 CALL(mknod, mknod(path(dir, "new"), S_IFREG | 0600, 0))
@@ -79,6 +85,11 @@ CALL(close, close(fd))
 CALL(close_range, syscall(SYS_close_range, fd, fd, 0))
 CALL(dup2, dup2(STDERR_FILENO, fd) == fd ? 0 : -1)
 CALL(setlkw, fcntl(fd, F_SETLKW, &lock))
+CALL(setlk, fcntl(fd, F_SETLK, &lock))
+CALL(getlk, fcntl(fd, F_GETLK, &lock) || lock.l_type != F_UNLCK ? -1 : 0)
+CALL(fsyncdir, fsync(fd))
+CALL(tmpfile, (opened = open(path(dir, "dir0"), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) < 0 ? -1 : 0)
+CALL(ioctl, ioctl(fd, RAWFS_IOC_SIZE, &size))
 
 #define OP(name, opcode, file, flags, there, gone)			\
 	{ #name, #opcode, file, flags, call_##name, there, gone }
@@ -117,6 +128,14 @@ const struct op ops[] = {
 	OP(close_range, FLUSH, "f1", O_RDWR, NULL, NULL),
 	OP(dup2, FLUSH, "f1", O_RDWR, NULL, NULL),
 	OP(setlkw, SETLKW, "f1", O_RDWR, NULL, NULL),
+	OP(setlk, SETLK, "f1", O_RDWR, NULL, NULL),
+	OP(getlk, GETLK, "f1", O_RDWR, NULL, NULL),
+	OP(fsyncdir, FSYNCDIR, "dir0", O_RDONLY | O_DIRECTORY, NULL, NULL),
+	OP(tmpfile, TMPFILE, NULL, 0, NULL, NULL),
+	OP(ioctl, IOCTL, "f1", O_RDWR, NULL, NULL),
+	OP(chown, SETATTR, "f1", O_RDONLY, NULL, NULL),
+	OP(utimens, SETATTR, "f1", O_RDONLY, NULL, NULL),
+	OP(touch, SETATTR, "f1", O_RDONLY, NULL, NULL),
 	{ .name = NULL },
 };
 
