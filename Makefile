@@ -176,9 +176,14 @@ dkms-install: dkms-source
 			dkms install fusecr/$(VERSION) -k "$${kernel##*/}" || exit; }; \
 	done
 
+# Of several kernels, dkms does not tell all that it is gone.
 dkms-remove:
 	$(Q)dkms remove fusecr/$(VERSION) --all
 	$(Q)$(RM) -r $(DKMS_SRC)
+	$(Q)for dep in /lib/modules/*/modules.dep; do \
+		! grep -qs '/fusecr[.]ko' "$$dep" || { kernel=$${dep%/*}; \
+			depmod "$${kernel##*/}" || exit; }; \
+	done
 
 DEB_DIR := $(BUILD)/deb/fusecr-$(VERSION)
 DEB_DATE = $(shell date -R -u -d "@$${SOURCE_DATE_EPOCH:-$$(stat -c %Y VERSION)}")
