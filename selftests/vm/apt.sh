@@ -47,6 +47,18 @@ apt_indexes() {
 		'Created-By: Packages' | sed "s| /| $ROOT/|"
 }
 
+# are_old ROOT - are its apt's lists of another day? Then what they name may be gone.
+are_old() {
+	[ -n "$(find "$1/var/lib/apt/lists/partial" -maxdepth 0 -mmin +1440)" ]
+}
+
+# Before packages are installed in the root. A mirror that cannot be reached may not
+# be needed.
+renew_lists() {
+	! are_old "$ROOT" || "$here/rootfs" "$SUITE" apt-get -qq update >&2 ||
+		echo "${0##*/}: the lists of packages are old" >&2
+}
+
 # fetch URL FILE [HASH]
 fetch() {
 	/usr/lib/apt/apt-helper -qq -o APT::Sandbox::User=root download-file \
