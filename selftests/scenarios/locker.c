@@ -298,11 +298,13 @@ static void end_waiters(void)
 /* Like the index of a sqlite WAL: a restore has another open file for each, and closes it. */
 static int map_posix(void)
 {
-	if (ftruncate(fds[POSIX], 4096) ||
-	    mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[POSIX], 0) == MAP_FAILED ||
-	    mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fds[POSIX], 0) == MAP_FAILED)
-		return bad("mmap: %s", strerror(errno));
-	return 0;
+	void *shared, *private;
+
+	if (ftruncate(fds[POSIX], 4096))
+		return bad("ftruncate: %s", strerror(errno));
+	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[POSIX], 0);
+	private = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fds[POSIX], 0);
+	return shared == MAP_FAILED || private == MAP_FAILED ? bad("mmap: %s", strerror(errno)) : 0;
 }
 
 static int begin(void)
