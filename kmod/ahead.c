@@ -30,7 +30,7 @@ static u64 first_nodeid(const void *in, u32 len)
 
 /* Whether it has the kernel know names in @dir that it did not. */
 static bool adds_names(const struct fuse_in_header *h, const void *in, u32 len,
-			u64 dir)
+		       u64 dir)
 {
 	switch (h->opcode) {
 	case FUSE_SYMLINK:

@@ -162,19 +162,6 @@ TEST_F(call, look_while_rename)
 	look_at_removed(_metadata, self, FUSE_RENAME, move);
 }
 
-/* Somebody has seen already that it is gone, and the kernel with him. */
-TEST_F(call, unlink_that_was_seen_is_not_taken)
-{
-	self->fs->config.entry_ms = 0;
-	rawfs_hold_answer(self->fs, FUSE_UNLINK);
-	ASSERT_EQ(0, test_client_start(&self->clients[0], remove_it, path(self, "dir1/f1")));
-	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_UNLINK, 1));
-	ASSERT_EQ(0, test_client_start(&self->clients[1], test_stat, path(self, "dir1/f1")));
-	ASSERT_TRUE(test_sleeps_in(self->clients[1].pid, SYS_newfstatat));
-	stays(_metadata, self, FUSE_UNLINK, 0);
-	EXPECT_EQ(-ENOENT, test_client_wait(&self->clients[1]));
-}
-
 /* --- places --------------------------------------------------------------------------------- */
 
 /* Opened before: after open() it would be held. */
