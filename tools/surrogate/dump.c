@@ -9,12 +9,12 @@
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/fuse.h>
 #include <linux/fusecr.h>
 
+#include "asking.h"
 #include "block.h"
 #include "calm.h"
 #include "control.h"
@@ -36,15 +36,6 @@
 #define CLOSE_TIMEOUT_MS 2000
 /* How often to look for what no descriptor tells. */
 #define HELD_LOOK_MS	10
-/* From sending a request to sleeping on it is a few instructions. */
-#define WAITER_TRIES	100
-
-static void pause_ms(long ms)
-{
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
-
-	nanosleep(&t, NULL);
-}
 
 static int look(struct dump *d, struct snapshot_options *o, int dirfd, struct report *r)
 {
@@ -67,66 +58,6 @@ static int prepare_look(struct dump *d)
 	};
 
 	return look(d, &o, -1, &d->s->report);
-}
-
-struct search {
-	struct served *sv;
-	uint64_t unique;	/* 0: any that nobody has read yet */
-	bool found, waits, is_criu;
-};
-
-static int find_asker(const FuseRequestEntry *req, void *arg)
-{
-	struct search *a = arg;
-	uint32_t pid = req->has_waiter ? req->waiter : a->sv->same_pid_ns ? req->pid : 0;
-
-	if (a->unique ? req->unique != a->unique : req->state != FUSECR_REQ_PENDING)
-		return 0;
-	a->found = true;
-	a->waits = pid != 0;
-	a->is_criu = a->is_criu || asker_is_criu(&a->sv->asker, pid);
-	/* To the end: a walk that is broken off costs a new socket. */
-	return 0;
-}
-
-/*
- * A request that CRIU itself makes: it makes none before the whole tree stands.
- * The tasks' own states do not tell, because CRIU runs code of its own in them.
- */
-static bool criu_asks(const struct dump *d, struct served *sv)
-{
-	struct search a = { .sv = sv };
-
-	nl_requests(d->nl, sv->conn_id, find_asker, &a);
-	return a.is_criu;
-}
-
-static bool criu_asks_any(const struct dump *d)
-{
-	for (size_t i = 0; i < d->count; i++)
-		if (criu_asks(d, &d->served[i]))
-			return true;
-	return false;
-}
-
-/* From outside the connection's pid namespace the pid is 0: look who waits. */
-static bool from_criu(uint32_t pid, uint64_t unique, void *arg)
-{
-	struct served *sv = arg;
-
-	if (sv->same_pid_ns)
-		return asker_is_criu(&sv->asker, pid);
-	if (pid)
-		return false;
-	for (int tries = 0; tries < WAITER_TRIES; tries++) {
-		struct search a = { .sv = sv, .unique = unique };
-
-		nl_requests(sv->nl, sv->conn_id, find_asker, &a);
-		if (!a.found || a.waits)
-			return a.is_criu;
-		pause_ms(1);	/* sent, but not asleep yet */
-	}
-	return false;
 }
 
 static int clone_device(struct served *sv, const struct snapshot_conn *sc)
@@ -602,7 +533,7 @@ static void stand_in(struct dump *d)
 		if (d->p->frozen)
 			serve_ready(d, pfd);
 		else
-			pause_ms(1);
+			poll(NULL, 0, 1);
 	}
 	free(pfd);
 }
