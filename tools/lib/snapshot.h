@@ -155,6 +155,8 @@ void snapshot_free(struct snapshot *snap);
  * each open file.
  */
 int snapshot_collect(struct snapshot *snap, int dirfd, struct report *r);
+/* What snapshot_collect() keeps of a connection's nodes and files. */
+void snapshot_forget_nodes(struct snapshot_conn *sc);
 /* Writes devices and, last, the inventory: only now is the image set complete. */
 int snapshot_finish(struct snapshot *snap, int dirfd);
 
