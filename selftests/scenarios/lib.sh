@@ -479,6 +479,50 @@ leave_running() {
 	clients_check "$@"
 }
 
+# --- what is refused ----------------------------------------------------------
+
+# refused PATTERN CLIENT... - PATTERN is part of what the person reads.
+refused() {
+	local pattern=$1 status=0
+	shift
+	tool_dump "$T/img" || status=$?
+	[ $status = 1 ] || fail "the checkpoint ended with $status"
+	grep -q -e "$pattern" "$T/tool.log" "$T/img/dump.log" ||
+		fail "not named: $pattern"
+	! grep -q 'Seized task' "$T/img/dump.log" || fail "the tree was stopped"
+	[ -z "$(find "$T/img" -name 'fusecr-*.img')" ] || fail "images are left"
+	rm -r "$T/img"
+	expect_unharmed "$@"
+}
+
+# A tree with one client, to which something is added.
+tree_with() {
+	place_new host
+	tree_start
+	daemon_start "$@"
+	client_start c1
+}
+
+# And once it is gone, nothing is in the way any more.
+accepted() {
+	cycle 1 "$@"
+	clients_quit "$@"
+}
+
+# holding PATTERN WHAT FILE [OPTION...] - a program that holds something.
+holding() {
+	local pattern=$1 what=$2 file=$3
+	shift 3
+	tree_with rawd "$@"
+	holder_start h "$what" "$MNT/$file"
+	refused "$pattern" c1
+	tell h end
+	until_true not find_task holder >/dev/null
+	accepted c1
+}
+
+# --- whole lives --------------------------------------------------------------
+
 # survive PLACE DAEMON [OPTION...] - a tree goes through all of it, three times.
 survive() {
 	DAEMON=none

@@ -4,46 +4,6 @@
 # What is not carried is refused by name, before the tree is touched, and the
 # tree goes on unharmed.
 
-# refused PATTERN CLIENT... - PATTERN is part of what the person reads.
-refused() {
-	local pattern=$1 status=0
-	shift
-	tool_dump "$T/img" || status=$?
-	[ $status = 1 ] || fail "the checkpoint ended with $status"
-	grep -q -e "$pattern" "$T/tool.log" "$T/img/dump.log" ||
-		fail "not named: $pattern"
-	! grep -q 'Seized task' "$T/img/dump.log" || fail "the tree was stopped"
-	[ -z "$(find "$T/img" -name 'fusecr-*.img')" ] || fail "images are left"
-	rm -r "$T/img"
-	expect_unharmed "$@"
-}
-
-# A tree with one client, to which something is added.
-tree_with() {
-	place_new host
-	tree_start
-	daemon_start "$@"
-	client_start c1
-}
-
-# And once it is gone, nothing is in the way any more.
-accepted() {
-	cycle 1 "$@"
-	clients_quit "$@"
-}
-
-# holding PATTERN WHAT FILE [OPTION...] - a program that holds something.
-holding() {
-	local pattern=$1 what=$2 file=$3
-	shift 3
-	tree_with rawd "$@"
-	holder_start h "$what" "$MNT/$file"
-	refused "$pattern" c1
-	tell h end
-	until_true not find_task holder >/dev/null
-	accepted c1
-}
-
 scenario refuse-lock-sent holding 'FLOCK.*through no descriptor' sent f0
 scenario refuse-sent-nested holding '(holder) in a message to socket [0-9]* (/f2) can be received only with another' sent-nested f2
 scenario refuse-sent-early holding '(holder) in a message to socket [0-9]* (/f2) can be received only with another' sent-early f2

@@ -2,10 +2,16 @@
 /* The change handle: one ioctl a function. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include "handle.h"
+
+/* How long a directory may be locked by who looks something up in it, */
+#define BUSY_MS		2000
+/* and how often to see that it is not. */
+#define BUSY_LOOK_MS	10
 
 static int call(int fd, unsigned long request, const void *arg)
 {
@@ -84,8 +90,13 @@ int handle_own_page(int fd, pid_t pid, uint64_t address, unsigned int seconds)
 int handle_unlink(int fd, const struct fusecr_unlink *which)
 {
 	struct fusecr_unlink arg = *which;
+	int err = call(fd, FUSECR_IOC_UNLINK, &arg);
 
-	return call(fd, FUSECR_IOC_UNLINK, &arg);
+	for (int ms = 0; err == -EBUSY && ms < BUSY_MS; ms += BUSY_LOOK_MS) {
+		poll(NULL, 0, BUSY_LOOK_MS);
+		err = call(fd, FUSECR_IOC_UNLINK, &arg);
+	}
+	return err;
 }
 
 int handle_drop_pages(int fd, uint64_t nodeid, unsigned int seconds)
