@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The gate's calls: what they refuse, what they tell, and when it opens. */
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -127,7 +128,8 @@ TEST_F(call, bad_arguments)
 	EXPECT_EQ(-EINVAL, close_with(self->fd, 0, FUSECR_GATE_MAX + 1, 0));
 	EXPECT_EQ(-ESRCH, close_with(self->fd, 1, 60, gone));
 	EXPECT_EQ(-ESRCH, close_with(self->fd, 1, 60, 0));
-	EXPECT_EQ(-ESRCH, close_with(self->fd, 1, 60, -1));
+	EXPECT_EQ(-ESRCH, close_with(self->fd, 1, 60, -gone));
+	EXPECT_EQ(-ESRCH, close_with(self->fd, 1, 60, INT_MIN));
 	EXPECT_EQ(-ESRCH, close_with(self->fd, FUSECR_EXEMPT_MAX - 1, 60, gone));
 
 	/* Of a thread nobody could say whom it is to be exempt with. */

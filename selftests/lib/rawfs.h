@@ -147,6 +147,7 @@ struct rawfs_log {
 /* A request that was read and is not to be answered yet. */
 struct rawfs_held {
 	bool used;
+	bool ready;			/* and done, if it is to be */
 	uint32_t instance;
 	struct fuse_in_header h;
 	unsigned char arg[RAWFS_BUF_SIZE];	/* what follows the header */

@@ -192,7 +192,7 @@ const struct rawfs_held *rawfs_find_held(struct rawfs *fs, uint32_t opcode,
 	unsigned int i;
 
 	for (i = 0; i < RAWFS_MAX_HELD; i++)
-		if (fs->held[i].used && fs->held[i].h.opcode == opcode && !n--)
+		if (fs->held[i].used && fs->held[i].ready && fs->held[i].h.opcode == opcode && !n--)
 			return &fs->held[i];
 	return NULL;
 }

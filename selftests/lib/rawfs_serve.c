@@ -150,6 +150,7 @@ static struct rawfs_held *held_new(struct rawfs *fs, unsigned int instance,
 	memmove(&held->h, h, sizeof(*h));
 	memmove(held->arg, arg, held->h.len - sizeof(*h));
 	held->waits = false;
+	held->ready = false;
 	held->used = true;
 	return held;
 }
@@ -170,7 +171,7 @@ static void answer(struct rawfs *fs, unsigned int instance,
 	held = held_new(fs, instance, h, arg);
 	if (!held)
 		rawfs_impossible(fs, "more than %d wait", RAWFS_MAX_HELD);
-	held->waits = true;
+	held->waits = held->ready = true;
 }
 
 /* Caller holds the lock. @error not 0: end it without doing it. */
@@ -228,14 +229,17 @@ static bool hold(struct rawfs *fs, unsigned int instance,
 		return false;
 	}
 	held = held_new(fs, instance, h, h + 1);
-	if (!held || !fs->late)
-		return held;
-	held->done = req_new(fs, instance, &held->h, held->arg);
-	held->error = rawfs_dispatch(held->done);
-	if (held->error == RAWFS_WAIT) {
-		req_free(held->done);
-		held->done = NULL;
+	if (!held)
+		return false;
+	if (fs->late) {
+		held->done = req_new(fs, instance, &held->h, held->arg);
+		held->error = rawfs_dispatch(held->done);
+		if (held->error == RAWFS_WAIT) {
+			req_free(held->done);
+			held->done = NULL;
+		}
 	}
+	held->ready = true;
 	return true;
 }
 
