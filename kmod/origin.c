@@ -175,7 +175,7 @@ bool fusecr_origin_writes_next(const struct fusecr_origin *o, struct file *file,
 	if (file->f_flags & O_APPEND)
 		return offset == i_size_read(file_inode(file));
 	/* Which nobody sees later. */
-	if (o->nr == __NR_pwritev2 && o->args[5] & RWF_APPEND)
+	if (o->nr == __NR_pwritev2 && o->args[5] & (__force int)RWF_APPEND)
 		return false;
 	return !writes_at_position(o) || offset == READ_ONCE(file->f_pos) ||
 	       !is_shared(o->task, file);

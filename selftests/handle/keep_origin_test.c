@@ -13,16 +13,22 @@
 #define KEEP_OPTIONS	"default_permissions"
 #include "keep_fixture.h"
 
+/* The file stays open: the process ends soon. */
+static int opened(int fd)
+{
+	return fd < 0 ? -errno : 0;
+}
+
 /* --- open() of what it has created ---------------------------------------------------- */
 
 static int create(void *path)
 {
-	return open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600) < 0 ? -errno : 0;
+	return opened(open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
 }
 
 static int create_readonly(void *path)
 {
-	return open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0400) < 0 ? -errno : 0;
+	return opened(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0400));
 }
 
 static int create_with_openat2(void *path)
@@ -89,7 +95,7 @@ TEST_F(call, open_of_created)
 /* With CREATE, what is opened was there. */
 static int open_or_create(void *path)
 {
-	return open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600) < 0 ? -errno : 0;
+	return opened(open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600));
 }
 
 TEST_F(call, open_of_what_was_there)
@@ -264,7 +270,7 @@ TEST_F(call, killed_in_ioctl)
 /* fuse tells no handle there. */
 static int open_to_truncate(void *path)
 {
-	return open(path, O_RDWR | O_TRUNC | O_CLOEXEC) < 0 ? -errno : 0;
+	return opened(open(path, O_RDWR | O_TRUNC | O_CLOEXEC));
 }
 
 TEST_F(call, open_that_truncates)

@@ -35,10 +35,12 @@ static int link_here(void *path)
 	return link(from, path) ? -errno : 0;
 }
 
-/* Of what is there already it would be an OPEN. */
+/* Of what is there already it would be an OPEN. The file stays open: the process ends soon. */
 static int create(void *path)
 {
-	return open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600) < 0 ? -errno : 0;
+	int fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : 0;
 }
 
 static int list(void *arg)

@@ -348,7 +348,7 @@ int rawfs_do_ioctl(struct rawfs_req *req)
 	const struct rawfs_node *node = rawfs_req_node(req);
 	uint32_t value;
 
-	rawfs_req_handle(req, in->fh, in->flags & FUSE_IOCTL_DIR ?
+	rawfs_req_handle(req, in->fh, (in->flags & FUSE_IOCTL_DIR) ?
 			 FUSE_OPENDIR : FUSE_OPEN);
 	switch (in->cmd) {
 	case FS_IOC_GETFLAGS:
