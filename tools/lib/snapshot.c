@@ -104,6 +104,9 @@ static struct snapshot_conn *conn_find(const struct snapshot *snap, uint64_t id)
 	return NULL;
 }
 
+/* gcc 12 does not see that it belongs to the snapshot. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 static struct snapshot_conn *conn_get(struct snapshot *snap, uint64_t id)
 {
 	struct snapshot_conn *conns = conn_find(snap, id);
@@ -124,6 +127,7 @@ static struct snapshot_conn *conn_get(struct snapshot *snap, uint64_t id)
 	conns[snap->count].conn->id = id;
 	return &conns[snap->count++];
 }
+#pragma GCC diagnostic pop
 
 struct find {
 	struct snapshot *snap;
@@ -207,6 +211,9 @@ static int set_conn(const FuseConnEntry *e, void *arg)
 	return 0;
 }
 
+/* gcc 12 does not see that it belongs to the connection. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-malloc-leak"
 static int add_mount(const FuseMountEntry *e, const char *fstype, const char *source, void *arg)
 {
 	struct add_mount *a = arg;
@@ -227,6 +234,7 @@ static int add_mount(const FuseMountEntry *e, const char *fstype, const char *so
 	}
 	return message_list_add(&a->sc->mounts, &copy.base);
 }
+#pragma GCC diagnostic pop
 
 /* 1: it is gone, and the report has it. */
 static int read_conn(struct snapshot *snap, struct snapshot_conn *sc, struct report *r)
