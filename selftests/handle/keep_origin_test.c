@@ -92,6 +92,19 @@ TEST_F(call, open_of_created)
 	EXPECT_EQ(1, self->fs->nr_op[FUSE_OPEN]);
 }
 
+/* It is taken, done or not, and the call that starts over meets its answer. */
+static void once(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
+		 uint32_t opcode, bool done, int (*work)(void *path))
+{
+	ASSERT_EQ(0, keep_one(self, opcode, done, work, path(self, "f1")));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	ASSERT_TRUE(kept_is(self->fd, 0));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(1, self->fs->nr_op[opcode]);
+	EXPECT_EQ(0, self->fs->lost);
+}
+
 /* With CREATE, what is opened was there. */
 static int open_or_create(void *path)
 {
@@ -100,12 +113,7 @@ static int open_or_create(void *path)
 
 TEST_F(call, open_of_what_was_there)
 {
-	ASSERT_EQ(0, keep_one(self, FUSE_OPEN, false, open_or_create, path(self, "f1")));
-	ASSERT_EQ(0, th_gate_open(self->fd));
-	ASSERT_TRUE(kept_is(self->fd, 0));
-	rawfs_release(self->fs, 0);
-	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
-	EXPECT_EQ(1, self->fs->nr_op[FUSE_OPEN]);
+	once(_metadata, self, FUSE_OPEN, false, open_or_create);
 }
 
 /* --- an error that nobody minds ------------------------------------------------------- */
@@ -144,23 +152,11 @@ static int birth(void *path)
 	return st.stx_btime.tv_sec == RAWFS_TIME_BASE ? 0 : -EIO;
 }
 
-static void once(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
-		 uint32_t opcode, int (*work)(void *path))
-{
-	ASSERT_EQ(0, keep_one(self, opcode, true, work, path(self, "f1")));
-	ASSERT_EQ(0, th_gate_open(self->fd));
-	ASSERT_TRUE(kept_is(self->fd, 0));
-	rawfs_release(self->fs, 0);
-	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
-	EXPECT_EQ(1, self->fs->nr_op[opcode]);
-	EXPECT_EQ(0, self->fs->lost);
-}
-
 TEST_F(call, statx)
 {
 	if (self->fs->init_in.minor < 39)
 		SKIP(return, "this kernel does not ask");
-	once(_metadata, self, FUSE_STATX, birth);
+	once(_metadata, self, FUSE_STATX, true, birth);
 }
 
 /* --- handles --------------------------------------------------------------------------- */
@@ -253,7 +249,7 @@ static bool copies_64(const struct rawfs *fs)
 TEST_F(call, copy_file_range)
 {
 	once(_metadata, self, copies_64(self->fs) ? RAWFS_COPY_FILE_RANGE_64 :
-	     FUSE_COPY_FILE_RANGE, copy_range);
+	     FUSE_COPY_FILE_RANGE, true, copy_range);
 }
 
 TEST_F(call, killed_while_copying)
@@ -275,12 +271,7 @@ static int open_to_truncate(void *path)
 
 TEST_F(call, open_that_truncates)
 {
-	ASSERT_EQ(0, keep_one(self, FUSE_SETATTR, false, open_to_truncate, path(self, "f1")));
-	ASSERT_EQ(0, th_gate_open(self->fd));
-	ASSERT_TRUE(kept_is(self->fd, 0));
-	rawfs_release(self->fs, 0);
-	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
-	EXPECT_EQ(1, self->fs->nr_op[FUSE_SETATTR]);
+	once(_metadata, self, FUSE_SETATTR, false, open_to_truncate);
 }
 
 /* The handle is the call's own: the next time there is another one. */
