@@ -33,6 +33,7 @@ FIXTURE_VARIANT(fault) {
 	uint32_t opcode;
 	uint32_t init;		/* flags */
 	unsigned int clients;	/* if not 1 */
+	uint32_t before;	/* what each of several asks for last, before it waits */
 	bool goes;		/* may be taken: it starts over all the same */
 };
 
@@ -144,12 +145,13 @@ VARIANT(touch, touch, FUSE_READ);
 VARIANT(touch_ahead, touch, FUSE_READ, .init = FUSE_ASYNC_READ);
 VARIANT(in_call, fault_in_call, FUSE_READ);
 VARIANT(in_call_ahead, fault_in_call, FUSE_READ, .init = FUSE_ASYNC_READ);
-VARIANT(two_touch, touch, FUSE_READ, .clients = 2);
-VARIANT(two_touch_ahead, touch, FUSE_READ, .init = FUSE_ASYNC_READ, .clients = 2);
+VARIANT(two_touch, touch, FUSE_READ, .clients = 2, .before = FUSE_FLUSH);
+VARIANT(two_touch_ahead, touch, FUSE_READ, .init = FUSE_ASYNC_READ, .clients = 2,
+	.before = FUSE_FLUSH);
 /* Who waits for a page that another reads. */
-VARIANT(two_read, read_one, FUSE_READ, .clients = 2, .goes = true);
+VARIANT(two_read, read_one, FUSE_READ, .clients = 2, .before = FUSE_OPEN, .goes = true);
 VARIANT(two_read_ahead, read_one, FUSE_READ, .init = FUSE_ASYNC_READ, .clients = 2,
-	.goes = true);
+	.before = FUSE_OPEN, .goes = true);
 VARIANT(exec_lookup, run_program, FUSE_LOOKUP, .goes = true);
 VARIANT(exec_open, run_program, FUSE_OPEN, .goes = true);
 VARIANT(exec_read, run_program, FUSE_READ);
@@ -179,6 +181,8 @@ FIXTURE_SETUP(fault)
 	rawfs_defaults(&config);
 	config.spare = 4;
 	config.entry_ms = 0;
+	/* Or open() waits for the page that another reads. */
+	config.open_flags = FOPEN_KEEP_CACHE;
 	config.init.flags = variant->init | FUSE_BIG_WRITES;
 	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &id));
 	ASSERT_EQ(0, copy_program("/bin/true", test_path(self->fs, "true")));
@@ -205,13 +209,16 @@ FIXTURE_TEARDOWN(fault)
 static int close_in_the_middle(FIXTURE_DATA(fault) *self,
 			       const FIXTURE_VARIANT(fault) *variant)
 {
+	uint64_t asked = self->fs->nr_op[variant->before];
 	int err = 0, i;
 
 	rawfs_hold(self->fs, variant->opcode);
 	for (i = 0; !err && i < (variant->clients ?: 1); i++)
 		err = test_client_start(&self->clients[i], variant->work, self->fs) ?:
-		      /* Of the second one there need not be a request. */
-		      rawfs_wait_held(self->fs, variant->opcode, 1);
+		      /* Of the second one there need not be a request that is held. */
+		      rawfs_wait_held(self->fs, variant->opcode, 1) ?:
+		      rawfs_wait_op(self->fs, variant->before,
+				    variant->before ? asked + i + 1 : 0);
 	if (!err)
 		err = th_gate_close(self->fd, self->fs->pid);
 	while (err >= 0 && i-- > 0)
