@@ -21,6 +21,7 @@
 #include "defer.h"
 #include "gate.h"
 #include "handle.h"
+#include "hook.h"
 #include "inode.h"
 #include "keep.h"
 #include "layout.h"
@@ -496,6 +497,28 @@ static int put_gate(struct sk_buff *skb, const struct fuse_conn *fc)
 	return 0;
 }
 
+static int put_events(struct sk_buff *skb, const struct fuse_conn *fc)
+{
+	struct fusecr_event_counts n;
+
+	if (!fusecr_hook_counts(fc, &n))
+		return 0;
+	if (fusecr_put_u64(skb, FUSECR_CONN_EVER_HELD,
+			   n.of[FUSECR_EVENT_HELD]) ||
+	    fusecr_put_u64(skb, FUSECR_CONN_PASSED,
+			   n.of[FUSECR_EVENT_PASSED]) ||
+	    fusecr_put_u64(skb, FUSECR_CONN_ENDED,
+			   n.of[FUSECR_EVENT_ENDED]) ||
+	    fusecr_put_u64(skb, FUSECR_CONN_TAKEN,
+			   n.of[FUSECR_EVENT_TAKEN]) ||
+	    fusecr_put_u64(skb, FUSECR_CONN_CLAIMED,
+			   n.of[FUSECR_EVENT_CLAIMED]) ||
+	    fusecr_put_u64(skb, FUSECR_CONN_GIVEN_UP,
+			   n.of[FUSECR_EVENT_GIVEN_UP]))
+		return -EMSGSIZE;
+	return 0;
+}
+
 static int put_obstacles(struct sk_buff *skb, const struct fuse_conn *fc)
 {
 	bool dax = fl_has(FL_CONN_DAX) && *fl_conn_dax(fc);
@@ -548,6 +571,7 @@ int fusecr_conn_fill(const struct fusecr_msg *msg,
 	err = put_identity(msg->skb, conn) ?: put_init(msg->skb, conn) ?:
 	      put_options(msg->skb, conn) ?: put_counters(msg->skb, conn) ?:
 	      put_obstacles(msg->skb, conn->fc) ?:
-	      put_users(msg->skb, conn) ?: put_gate(msg->skb, conn->fc);
+	      put_users(msg->skb, conn) ?: put_gate(msg->skb, conn->fc) ?:
+	      put_events(msg->skb, conn->fc);
 	return fusecr_msg_end(msg, hdr, nest, err);
 }

@@ -81,6 +81,16 @@ bool fusecr_gate_is_closed(const struct fusecr_gate *gate)
 	return READ_ONCE(gate->closed);
 }
 
+/* 1 when it was not held yet, as fusecr_hold_task(). */
+static int hold_task(const struct fusecr_gate *gate, struct task_struct *task)
+{
+	int err = fusecr_hold_task(gate->holder, task);
+
+	if (err == 1)
+		fusecr_hook_event(gate->hook, FUSECR_EVENT_HELD);
+	return err;
+}
+
 static u32 daemons_uid(const struct fusecr_gate *gate, u32 uid)
 {
 	return from_kuid_munged(gate->user_ns, make_kuid(&init_user_ns, uid));
@@ -142,12 +152,14 @@ void fusecr_gate_on_request(const struct fuse_iqueue *fiq,
 	list_for_each_entry_rcu(gate, &gates, entry) {
 		if (gate->fiq != fiq)
 			continue;
+		if (fusecr_gate_is_closed(gate))
+			fusecr_hook_event(gate->hook, FUSECR_EVENT_PASSED);
 		if (is_exempt_task(gate, current))
 			break;
 		tell_ids(gate, req);
 		/* Whom it fails to hold, CRIU meets where he happens to be. */
 		if (fusecr_gate_is_closed(gate))
-			fusecr_hold_task(gate->holder, current);
+			hold_task(gate, current);
 		break;
 	}
 	rcu_read_unlock();
@@ -162,7 +174,7 @@ int fusecr_gate_holds(const struct fuse_iqueue *fiq)
 	list_for_each_entry_rcu(gate, &gates, entry)
 		if (gate->fiq == fiq && fusecr_gate_is_closed(gate)) {
 			holds = !is_exempt(gate, task_tgid(current)) &&
-				fusecr_hold_task(gate->holder, current) >= 0;
+				hold_task(gate, current) >= 0;
 			break;
 		}
 	rcu_read_unlock();
@@ -422,14 +434,12 @@ static bool spares(const struct task_struct *task, void *gate)
 
 static int hold(struct task_struct *task, void *arg)
 {
-	const struct fusecr_gate *gate = arg;
-
-	return fusecr_hold_task(gate->holder, task);
+	return hold_task(arg, task);
 }
 
 int fusecr_gate_take(struct fusecr_gate *gate, const struct fusecr_conn *conn)
 {
-	const struct fusecr_taker taker = { spares, hold, gate };
+	const struct fusecr_taker taker = { spares, hold, gate, gate->hook };
 
 	return fusecr_keep_take(conn, &taker);
 }
@@ -448,7 +458,7 @@ int fusecr_gate_hold(struct fusecr_gate *gate, struct pid *tgid)
 		return leader ? 0 : -ESRCH;
 	}
 	for_each_thread(leader, task) {
-		err = fusecr_hold_task(gate->holder, task);
+		err = hold_task(gate, task);
 		if (err == 1)
 			n++;
 		else if (err == -ENOMEM)

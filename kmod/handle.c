@@ -27,6 +27,7 @@
 #include "conn.h"
 #include "gate.h"
 #include "handle.h"
+#include "hook.h"
 #include "input.h"
 #include "keep.h"
 #include "layout.h"
@@ -294,11 +295,19 @@ static int force_open(struct handle *handle, void *arg)
 static int gate_status(struct handle *handle, void *arg)
 {
 	struct fusecr_gate_status *status = arg;
+	struct fusecr_event_counts n;
 
 	memset(arg, 0, sizeof(struct fusecr_gate_status));
 	if (handle->gate)
 		fusecr_gate_status(handle->gate, arg);
 	status->kept = fusecr_keep_count(handle->conn);
+	fusecr_hook_counts(handle->conn->fc, &n);
+	status->ever_held = n.of[FUSECR_EVENT_HELD];
+	status->passed = n.of[FUSECR_EVENT_PASSED];
+	status->ended = n.of[FUSECR_EVENT_ENDED];
+	status->taken = n.of[FUSECR_EVENT_TAKEN];
+	status->claimed = n.of[FUSECR_EVENT_CLAIMED];
+	status->given_up = n.of[FUSECR_EVENT_GIVEN_UP];
 	return 0;
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Our operations in the place of fuse's, see hook.h. */
 
+#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
+#include <linux/string.h>
 
 #include "defer.h"
 #include "gate.h"
@@ -20,6 +22,7 @@ struct fusecr_hook {
 	struct fuse_iqueue *fiq;
 	unsigned int users;
 	void *ops;
+	atomic64_t events[FUSECR_EVENTS];
 };
 
 static LIST_HEAD(hooks);
@@ -233,23 +236,28 @@ static struct fusecr_hook *hook_new(const struct fuse_conn *fc)
 	return ERR_PTR(theirs ? -EOPNOTSUPP : -ENOMEM);
 }
 
+static struct fusecr_hook *find(const struct fuse_conn *fc)
+{
+	const struct fuse_iqueue *fiq = fl_conn_iqueue(fc);
+	struct fusecr_hook *hook;
+
+	lockdep_assert_held(&hooks_lock);
+	list_for_each_entry(hook, &hooks, entry)
+		if (hook->fiq == fiq)
+			return hook;
+	return NULL;
+}
+
 struct fusecr_hook *fusecr_hook_get(const struct fuse_conn *fc)
 {
-	struct fuse_iqueue *fiq = fl_conn_iqueue(fc);
 	struct fusecr_hook *hook;
 
 	if (!supported())
 		return ERR_PTR(-EOPNOTSUPP);
 	mutex_lock(&hooks_lock);
-	list_for_each_entry(hook, &hooks, entry)
-		if (hook->fiq == fiq)
-			goto found;
-	hook = hook_new(fc);
-	if (IS_ERR(hook))
-		goto out;
-found:
-	hook->users++;
-out:
+	hook = find(fc) ?: hook_new(fc);
+	if (!IS_ERR(hook))
+		hook->users++;
 	mutex_unlock(&hooks_lock);
 	return hook;
 }
@@ -267,4 +275,24 @@ void fusecr_hook_put(struct fusecr_hook *hook)
 	mutex_unlock(&hooks_lock);
 	if (last)
 		fusecr_defer(free_after_use, hook);
+}
+
+void fusecr_hook_event(struct fusecr_hook *hook, enum fusecr_event event)
+{
+	atomic64_inc(&hook->events[event]);
+}
+
+bool fusecr_hook_counts(const struct fuse_conn *fc,
+			struct fusecr_event_counts *counts)
+{
+	struct fusecr_hook *hook;
+	unsigned int i;
+
+	memset(counts, 0, sizeof(*counts));
+	mutex_lock(&hooks_lock);
+	hook = find(fc);
+	for (i = 0; hook && i < FUSECR_EVENTS; i++)
+		counts->of[i] = atomic64_read(&hook->events[i]);
+	mutex_unlock(&hooks_lock);
+	return hook;
 }

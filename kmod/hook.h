@@ -12,6 +12,21 @@ struct fuse_conn;
 struct fuse_req;
 struct fusecr_hook;
 
+/* What happens to requests and their senders, as fusecr.h tells it. */
+enum fusecr_event {
+	FUSECR_EVENT_HELD,
+	FUSECR_EVENT_PASSED,
+	FUSECR_EVENT_ENDED,
+	FUSECR_EVENT_TAKEN,
+	FUSECR_EVENT_CLAIMED,
+	FUSECR_EVENT_GIVEN_UP,
+	FUSECR_EVENTS,
+};
+
+struct fusecr_event_counts {
+	u64 of[FUSECR_EVENTS];
+};
+
 /*
  * Puts them in place unless they are.  The caller keeps the connection until
  * fusecr_hook_put().  May sleep; -EOPNOTSUPP when the kernel's or the
@@ -21,6 +36,12 @@ struct fusecr_hook *fusecr_hook_get(const struct fuse_conn *fc);
 
 /* With the last one fuse's own are back.  May sleep. */
 void fusecr_hook_put(struct fusecr_hook *hook);
+
+/* One more; any context. */
+void fusecr_hook_event(struct fusecr_hook *hook, enum fusecr_event event);
+/* Since they were put in place; false, and all 0, when they are not.  May sleep. */
+bool fusecr_hook_counts(const struct fuse_conn *fc,
+			struct fusecr_event_counts *counts);
 
 /* Has the daemon told that a request that it has read is not wanted any more. */
 void fusecr_hook_interrupt(const struct fuse_conn *fc, struct fuse_req *req);

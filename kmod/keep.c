@@ -447,6 +447,7 @@ void kept_end_proxy(struct fusecr_kept *k)
 
 void kept_start(struct fusecr_kept *k)
 {
+	fusecr_hook_event(k->hook, FUSECR_EVENT_TAKEN);
 	spin_lock(&kept_lock);
 	list_add_tail(&k->entry, &kept_list);
 	spin_unlock(&kept_lock);
@@ -459,6 +460,8 @@ void kept_finish(struct fusecr_kept *k, enum kept_state state)
 {
 	bool answered;
 
+	fusecr_hook_event(k->hook, state == KEPT_CLAIMED ? FUSECR_EVENT_CLAIMED :
+							   FUSECR_EVENT_GIVEN_UP);
 	spin_lock(&kept_lock);
 	answered = k->state == KEPT_ANSWERED;
 	k->state = state;

@@ -17,6 +17,7 @@ struct fuse_conn;
 struct fuse_iqueue;
 struct fuse_req;
 struct fusecr_conn;
+struct fusecr_hook;
 struct fusecr_keep;
 struct fusecr_msg;
 struct fusecr_kept_cursor;
@@ -28,6 +29,7 @@ struct fusecr_taker {
 	/* The task is counted; -errno: it must not be taken from. */
 	int (*hold)(struct task_struct *task, void *arg);
 	void *arg;
+	struct fusecr_hook *hook;	/* whose events are counted */
 };
 
 /*

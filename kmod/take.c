@@ -21,6 +21,7 @@
 #include "compat.h"
 #include "conn.h"
 #include "hold.h"
+#include "hook.h"
 #include "inode.h"
 #include "keep.h"
 #include "kept.h"
@@ -570,6 +571,8 @@ static int take(const struct taking *t, const struct candidate *c)
 	} else {
 		if (s.k)
 			kept_start(s.k);
+		else
+			fusecr_hook_event(t->taker->hook, FUSECR_EVENT_ENDED);
 		let_waiter_go(c, &s, restart);
 	}
 	if (s.task)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * frozen STATS-DUMP - prints how long CRIU kept the tree frozen, in seconds.
+ * frozen STATS-DUMP - prints how long CRIU kept the tree frozen, and how long it took
+ * to freeze it before that, in seconds.
  *
  * The file is two magic numbers, a size, and a stats_entry, whose field 1 is a
- * dump_stats_entry, whose field 2 is the frozen time in microseconds, a uint32
- * (criu/images/stats.proto).
+ * dump_stats_entry, whose field 2 is the frozen time in microseconds and whose field 1
+ * the freezing time, both uint32 (criu/images/stats.proto).
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,7 +54,7 @@ int main(int argc, char **argv)
 {
 	unsigned char data[4096];
 	struct buf all, dump;
-	uint64_t us;
+	uint64_t frozen, freezing;
 	size_t n;
 	FILE *f;
 
@@ -66,8 +67,9 @@ int main(int argc, char **argv)
 	if (n < 12)
 		return 1;
 	all = (struct buf){ data + 12, data + n };
-	if (!find(all, 1, &us, &dump) || !find(dump, 2, &us, &all))
+	if (!find(all, 1, &frozen, &dump) || !find(dump, 2, &frozen, &all) ||
+	    !find(dump, 1, &freezing, &all))
 		return 1;
-	printf("%.3f\n", us / 1e6);
+	printf("%.3f %.3f\n", frozen / 1e6, freezing / 1e6);
 	return 0;
 }

@@ -136,6 +136,8 @@ expect 0 "gate show" gate show "$mnt"
 says out "gate show: open" '^connection 0:[0-9]+: open$'
 expect 0 "gate show -j" gate show -j "$mnt"
 json "gate show -j: open" '[.closed, .held, .coming, .asleep, .requests]' '[false,0,0,0,0]'
+json "gate show -j: nothing was counted" \
+	'[.ever_held, .passed, .ended, .taken, .claimed, .given_up]' '[0,0,0,0,0,0]'
 # Who asks the mount while the gate is closed is held.  jq rounds such numbers.
 dev=0:$(($(stat -c %d "$mnt") & 255))
 id=$("$fusecr" list | awk -v mnt="$mnt" '$NF == mnt { print $1 }')
@@ -147,6 +149,9 @@ says err "gate close -x of nobody: said" 'No such process'
 gate_close -t 600
 expect 0 "gate show of an id" gate show "$id"
 says out "gate show: closed" ': closed, 1 threads at rest, 0 not yet .* 0 requests under way'
+says out "gate show: so far" '^so far: 1 threads were held, [0-9]+ requests passed$'
+expect 0 "gate show -j of an id" gate show -j "$id"
+json "gate show -j: what was counted" '[.ever_held, .passed > 0, .taken]' '[1,true,0]'
 expect 0 "list, gate closed" list
 says out "list, gate closed: state" '^ *[0-9]+ .*connected,held,gated '
 expect 1 "gate close, closed" gate close "$dev"
@@ -158,6 +163,8 @@ expect 0 "gate open" gate open "$mnt"
 gate_ended "gate open: the other one ends"
 grep -q '^open: ' "$dir/close"
 result $? "gate close: said that it is open"
+grep -q '^so far: 1 threads were held' "$dir/close"
+result $? "gate close: said what it has counted"
 
 gate_close
 kill -TERM "$closer"

@@ -12,6 +12,7 @@ busy() {
 	hammer_start h 8
 	busy_rounds 3 2
 	clients_quit h
+	[ "$DAEMON" != rawd ] || expect_rawd_clean
 }
 for place in host runc; do
 	for daemon in rawd bindfs; do

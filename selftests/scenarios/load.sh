@@ -7,6 +7,7 @@ load_busy() {
 	load_start "$@"
 	busy_rounds "$(times 100)" "$(times 20)"
 	clients_quit h
+	[ "$DAEMON" != rawd ] || expect_rawd_clean
 }
 scenario load-rawd load_busy rawd
 scenario load-rawd-writeback load_busy rawd -I 0x10000

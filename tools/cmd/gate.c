@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -101,20 +103,64 @@ static int find(struct nl *nl, const char *name, struct message_list *found)
 
 /* --- show ---------------------------------------------------------------------- */
 
+static const struct {
+	const char *name, *text;
+	size_t in_conn, in_status;
+} events[] = {
+#define EVENT(name, text)									\
+	{ #name, text, offsetof(FuseConnEntry, name), offsetof(struct fusecr_gate_status, name) }
+	EVENT(ever_held, "threads were held"),
+	EVENT(passed, "requests passed"),
+	EVENT(ended, "reads ahead were ended"),
+	EVENT(taken, "requests were taken from their clients"),
+	EVENT(claimed, "of these were asked for again"),
+	EVENT(given_up, "were given up"),
+#undef EVENT
+};
+
+static uint64_t number_at(const void *at, size_t offset)
+{
+	return *(const uint64_t *)((const char *)at + offset);
+}
+
+/* What has happened since, when that is not nothing; by one of the two. */
+static void print_events(const FuseConnEntry *c, const struct fusecr_gate_status *s)
+{
+	const char *separator = "so far: ";
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		uint64_t n = c ? number_at(c, events[i].in_conn) : number_at(s, events[i].in_status);
+
+		if (!n)
+			continue;
+		printf("%s%" PRIu64 " %s", separator, n, events[i].text);
+		separator = ", ";
+	}
+	if (*separator == ',')
+		printf("\n");
+}
+
+static void show_json(const FuseConnEntry *c)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_object_object_add(obj, "id", json_object_new_uint64(c->id));
+	json_object_object_add(obj, "closed", json_object_new_boolean(c->has_gate_held));
+	json_object_object_add(obj, "held", json_object_new_int64(c->gate_held));
+	json_object_object_add(obj, "coming", json_object_new_int64(c->gate_coming));
+	json_object_object_add(obj, "asleep", json_object_new_int64(c->gate_asleep));
+	json_object_object_add(obj, "requests", json_object_new_int64(c->gate_requests));
+	json_object_object_add(obj, "background", json_object_new_int64(c->num_background));
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		json_object_object_add(obj, events[i].name,
+				       json_object_new_uint64(number_at(c, events[i].in_conn)));
+	print_json(obj);
+}
+
 static int show(const FuseConnEntry *c, bool json)
 {
-	struct json_object *obj;
-
 	if (json) {
-		obj = json_object_new_object();
-		json_object_object_add(obj, "id", json_object_new_uint64(c->id));
-		json_object_object_add(obj, "closed", json_object_new_boolean(c->has_gate_held));
-		json_object_object_add(obj, "held", json_object_new_int64(c->gate_held));
-		json_object_object_add(obj, "coming", json_object_new_int64(c->gate_coming));
-		json_object_object_add(obj, "asleep", json_object_new_int64(c->gate_asleep));
-		json_object_object_add(obj, "requests", json_object_new_int64(c->gate_requests));
-		json_object_object_add(obj, "background", json_object_new_int64(c->num_background));
-		print_json(obj);
+		show_json(c);
 		return CMD_DONE;
 	}
 	printf("connection %u:%u: ", major(c->dev), minor(c->dev));
@@ -123,6 +169,7 @@ static int show(const FuseConnEntry *c, bool json)
 		       c->gate_held, c->gate_coming, c->gate_asleep, c->gate_requests, c->num_background);
 	else
 		printf("open\n");
+	print_events(c, NULL);
 	return CMD_DONE;
 }
 
@@ -164,15 +211,20 @@ static int stay_closed(struct nl *nl, const FuseConnEntry *c, int handle, const 
 		}
 		if (!s.closed) {
 			printf("open: the time is up, or somebody has opened it\n");
+			print_events(NULL, &s);
 			return CMD_DONE;
 		}
-		if (memcmp(&s, &last, sizeof(s)))
+		/* What only goes on growing is said at the end. */
+		if (memcmp(&s, &last, offsetof(struct fusecr_gate_status, ever_held)))
 			printf("%u threads at rest, %u not yet, %u requests under way, %u in the background\n",
 			       s.held, s.coming, s.requests, s.background);
 		fflush(stdout);
 		last = s;
-		if (poll(&pfd, 1, LOOK_MS) > 0)
+		if (poll(&pfd, 1, LOOK_MS) > 0) {
+			if (!handle_gate_status(handle, &s))
+				print_events(NULL, &s);
 			return CMD_DONE;
+		}
 	}
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -163,6 +164,22 @@ static int sync_all(struct dump *d, int64_t end)
 	return 0;
 }
 
+/* For the log: what it took to bring them to rest. */
+static void tell_events(const struct dump *d)
+{
+	struct fusecr_gate_status s;
+
+	for (size_t i = 0; i < d->count; i++) {
+		const struct served *sv = &d->served[i];
+
+		if (sv->held || handle_gate_status(sv->handle, &s))
+			continue;
+		surrogate_log("connection %u:%u: %" PRIu64 " threads held, %" PRIu64 " requests passed, %" PRIu64 " ended, %" PRIu64 " taken",
+			      major(sv->dev), minor(sv->dev), (uint64_t)s.ever_held,
+			      (uint64_t)s.passed, (uint64_t)s.ended, (uint64_t)s.taken);
+	}
+}
+
 static int close_all(struct dump *d, const struct exempt *exempt)
 {
 	for (size_t i = 0; i < d->count; i++) {
@@ -199,6 +216,7 @@ int calm(struct dump *d)
 			/* A daemon may write what it is given into another's mount. */
 			for (size_t i = 0; !err && i < d->count; i++)
 				err = sync_all(d, end);
+			tell_events(d);
 			return err;
 		}
 		calm_now = drained(d, LOOK_MS);

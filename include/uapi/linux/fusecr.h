@@ -211,6 +211,13 @@ enum fusecr_conn_attr {
 	FUSECR_CONN_NUM_MOUNTS,		/* u32, in whatever mount namespace or in none;
 					 * others that ask at the moment count, too
 					 */
+	/* as in struct fusecr_gate_status; absent while nothing is counted */
+	FUSECR_CONN_EVER_HELD,		/* u64, threads */
+	FUSECR_CONN_PASSED,		/* u64, requests, as are the following */
+	FUSECR_CONN_ENDED,		/* u64 */
+	FUSECR_CONN_TAKEN,		/* u64 */
+	FUSECR_CONN_CLAIMED,		/* u64 */
+	FUSECR_CONN_GIVEN_UP,		/* u64 */
 	__FUSECR_CONN_MAX,
 };
 

@@ -213,13 +213,27 @@ struct fusecr_hold {
 };
 
 struct fusecr_gate_status {
-	__u32 closed;		/* 1; or 0, in which case all but kept is 0 */
+	__u32 closed;		/* 1; or 0, and so is all up to background */
 	__u32 held;		/* threads at rest, or stopped */
 	__u32 coming;		/* threads that are not yet, of which */
 	__u32 asleep;		/* sleep interruptibly in something else */
 	__u32 requests;		/* under way whose answer a client waits for */
 	__u32 background;	/* background requests, queued and under way */
 	__u32 kept;		/* requests that are kept, closed or not */
+	__u32 reserved;		/* 0 */
+	/* What has happened since the gate was closed.  It goes on being counted as long
+	 * as some handle has not opened it and requests are kept; after that all is 0
+	 */
+	__u64 ever_held;	/* threads that were to come to rest, each as often as it was */
+	__u64 passed;		/* requests of whomever that were sent nevertheless, but for
+				 * those in the background
+				 */
+	__u64 ended;		/* READs ahead that failed, so that their readers ask
+				 * themselves
+				 */
+	__u64 taken;		/* requests that came to be kept, by TAKE or KEEP, of which */
+	__u64 claimed;		/* their clients have asked for again */
+	__u64 given_up;		/* nobody has, or will; the others are kept */
 };
 
 /*
