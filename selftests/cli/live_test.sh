@@ -149,9 +149,9 @@ says err "gate close -x of nobody: said" 'No such process'
 gate_close -t 600
 expect 0 "gate show of an id" gate show "$id"
 says out "gate show: closed" ': closed, 1 threads at rest, 0 not yet .* 0 requests under way'
-says out "gate show: so far" '^so far: 1 threads were held, [0-9]+ requests passed$'
+says out "gate show: so far" '^so far: 1 threads were held(, [0-9]+ requests passed)?$'
 expect 0 "gate show -j of an id" gate show -j "$id"
-json "gate show -j: what was counted" '[.ever_held, .passed > 0, .taken]' '[1,true,0]'
+json "gate show -j: what was counted" '[.ever_held, .taken]' '[1,0]'
 expect 0 "list, gate closed" list
 says out "list, gate closed: state" '^ *[0-9]+ .*connected,held,gated '
 expect 1 "gate close, closed" gate close "$dev"
