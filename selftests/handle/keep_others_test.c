@@ -164,6 +164,69 @@ TEST_F(call, look_while_rename)
 	look_at_removed(_metadata, self, FUSE_RENAME, move);
 }
 
+/* It waits, and not for the server. */
+static bool waits_for_a_lock(struct __test_metadata *_metadata, pid_t pid)
+{
+	char path[64], text[4096];
+	ssize_t n;
+	int fd, i;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	for (i = 0; i < PATIENCE_MS; i++) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		text[n > 0 ? n : 0] = '\0';
+		if (strstr(text, "path_lookupat") && !strstr(text, "fuse"))
+			return true;
+		test_nap(1);
+	}
+	TH_LOG("%s", text);
+	return false;
+}
+
+/* Of what somebody has seen to be gone a repeated call would be told the same. */
+static void removed_is_seen(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
+			    uint32_t opcode, int (*work)(void *path), const char *name)
+{
+	uint64_t looks;
+
+	self->fs->config.entry_ms = 0;
+	rawfs_hold_answer(self->fs, opcode);
+	ASSERT_EQ(0, test_client_start(&self->clients[0], work, path(self, name)));
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, opcode, 1));
+	/* Of the directory the first one has the lock, which this one comes to after. */
+	looks = self->fs->nr_op[FUSE_LOOKUP];
+	ASSERT_EQ(0, test_client_start(&self->clients[1], test_stat, path(self, name)));
+	ASSERT_EQ(0, rawfs_wait_op(self->fs, FUSE_LOOKUP, looks + 1));
+	ASSERT_TRUE(waits_for_a_lock(_metadata, self->clients[1].pid));
+	stays(_metadata, self, opcode, 0);
+	EXPECT_EQ(-ENOENT, test_client_wait(&self->clients[1]));
+	EXPECT_EQ(1, self->fs->nr_op[opcode]);
+}
+
+TEST_F(call, seen_unlink_is_not_taken)
+{
+	removed_is_seen(_metadata, self, FUSE_UNLINK, remove_it, "dir1/f1");
+}
+
+TEST_F(call, seen_rename_is_not_taken)
+{
+	removed_is_seen(_metadata, self, FUSE_RENAME, move, "dir1/f1");
+}
+
+static int remove_dir(void *path)
+{
+	return rmdir(path) ? -errno : 0;
+}
+
+TEST_F(call, seen_rmdir_is_not_taken)
+{
+	self->fs->config.entry_ms = 0;
+	ASSERT_EQ(0, test_mkdir(path(self, "dir1/empty")));
+	removed_is_seen(_metadata, self, FUSE_RMDIR, remove_dir, "dir1/empty");
+}
+
 /* --- places --------------------------------------------------------------------------------- */
 
 /* Opened before: after open() it would be held. */
