@@ -139,11 +139,6 @@ static int set_lock(struct handle *handle, void *arg)
 	return fusecr_set_lock(handle->conn, arg, &handle->undo);
 }
 
-static int unlink(struct handle *handle, void *arg)
-{
-	return fusecr_unlink(handle->conn, arg, &handle->undo);
-}
-
 static int forget(struct handle *handle, void *arg)
 {
 	const struct fusecr_forget *in = arg;
@@ -322,7 +317,7 @@ static struct fusecr_conn *attached(struct handle *handle)
 	return conn;
 }
 
-/* The daemon may take its time: these three without the lock. */
+/* The daemon may take its time: these four without the lock. */
 static int sync(struct handle *handle, unsigned long seconds)
 {
 	struct fusecr_conn *conn = attached(handle);
@@ -332,6 +327,24 @@ static int sync(struct handle *handle, unsigned long seconds)
 	if (seconds < 1 || seconds > FUSECR_WAIT_MAX)
 		return -EINVAL;
 	return fusecr_sync(conn, seconds);
+}
+
+static int unlink(struct handle *handle, void __user *arg)
+{
+	struct fusecr_conn *conn = attached(handle);
+	struct fusecr_unlink in;
+	LIST_HEAD(undo);
+	int err;
+
+	if (!conn)
+		return -ENOTCONN;
+	if (copy_from_user(&in, arg, sizeof(in)))
+		return -EFAULT;
+	err = fusecr_unlink(conn, &in, &undo);
+	mutex_lock(&handle->lock);
+	list_splice(&undo, &handle->undo);
+	mutex_unlock(&handle->lock);
+	return err;
 }
 
 static int own_page(struct handle *handle, void __user *arg)
@@ -378,7 +391,6 @@ static const struct operation {
 	{ FUSECR_IOC_SET_INODE, set_inode },
 	{ FUSECR_IOC_SET_FILE, set_file },
 	{ FUSECR_IOC_SHARE_FILE, share_file },
-	{ FUSECR_IOC_UNLINK, unlink },
 	{ FUSECR_IOC_FORGET, forget },
 	{ FUSECR_IOC_REQUEUE, requeue },
 	{ FUSECR_IOC_GATE_CLOSE, gate_close },
@@ -398,7 +410,6 @@ union argument {
 	struct fusecr_set_inode set_inode;
 	struct fusecr_set_file set_file;
 	struct fusecr_share_file share_file;
-	struct fusecr_unlink unlink;
 	struct fusecr_forget forget;
 	struct fusecr_requeue requeue;
 	struct fusecr_gate_close gate_close;
@@ -460,6 +471,8 @@ static long handle_ioctl(struct file *file, unsigned int cmd,
 		return -EPERM;
 	if (cmd == FUSECR_IOC_SYNC)
 		return sync(handle, arg);
+	if (cmd == FUSECR_IOC_UNLINK)
+		return unlink(handle, (void __user *)arg);
 	if (cmd == FUSECR_IOC_OWN_PAGE)
 		return own_page(handle, (void __user *)arg);
 	if (cmd == FUSECR_IOC_DROP_PAGES)

@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <linux/limits.h>
 #include <linux/path.h>
+#include <linux/rwsem.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -35,18 +36,27 @@ static int set_name(struct dentry *dentry, const char *name)
 	return 0;
 }
 
+static int lock_dir(struct inode *dir, bool wait)
+{
+	if (wait)
+		return down_write_killable(&dir->i_rwsem);
+	return inode_trylock(dir) ? 0 : -EBUSY;
+}
+
 /* The parent, locked and counted.  Who has its lock may wait for the daemon. */
-static struct dentry *lock_parent(struct dentry *dentry)
+static struct dentry *lock_parent(struct dentry *dentry, bool wait)
 {
 	struct dentry *parent = dget_parent(dentry);
+	int err = lock_dir(d_inode(parent), wait);
 
-	if (inode_trylock(d_inode(parent))) {
+	if (!err) {
 		if (dentry->d_parent == parent)
 			return parent;
 		inode_unlock(d_inode(parent));
+		err = -EBUSY;
 	}
 	dput(parent);
-	return ERR_PTR(-EBUSY);
+	return ERR_PTR(err);
 }
 
 static void unlock_parent(struct dentry *parent)
@@ -58,7 +68,7 @@ static void unlock_parent(struct dentry *parent)
 static void unlink_back(struct fusecr_undo *undo)
 {
 	struct undo_unlink *u = fusecr_undo_of(undo, struct undo_unlink);
-	struct dentry *parent = lock_parent(u->dentry);
+	struct dentry *parent = lock_parent(u->dentry, false);
 
 	if (IS_ERR(parent))
 		return;
@@ -124,7 +134,7 @@ static int mark(struct dentry *dentry, u32 flags)
 static int unlink_dentry(struct dentry *dentry, const char *name, u32 flags,
 			 struct list_head *list)
 {
-	struct dentry *parent = lock_parent(dentry);
+	struct dentry *parent = lock_parent(dentry, flags & FUSECR_UNLINK_WAIT);
 	int err;
 
 	if (IS_ERR(parent))
@@ -159,7 +169,7 @@ static bool is_valid(const struct fusecr_unlink *in, const struct dentry *dentry
 	u32 known = d_is_dir(dentry) ? FUSECR_INODE_DEAD :
 				       FUSECR_INODE_LINKABLE;
 
-	return !(in->flags & ~known) && !IS_ROOT(dentry);
+	return !(in->flags & ~(known | FUSECR_UNLINK_WAIT)) && !IS_ROOT(dentry);
 }
 
 int fusecr_unlink(const struct fusecr_conn *conn,

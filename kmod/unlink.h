@@ -10,7 +10,8 @@ struct list_head;
 
 /*
  * Takes the name away from what is in use, as unlink(2) and rmdir(2) do, without
- * the daemon; or gives what has none any more another, to be undone.  May sleep.
+ * the daemon; or gives what has none any more another, to be undone.  May sleep, and
+ * with FUSECR_UNLINK_WAIT as long as others have the directory locked.
  * Errors as in include/uapi/linux/fusecr.h, -EFAULT and -ENOMEM.
  */
 int fusecr_unlink(const struct fusecr_conn *conn,

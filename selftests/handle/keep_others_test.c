@@ -164,27 +164,6 @@ TEST_F(call, look_while_rename)
 	look_at_removed(_metadata, self, FUSE_RENAME, move);
 }
 
-/* It waits, and not for the server. */
-static bool waits_for_a_lock(struct __test_metadata *_metadata, pid_t pid)
-{
-	char path[64], text[4096];
-	ssize_t n;
-	int fd, i;
-
-	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
-	for (i = 0; i < PATIENCE_MS; i++) {
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-		text[n > 0 ? n : 0] = '\0';
-		if (strstr(text, "path_lookupat") && !strstr(text, "fuse"))
-			return true;
-		test_nap(1);
-	}
-	TH_LOG("%s", text);
-	return false;
-}
-
 /* Of what somebody has seen to be gone a repeated call would be told the same. */
 static void removed_is_seen(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
 			    uint32_t opcode, int (*work)(void *path), const char *name)
@@ -199,7 +178,7 @@ static void removed_is_seen(struct __test_metadata *_metadata, FIXTURE_DATA(call
 	looks = self->fs->nr_op[FUSE_LOOKUP];
 	ASSERT_EQ(0, test_client_start(&self->clients[1], test_stat, path(self, name)));
 	ASSERT_EQ(0, rawfs_wait_op(self->fs, FUSE_LOOKUP, looks + 1));
-	ASSERT_TRUE(waits_for_a_lock(_metadata, self->clients[1].pid));
+	ASSERT_TRUE(test_waits_in(self->clients[1].pid, "path_lookupat", "fuse"));
 	stays(_metadata, self, opcode, 0);
 	EXPECT_EQ(-ENOENT, test_client_wait(&self->clients[1]));
 	EXPECT_EQ(1, self->fs->nr_op[opcode]);

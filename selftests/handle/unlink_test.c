@@ -239,6 +239,8 @@ TEST_F(unlink, refusals)
 	bad = self->which;
 	bad.flags = FUSECR_INODE_DEAD;
 	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad.flags = FUSECR_UNLINK_WAIT | FUSECR_UNLINK_WAIT >> 1;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
 	bad = self->which;
 	bad.name = (uintptr_t)"a/b";
 	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
@@ -259,6 +261,63 @@ TEST_F(unlink, refusals)
 	fd = th_open();
 	EXPECT_EQ(-ENOTCONN, th_unlink(fd, self->which));
 	close(fd);
+}
+
+/* --- who has the directory --------------------------------------------------------- */
+
+static int unlink_in_line(void *fixture)
+{
+	const FIXTURE_DATA(unlink) *self = fixture;
+	struct fusecr_unlink which = self->which;
+
+	which.flags = FUSECR_UNLINK_WAIT;
+	return th_unlink(self->handle, which);
+}
+
+/* One who looks something up in the directory, and two who wait for its lock. */
+static void line_up(struct __test_metadata *_metadata, FIXTURE_DATA(unlink) *self,
+		    struct test_client *clients)
+{
+	rawfs_hold(self->fs, FUSE_LOOKUP);
+	ASSERT_EQ(0, test_client_start(&clients[0], test_stat,
+				       (void *)test_path(self->fs, "none")));
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_LOOKUP, 1));
+	EXPECT_EQ(-EBUSY, th_unlink(self->handle, self->which));
+	ASSERT_EQ(0, test_client_start(&clients[1], unlink_in_line, self));
+	ASSERT_TRUE(test_waits_in(clients[1].pid, "fusecr_unlink", NULL));
+	/* Meanwhile others use the handle. */
+	EXPECT_EQ(0, th_gate_status(self->handle).closed);
+	/* Who comes later is behind it: the one before is answered when this one waits. */
+	ASSERT_EQ(0, test_client_start(&clients[2], test_stat,
+				       (void *)test_path(self->fs, "none")));
+	ASSERT_TRUE(test_waits_in(clients[2].pid, "path_lookupat", "fuse"));
+}
+
+TEST_F(unlink, waits_for_the_directory)
+{
+	struct test_client clients[3] = { };
+
+	line_up(_metadata, self, clients);
+	EXPECT_FALSE(get(&self->nl, self->id, self->fd, FUSECR_FILE_FLAGS) & FUSECR_FF_UNLINKED);
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&clients[1]));
+	EXPECT_TRUE(get(&self->nl, self->id, self->fd, FUSECR_FILE_FLAGS) & FUSECR_FF_UNLINKED);
+	EXPECT_STREQ("/gone" SUFFIX, name_of(self->fd));
+	EXPECT_EQ(-ENOENT, test_client_wait(&clients[0]));
+	EXPECT_EQ(-ENOENT, test_client_wait(&clients[2]));
+}
+
+TEST_F(unlink, killed_in_line)
+{
+	struct test_client clients[3] = { };
+
+	line_up(_metadata, self, clients);
+	test_client_kill(&clients[1]);
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(-ENOENT, test_client_wait(&clients[0]));
+	EXPECT_EQ(-ENOENT, test_client_wait(&clients[2]));
+	EXPECT_FALSE(get(&self->nl, self->id, self->fd, FUSECR_FILE_FLAGS) & FUSECR_FF_UNLINKED);
+	EXPECT_EQ(0, th_unlink(self->handle, self->which));
 }
 
 TEST_HARNESS_MAIN

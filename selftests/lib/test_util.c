@@ -127,6 +127,26 @@ bool test_sleeps_in(pid_t pid, int nr)
 	return false;
 }
 
+bool test_waits_in(pid_t pid, const char *function, const char *but)
+{
+	char path[64], text[4096];
+	ssize_t n;
+	int fd, i;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	for (i = 0; i < SLEEP_MS; i++) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+		text[n > 0 ? n : 0] = '\0';
+		if (strstr(text, function) && !(but && strstr(text, but)))
+			return true;
+		test_nap(1);
+	}
+	fprintf(stderr, "# process %d: %s\n", pid, text);
+	return false;
+}
+
 const char *test_path(const struct rawfs *fs, const char *name)
 {
 	static char paths[8][512];

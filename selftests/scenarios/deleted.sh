@@ -44,7 +44,7 @@ deleted_neighbours() {
 		# Each is new to the gate, which would have it sleep.
 		while :; do
 			busybox stat $MNT/r/none >/dev/null 2>>$T/stat &
-			sleep 0.05
+			sleep 0.02
 		done
 	} &
 	neighbours=$!

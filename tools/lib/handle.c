@@ -3,15 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "handle.h"
 
-/* How long a directory may be locked by who looks something up in it, */
-#define BUSY_MS		2000
-/* and how often to see that it is not. */
-#define BUSY_LOOK_MS	10
+/* How long a directory may be locked by who looks something up in it. */
+#define BUSY_MS	5000
 
 static int call(int fd, unsigned long request, const void *arg)
 {
@@ -87,16 +88,54 @@ int handle_own_page(int fd, pid_t pid, uint64_t address, unsigned int seconds)
 	return call(fd, FUSECR_IOC_OWN_PAGE, &which);
 }
 
-int handle_unlink(int fd, const struct fusecr_unlink *which)
+/* Has nothing that others wait for the end of, but the handle; and ends with the caller. */
+static void unlink_alone(int fd, const struct fusecr_unlink *which, pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(EINTR);
+	if (fd != 3 && dup2(fd, 3) < 0)
+		_exit(errno);
+	close_range(4, ~0U, 0);
+	_exit(-call(3, FUSECR_IOC_UNLINK, which));
+}
+
+/*
+ * In line for the directory's lock, before those who come later; as somebody else, for
+ * those who have it now may have to be served.
+ */
+static int unlink_in_line(int fd, const struct fusecr_unlink *which, const struct meanwhile *m)
+{
+	pid_t parent = getpid(), pid = fork(), ended = 0;
+	int status = 0;
+
+	if (!pid)
+		unlink_alone(fd, which, parent);
+	if (pid < 0)
+		return -errno;
+	for (int ms = 0; !ended && ms < BUSY_MS; ms++) {
+		if (m)
+			m->serve(m->arg);
+		ended = waitpid(pid, &status, WNOHANG);
+		if (!ended)
+			poll(NULL, 0, 1);
+	}
+	if (!ended) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EBUSY;
+}
+
+int handle_unlink(int fd, const struct fusecr_unlink *which, const struct meanwhile *m)
 {
 	struct fusecr_unlink arg = *which;
 	int err = call(fd, FUSECR_IOC_UNLINK, &arg);
 
-	for (int ms = 0; err == -EBUSY && ms < BUSY_MS; ms += BUSY_LOOK_MS) {
-		poll(NULL, 0, BUSY_LOOK_MS);
-		err = call(fd, FUSECR_IOC_UNLINK, &arg);
-	}
-	return err;
+	if (err != -EBUSY)
+		return err;
+	arg.flags |= FUSECR_UNLINK_WAIT;
+	return unlink_in_line(fd, &arg, m);
 }
 
 int handle_drop_pages(int fd, uint64_t nodeid, unsigned int seconds)

@@ -16,8 +16,15 @@ int handle_set_file(int fd, const struct fusecr_set_file *set);
 int handle_share_file(int fd, const struct fusecr_share_file *share);
 /* -ETIMEDOUT after so many seconds. */
 int handle_own_page(int fd, pid_t pid, uint64_t address, unsigned int seconds);
-/* -EBUSY: somebody has the directory locked, for two seconds now. */
-int handle_unlink(int fd, const struct fusecr_unlink *which);
+/*
+ * -EBUSY: somebody has the directory locked, for five seconds now. That may be who waits
+ * for the caller, who can serve them meanwhile, again and again; or NULL.
+ */
+struct meanwhile {
+	void (*serve)(void *arg);
+	void *arg;
+};
+int handle_unlink(int fd, const struct fusecr_unlink *which, const struct meanwhile *m);
 int handle_drop_pages(int fd, uint64_t nodeid, unsigned int seconds);
 int handle_set_owner(int fd, const struct fusecr_set_owner *set);
 int handle_set_lock(int fd, const struct fusecr_set_lock *set);

@@ -105,7 +105,7 @@ static int name_file(const FuseFileEntry *f, void *arg)
 	re = &renames->list[renames->count - 1];
 	which.name = (uintptr_t)re->now;
 	which.name_len = strlen(re->now);
-	err = handle_unlink(n->sv->handle, &which);
+	err = handle_unlink(n->sv->handle, &which, NULL);
 	if (is_gone(err))
 		return 0;
 	if (err)

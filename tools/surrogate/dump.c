@@ -392,12 +392,30 @@ static void on_frozen(struct dump *d)
 		surrogate_done(d->s);
 }
 
-static int put_back(struct dump *d, const struct served *sv, struct report *r)
+struct serving {
+	struct dump *d;
+	struct pollfd *pfd;
+};
+
+/* Who looks into a directory from outside has it locked until he is at rest. */
+static void serve_outsiders(void *arg)
 {
+	const struct serving *s = arg;
+
+	poll_set(s->d, s->pfd);
+	if (poll(s->pfd, s->d->count, 0) > 0)
+		serve_ready(s->d, s->pfd);
+	outsiders_rest(s->d);
+}
+
+static int put_back(struct serving *s, const struct served *sv, struct report *r)
+{
+	const struct meanwhile meanwhile = { serve_outsiders, s };
+	struct dump *d = s->d;
 	int err;
 
 	/* Names are for the eye only. */
-	settle_deleted(sv->handle, sv->model, &d->snap->tree, r);
+	settle_deleted(sv->handle, sv->model, &d->snap->tree, &meanwhile, r);
 	deleted_forget(sv);
 	err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, false, r);
 	err = err ?: number_users(sv, 0);
@@ -405,8 +423,9 @@ static int put_back(struct dump *d, const struct served *sv, struct report *r)
 }
 
 /* Back to what the daemon believes, while the tree still stands. */
-static void step_aside(struct dump *d)
+static void step_aside(struct dump *d, struct pollfd *pfd)
 {
+	struct serving serving = { d, pfd };
 	struct report r = { 0 };
 	char *text;
 
@@ -417,7 +436,7 @@ static void step_aside(struct dump *d)
 		if (d->p->conn[i].settled)
 			continue;
 		if (sv->model)
-			err = put_back(d, sv, &r);
+			err = put_back(&serving, sv, &r);
 		else if (sv->forgets)
 			err = handle_commit(sv->handle);
 		d->p->conn[i].settled = !err;
@@ -446,7 +465,7 @@ static void on_end(struct dump *d, struct pollfd *pfd, int result)
 	surrogate_log("CRIU is done: %d", result);
 	if (d->p->frozen)
 		await_closes(d, pfd);
-	step_aside(d);
+	step_aside(d, pfd);
 	d->p->valid = !result && d->p->complete;
 	if (!d->p->valid)
 		image_remove_all(d->s->dirfd);

@@ -536,7 +536,7 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 	err = err ?: await_closes(re, rb);
 	err = err ?: settle_files(rb->handle, rb->model, tree, r);
 	err = err ?: settle_locks(rb->handle, rb->model, tree, r);
-	err = err ?: settle_deleted(rb->handle, rb->model, tree, r);
+	err = err ?: settle_deleted(rb->handle, rb->model, tree, NULL, r);
 	err = err ?: settle_pages(rb->handle, &rb->engine, r);
 	err = err ?: settle_lookups(re->nl, rb->handle, rb->conn_id, rb->model, true, r);
 	err = err ?: backing_settle(rb, tree->tasks[0].pid);

@@ -443,7 +443,8 @@ static uint32_t inode_flags(const struct model *m, uint64_t nodeid)
 	return i ? i->flags & (S_ISDIR(i->mode) ? FUSECR_INODE_DEAD : FUSECR_INODE_LINKABLE) : 0;
 }
 
-static int unlink_file(int handle, const struct model *m, const FuseFileEntry *f, pid_t pid)
+static int unlink_file(int handle, const struct model *m, const FuseFileEntry *f, pid_t pid,
+		       const struct meanwhile *meanwhile)
 {
 	size_t len = 0;
 	const char *name = snapshot_last_name(f, &len);
@@ -457,10 +458,11 @@ static int unlink_file(int handle, const struct model *m, const FuseFileEntry *f
 		.flags = inode_flags(m, f->nodeid),
 	};
 
-	return handle_unlink(handle, &which);
+	return handle_unlink(handle, &which, meanwhile);
 }
 
-int settle_deleted(int handle, const struct model *m, const struct tree *tree, struct report *r)
+int settle_deleted(int handle, const struct model *m, const struct tree *tree,
+		   const struct meanwhile *meanwhile, struct report *r)
 {
 	const struct message_list *files = model_files(m);
 	int err = 0;
@@ -475,7 +477,7 @@ int settle_deleted(int handle, const struct model *m, const struct tree *tree, s
 		pid = restored_pid(tree, f, r);
 		if (!pid)
 			return -ESRCH;
-		err = unlink_file(handle, m, f, pid);
+		err = unlink_file(handle, m, f, pid, meanwhile);
 		if (err)
 			report_add(r, "process %d %s %lu: %.*s was not deleted again: %s", pid,
 				   file_use_name(f->use), (unsigned long)f->number, (int)f->path.len,

@@ -52,7 +52,8 @@ int settle_locks(int handle, const struct model *m, const struct tree *tree, str
  * restore; and in a dump, where directories came back when CRIU looked them up
  * (d_splice_alias()), and others had names that CRIU can tell apart (deleted.h).
  */
-int settle_deleted(int handle, const struct model *m, const struct tree *tree, struct report *r);
+int settle_deleted(int handle, const struct model *m, const struct tree *tree,
+		   const struct meanwhile *meanwhile, struct report *r);
 
 /*
  * Counters, latched no_* bits, and the namespaces of the tree's root: for pids when

@@ -159,9 +159,15 @@ struct fusecr_unlink {
 	__u64 name;		/* address; "/": what never had one is called so */
 	__u32 name_len;		/* without a NUL; EINVAL for 0 and beyond 4095 */
 	__u32 flags;		/* FUSECR_INODE_DEAD of a directory, FUSECR_INODE_LINKABLE
-				 * of a file; EINVAL for other bits
+				 * of a file, FUSECR_UNLINK_WAIT; EINVAL for other bits
 				 */
 };
+
+/* EBUSY when the directory that it is or was in is locked; with this bit it waits until
+ * it is not any more, or the caller is killed (EINTR). Who locks it then waits, too, behind
+ * the caller; others may go on to use the handle
+ */
+#define FUSECR_UNLINK_WAIT	(1U << 31)
 
 struct fusecr_drop_pages {
 	__u64 nodeid;		/* ENOENT when the kernel does not hold it */
