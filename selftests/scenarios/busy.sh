@@ -20,15 +20,15 @@ for place in host runc; do
 	done
 done
 
-# A look at memory ahead of the checkpoint, while the tree is busy: CRIU opens what
-# is mapped, and lets the tree go on without a word.
+# A look at memory ahead of the checkpoint, while the tree is busy. CRIU lets it go on
+# without a word.
 pre_dump() {
 	local place=$1 daemon=$2 n before=() options
 	# shellcheck disable=SC2046
 	place_new "$place" $(daemon_programs "$daemon")
 	tree_start
 	daemon_start "$daemon"
-	hammer_start h 4
+	hammer_start h 4f
 	for n in 1 2; do
 		step "pre-dump $n"
 		mkdir "$T/img.pre$n"
@@ -60,6 +60,37 @@ for place in host runc; do
 	for daemon in rawd bindfs; do
 		scenario pre-dump-$place-$daemon pre_dump $place $daemon
 	done
+done
+
+# CRIU would open it, and the daemon be told to close it.
+pre_dump_mapped() {
+	local place=$1 n
+	place_new "$place"
+	tree_start
+	daemon_start rawd
+	program_start m "mapper m $MNT $IN/m"
+	clients_check m
+	rawd_stats >"$T/stats.0"
+	for n in 1 2; do
+		mkdir "$T/img.pre$n"
+		if [ "$place" = runc ]; then
+			runc --root "$T/runc" checkpoint --pre-dump --image-path "$T/img.pre$n" \
+				--work-path "$T/img.pre$n" "${CRIU[@]}" "$ID"
+		else
+			criu pre-dump -t "$PID" -D "$T/img.pre$n" -v4 -o dump.log "${CRIU[@]}"
+		fi </dev/null >"$T/tool.log" 2>&1 && fail "pre-dumped"
+		grep -q 'mapped, which criu pre-dump would open' "$T/img.pre$n/dump.log" || fail "not named"
+		expect_no_trace
+	done
+	rawd_stats >"$T/stats.1"
+	expect_quiet "$T"/stats.[01]
+	clients_check m
+	cycle 1 m
+	clients_quit m
+	expect_rawd_clean
+}
+for place in host runc; do
+	scenario pre-dump-mapped-$place pre_dump_mapped $place
 done
 
 # What cannot be dumped is told then already.

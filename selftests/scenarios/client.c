@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -457,6 +458,23 @@ static int open_all(void)
 	return note(RO_DUP) ?: list_half();
 }
 
+/*
+ * libfuse keeps what was open when it was removed under another name until its RELEASE,
+ * which nobody waits for.
+ */
+static int remove_dir(const char *path)
+{
+	static const struct timespec moment = { .tv_nsec = 5000000 };
+
+	int err = rmdir(path);
+
+	for (int i = 0; i < 2000 && err && errno == ENOTEMPTY; i++) {
+		nanosleep(&moment, NULL);
+		err = rmdir(path);
+	}
+	return err;
+}
+
 static int remove_all(void)
 {
 	char path[32];
@@ -475,10 +493,10 @@ static int remove_all(void)
 			return bad("unlink %s: %s", path, strerror(errno));
 	}
 	if (unlink("data") || unlink("book") || unlink("log") ||
-	    unlink("a/b/c/deep") || rmdir("a/b/c") || rmdir("a/b") ||
-	    rmdir("a") || rmdir("many"))
+	    unlink("a/b/c/deep") || remove_dir("a/b/c") || remove_dir("a/b") ||
+	    remove_dir("a") || remove_dir("many"))
 		return bad("remove: %s", strerror(errno));
-	if (chdir("/") || rmdir(top))
+	if (chdir("/") || remove_dir(top))
 		return bad("rmdir %s: %s", top, strerror(errno));
 	return 0;
 }

@@ -2,11 +2,12 @@
 /*
  * hammer - programs that never leave a mount alone.
  *
- *	hammer WORKERS MOUNT CONTROL
+ *	hammer WORKERS[f] MOUNT CONTROL
  *
  * Each worker does what a file system is for, round after round, and checks each
- * result; MOUNT/hammer is this program, which it runs.  Says "ready" to the FIFO CONTROL.out when all have done a round, then
- * answers each line from CONTROL.cmd:
+ * result; MOUNT/hammer is this program, which it runs.  With f (files only) nothing is
+ * mapped, and no program run.  Says "ready" to the FIFO CONTROL.out when all have done a
+ * round, then answers each line from CONTROL.cmd:
  *	check	waits until all have done another round; "ok", or what failed
  *	quit	ends the workers, says "bye" and ends
  */
@@ -45,6 +46,7 @@ static struct worker {
 } *workers;
 
 static int nr_workers;
+static bool files_only;
 static struct worker *me;
 
 static bool failed(int line)
@@ -291,8 +293,10 @@ static void work(int number, const char *mount)
 		names();
 		attributes();
 		locks();
-		memory(seed);
-		program(seed);
+		if (!files_only) {
+			memory(seed);
+			program(seed);
+		}
 		me->rounds++;
 	}
 }
@@ -332,15 +336,16 @@ static const char *check(void)
 
 int main(int argc, char **argv)
 {
-	char line[64];
+	char line[64], *end_of_number;
 
 	if (argc == 3 && !strcmp(argv[1], "exit"))
 		return atoi(argv[2]);
-	nr_workers = argc == 4 ? atoi(argv[1]) : 0;
+	nr_workers = argc == 4 ? strtol(argv[1], &end_of_number, 10) : 0;
 	if (nr_workers < 1 || nr_workers > WORKERS_MAX) {
-		fprintf(stderr, "usage: hammer WORKERS MOUNT CONTROL\n");
+		fprintf(stderr, "usage: hammer WORKERS[f] MOUNT CONTROL\n");
 		return 2;
 	}
+	files_only = *end_of_number == 'f';
 	control_open(argv[3]);
 	workers = mmap(NULL, sizeof(*workers) * WORKERS_MAX, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);

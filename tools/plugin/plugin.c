@@ -211,7 +211,7 @@ static int init_dump(void)
 }
 
 /*
- * CRIU looks at memory only, but opens what is mapped, and the tree stands as long.
+ * CRIU looks at memory only, but the tree stands as long; see surrogate/predump.h.
  * It never calls the exit hook for this stage (3.17.1 to 4.2, cr_pre_dump_finish()):
  * that the tree runs again the surrogate sees by itself.
  */

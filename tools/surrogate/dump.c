@@ -28,6 +28,7 @@
 #include "named.h"
 #include "outsiders.h"
 #include "paths.h"
+#include "predump.h"
 #include "proc.h"
 #include "refuse.h"
 #include "settle.h"
@@ -94,7 +95,7 @@ static int take_conn(struct dump *d, struct served *sv, const struct snapshot_co
 	if (err)
 		return err;
 	sv->engine.ours = from_criu;
-	sv->engine.forget = sv->held ? held_forget : NULL;
+	sv->engine.forget = sv->held || d->s->pre_dump ? held_forget : NULL;
 	sv->engine.arg = sv;
 	return clone_device(sv, sc);
 }
@@ -513,6 +514,15 @@ static bool answer_late(struct dump *d, struct pollfd *pfd)
 	return d->p->asked == CONTROL_END;
 }
 
+/* A file that was mapped since: see predump.h. It is refused, and so CRIU fails. */
+static void on_question(struct dump *d)
+{
+	if (d->s->pre_dump)
+		d->p->frozen = true;
+	else
+		freeze(d);
+}
+
 /* Something is to be seen that no descriptor tells. */
 static bool looks(const struct dump *d)
 {
@@ -536,6 +546,7 @@ static void stand_in(struct dump *d)
 			break;
 		outsiders_rest(d);
 		if (d->s->pre_dump && dump_runs_again(d)) {
+			surrogate_log("the tree runs again");
 			on_end(d, pfd, 0);
 			d->p->ended = over = true;
 			continue;
@@ -548,7 +559,7 @@ static void stand_in(struct dump *d)
 		}
 		/* A request while the daemon can still answer it is the daemon's. */
 		if (!d->p->frozen && criu_asks_any(d))
-			freeze(d);
+			on_question(d);
 		if (d->p->frozen)
 			serve_ready(d, pfd);
 		else
@@ -614,7 +625,7 @@ static int begin(struct dump *d)
 		err = calm(d);
 	if (!err)
 		err = look_again(d);
-	if (!err)
+	if (!err && !d->s->pre_dump)
 		err = deleted_prepare(d);
 	if (err) {
 		surrogate_fail(d->s, "-");
@@ -640,6 +651,8 @@ int surrogate_dump(struct surrogate *s)
 		err = foreign_refuse(&d);
 	if (!err && !s->report.count && d.snap->count)
 		err = take_all(&d) ?: held_prepare(&d);
+	if (!err && s->pre_dump)
+		err = predump_refuse(&d);
 	if (err || s->report.count) {
 		surrogate_fail(s, "the FUSE connections of the tree could not be read: %s", strerror(-err));
 		dump_free(&d);
