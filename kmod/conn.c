@@ -503,17 +503,17 @@ static int put_events(struct sk_buff *skb, const struct fuse_conn *fc)
 
 	if (!fusecr_hook_counts(fc, &n))
 		return 0;
-	if (fusecr_put_u64(skb, FUSECR_CONN_EVER_HELD,
+	if (fusecr_put_u64(skb, FUSECR_CONN_GATE_EVER_HELD,
 			   n.of[FUSECR_EVENT_HELD]) ||
-	    fusecr_put_u64(skb, FUSECR_CONN_PASSED,
+	    fusecr_put_u64(skb, FUSECR_CONN_GATE_PASSED,
 			   n.of[FUSECR_EVENT_PASSED]) ||
-	    fusecr_put_u64(skb, FUSECR_CONN_ENDED,
+	    fusecr_put_u64(skb, FUSECR_CONN_GATE_ENDED,
 			   n.of[FUSECR_EVENT_ENDED]) ||
-	    fusecr_put_u64(skb, FUSECR_CONN_TAKEN,
+	    fusecr_put_u64(skb, FUSECR_CONN_GATE_TAKEN,
 			   n.of[FUSECR_EVENT_TAKEN]) ||
-	    fusecr_put_u64(skb, FUSECR_CONN_CLAIMED,
+	    fusecr_put_u64(skb, FUSECR_CONN_GATE_CLAIMED,
 			   n.of[FUSECR_EVENT_CLAIMED]) ||
-	    fusecr_put_u64(skb, FUSECR_CONN_GIVEN_UP,
+	    fusecr_put_u64(skb, FUSECR_CONN_GATE_GIVEN_UP,
 			   n.of[FUSECR_EVENT_GIVEN_UP]))
 		return -EMSGSIZE;
 	return 0;

@@ -73,12 +73,12 @@ static void nothing(struct __test_metadata *_metadata, FIXTURE_DATA(count) *self
 
 	EXPECT_EQ(0, s.ever_held + s.passed + s.ended + s.taken + s.claimed + s.given_up);
 	ASSERT_EQ(0, tnl_conn(&self->nl, self->id, &list));
-	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_EVER_HELD));
-	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_PASSED));
-	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_ENDED));
-	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_TAKEN));
-	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_CLAIMED));
-	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_GIVEN_UP));
+	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_GATE_EVER_HELD));
+	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_GATE_PASSED));
+	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_GATE_ENDED));
+	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_GATE_TAKEN));
+	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_GATE_CLAIMED));
+	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_CONN_GATE_GIVEN_UP));
 	tnl_free(&list);
 }
 
@@ -89,12 +89,12 @@ static void same(struct __test_metadata *_metadata, FIXTURE_DATA(count) *self)
 	struct tnl_list list;
 
 	ASSERT_EQ(0, tnl_conn(&self->nl, self->id, &list));
-	EXPECT_EQ(s.ever_held, tnl_u64(&list.v[0], FUSECR_CONN_EVER_HELD));
-	EXPECT_EQ(s.passed, tnl_u64(&list.v[0], FUSECR_CONN_PASSED));
-	EXPECT_EQ(s.ended, tnl_u64(&list.v[0], FUSECR_CONN_ENDED));
-	EXPECT_EQ(s.taken, tnl_u64(&list.v[0], FUSECR_CONN_TAKEN));
-	EXPECT_EQ(s.claimed, tnl_u64(&list.v[0], FUSECR_CONN_CLAIMED));
-	EXPECT_EQ(s.given_up, tnl_u64(&list.v[0], FUSECR_CONN_GIVEN_UP));
+	EXPECT_EQ(s.ever_held, tnl_u64(&list.v[0], FUSECR_CONN_GATE_EVER_HELD));
+	EXPECT_EQ(s.passed, tnl_u64(&list.v[0], FUSECR_CONN_GATE_PASSED));
+	EXPECT_EQ(s.ended, tnl_u64(&list.v[0], FUSECR_CONN_GATE_ENDED));
+	EXPECT_EQ(s.taken, tnl_u64(&list.v[0], FUSECR_CONN_GATE_TAKEN));
+	EXPECT_EQ(s.claimed, tnl_u64(&list.v[0], FUSECR_CONN_GATE_CLAIMED));
+	EXPECT_EQ(s.given_up, tnl_u64(&list.v[0], FUSECR_CONN_GATE_GIVEN_UP));
 	tnl_free(&list);
 }
 

@@ -108,7 +108,8 @@ static const struct {
 	size_t in_conn, in_status;
 } events[] = {
 #define EVENT(name, text)									\
-	{ #name, text, offsetof(FuseConnEntry, name), offsetof(struct fusecr_gate_status, name) }
+	{ #name, text, offsetof(FuseConnEntry, gate_##name),			\
+	  offsetof(struct fusecr_gate_status, name) }
 	EVENT(ever_held, "threads were held"),
 	EVENT(passed, "requests passed"),
 	EVENT(ended, "reads ahead were ended"),

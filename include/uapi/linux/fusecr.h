@@ -212,12 +212,12 @@ enum fusecr_conn_attr {
 					 * others that ask at the moment count, too
 					 */
 	/* as in struct fusecr_gate_status; absent while nothing is counted */
-	FUSECR_CONN_EVER_HELD,		/* u64, threads */
-	FUSECR_CONN_PASSED,		/* u64, requests, as are the following */
-	FUSECR_CONN_ENDED,		/* u64 */
-	FUSECR_CONN_TAKEN,		/* u64 */
-	FUSECR_CONN_CLAIMED,		/* u64 */
-	FUSECR_CONN_GIVEN_UP,		/* u64 */
+	FUSECR_CONN_GATE_EVER_HELD,	/* u64, threads */
+	FUSECR_CONN_GATE_PASSED,		/* u64, requests, as are the following */
+	FUSECR_CONN_GATE_ENDED,		/* u64 */
+	FUSECR_CONN_GATE_TAKEN,		/* u64 */
+	FUSECR_CONN_GATE_CLAIMED,	/* u64 */
+	FUSECR_CONN_GATE_GIVEN_UP,	/* u64 */
 	__FUSECR_CONN_MAX,
 };
 
