@@ -202,7 +202,8 @@ TEST_F(image, truncated_anywhere)
 	}
 }
 
-TEST_F(image, every_bit_flipped)
+/* A file a bit: on a busy host longer than the usual half a minute. */
+TEST_F_TIMEOUT(image, every_bit_flipped, 300)
 {
 	struct file copy;
 	int ret, entries;

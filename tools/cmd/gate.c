@@ -105,11 +105,9 @@ static int find(struct nl *nl, const char *name, struct message_list *found)
 
 static const struct {
 	const char *name, *text;
-	size_t in_conn, in_status;
+	size_t offset;
 } events[] = {
-#define EVENT(name, text)									\
-	{ #name, text, offsetof(FuseConnEntry, gate_##name),			\
-	  offsetof(struct fusecr_gate_status, name) }
+#define EVENT(name, text) { #name, text, offsetof(struct fusecr_gate_status, name) }
 	EVENT(ever_held, "threads were held"),
 	EVENT(passed, "requests passed"),
 	EVENT(ended, "reads ahead were ended"),
@@ -119,22 +117,32 @@ static const struct {
 #undef EVENT
 };
 
-static uint64_t number_at(const void *at, size_t offset)
+static uint64_t count_of(const struct fusecr_gate_status *s, size_t event)
 {
-	return *(const uint64_t *)((const char *)at + offset);
+	return *(const uint64_t *)((const char *)s + events[event].offset);
 }
 
-/* What has happened since, when that is not nothing; by one of the two. */
-static void print_events(const FuseConnEntry *c, const struct fusecr_gate_status *s)
+static struct fusecr_gate_status status_of(const FuseConnEntry *c)
+{
+	return (struct fusecr_gate_status){
+		.ever_held = c->gate_ever_held,
+		.passed = c->gate_passed,
+		.ended = c->gate_ended,
+		.taken = c->gate_taken,
+		.claimed = c->gate_claimed,
+		.given_up = c->gate_given_up,
+	};
+}
+
+/* What has happened since, when that is not nothing. */
+static void print_events(const struct fusecr_gate_status *s)
 {
 	const char *separator = "so far: ";
 
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
-		uint64_t n = c ? number_at(c, events[i].in_conn) : number_at(s, events[i].in_status);
-
-		if (!n)
+		if (!count_of(s, i))
 			continue;
-		printf("%s%" PRIu64 " %s", separator, n, events[i].text);
+		printf("%s%" PRIu64 " %s", separator, count_of(s, i), events[i].text);
 		separator = ", ";
 	}
 	if (*separator == ',')
@@ -144,6 +152,7 @@ static void print_events(const FuseConnEntry *c, const struct fusecr_gate_status
 static void show_json(const FuseConnEntry *c)
 {
 	struct json_object *obj = json_object_new_object();
+	const struct fusecr_gate_status s = status_of(c);
 
 	json_object_object_add(obj, "id", json_object_new_uint64(c->id));
 	json_object_object_add(obj, "closed", json_object_new_boolean(c->has_gate_held));
@@ -154,12 +163,14 @@ static void show_json(const FuseConnEntry *c)
 	json_object_object_add(obj, "background", json_object_new_int64(c->num_background));
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		json_object_object_add(obj, events[i].name,
-				       json_object_new_uint64(number_at(c, events[i].in_conn)));
+				       json_object_new_uint64(count_of(&s, i)));
 	print_json(obj);
 }
 
 static int show(const FuseConnEntry *c, bool json)
 {
+	const struct fusecr_gate_status s = status_of(c);
+
 	if (json) {
 		show_json(c);
 		return CMD_DONE;
@@ -170,7 +181,7 @@ static int show(const FuseConnEntry *c, bool json)
 		       c->gate_held, c->gate_coming, c->gate_asleep, c->gate_requests, c->num_background);
 	else
 		printf("open\n");
-	print_events(c, NULL);
+	print_events(&s);
 	return CMD_DONE;
 }
 
@@ -212,7 +223,7 @@ static int stay_closed(struct nl *nl, const FuseConnEntry *c, int handle, const 
 		}
 		if (!s.closed) {
 			printf("open: the time is up, or somebody has opened it\n");
-			print_events(NULL, &s);
+			print_events(&s);
 			return CMD_DONE;
 		}
 		/* What only goes on growing is said at the end. */
@@ -223,7 +234,7 @@ static int stay_closed(struct nl *nl, const FuseConnEntry *c, int handle, const 
 		last = s;
 		if (poll(&pfd, 1, LOOK_MS) > 0) {
 			if (!handle_gate_status(handle, &s))
-				print_events(NULL, &s);
+				print_events(&s);
 			return CMD_DONE;
 		}
 	}
