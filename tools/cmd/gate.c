@@ -119,7 +119,8 @@ static const struct {
 
 static uint64_t count_of(const struct fusecr_gate_status *s, size_t event)
 {
-	return *(const uint64_t *)((const char *)s + events[event].offset);
+	/* The very type: another is no alias of it. */
+	return *(const __u64 *)((const char *)s + events[event].offset);
 }
 
 static struct fusecr_gate_status status_of(const FuseConnEntry *c)
