@@ -107,7 +107,7 @@ static void unlink_alone(int fd, const struct fusecr_unlink *which, pid_t parent
 static int unlink_in_line(int fd, const struct fusecr_unlink *which, const struct meanwhile *m)
 {
 	pid_t parent = getpid(), pid = fork(), ended = 0;
-	int status = 0;
+	int status = W_EXITCODE(EBUSY, 0);
 
 	if (!pid)
 		unlink_alone(fd, which, parent);
