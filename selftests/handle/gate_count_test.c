@@ -86,7 +86,7 @@ TEST_F(call, what_becomes_of_what_is_taken)
 		ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_MKDIR, i + 1));
 	}
 	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
-	ASSERT_EQ(THREE, th_take(self->fd));
+	ASSERT_EQ(0, take(self->fd, THREE));
 	ASSERT_TRUE(held_is(self->fd, THREE));
 	s = th_gate_status(self->fd);
 	EXPECT_EQ(THREE, s.taken);
