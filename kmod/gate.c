@@ -165,6 +165,24 @@ void fusecr_gate_on_request(const struct fuse_iqueue *fiq,
 	rcu_read_unlock();
 }
 
+bool fusecr_gate_is_nudge(const struct fuse_iqueue *fiq, const struct fuse_req *req)
+{
+	struct pid_namespace *pid_ns = NULL;
+	struct fusecr_gate *gate;
+	bool nudge;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(gate, &gates, entry)
+		if (gate->fiq == fiq) {
+			/* What replaces it waits for us (pid_ns_put() in adjust.c). */
+			pid_ns = READ_ONCE(*fl_conn_pid_ns(gate->fc));
+			break;
+		}
+	nudge = fusecr_queue_is_nudge(req, pid_ns);
+	rcu_read_unlock();
+	return nudge;
+}
+
 int fusecr_gate_holds(const struct fuse_iqueue *fiq)
 {
 	struct fusecr_gate *gate;

@@ -73,6 +73,9 @@ int fusecr_gate_take(struct fusecr_gate *gate, const struct fusecr_conn *conn);
 void fusecr_gate_on_request(const struct fuse_iqueue *fiq,
 			    const struct fuse_req *req);
 
+/* For the hook: any context.  Of an interrupt, fusecr_queue_is_nudge(). */
+bool fusecr_gate_is_nudge(const struct fuse_iqueue *fiq, const struct fuse_req *req);
+
 /* Whether current is held by a gate: -ENOENT when none is closed, 0 when not. */
 int fusecr_gate_holds(const struct fuse_iqueue *fiq);
 

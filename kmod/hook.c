@@ -56,7 +56,7 @@ static void send_interrupt(struct fuse_iqueue *fiq, struct fuse_req *req)
 	int idx = srcu_read_lock(&inside);
 
 	/* Of a nudge of ours the daemon is to know nothing. */
-	if (!fusecr_queue_is_nudge(req))
+	if (!fusecr_gate_is_nudge(fiq, req))
 		(*fl_ops_send(dev_ops, FL_OPS_SEND_INTERRUPT))(fiq, req);
 	srcu_read_unlock(&inside, idx);
 }
@@ -118,7 +118,7 @@ static void wake_interrupt(struct fuse_iqueue *fiq)
 	struct list_head *last = fl_iq_interrupts(fiq)->prev;
 	int idx = srcu_read_lock(&inside);
 
-	if (fusecr_queue_is_nudge(fl_req_from_intr(last)))
+	if (fusecr_gate_is_nudge(fiq, fl_req_from_intr(last)))
 		list_del_init(last);
 	/* Whoever is woken for nothing sleeps on. */
 	wake(fiq, FL_OPS_WAKE_INTERRUPT);

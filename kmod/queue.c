@@ -17,6 +17,8 @@
 #include <linux/hash.h>
 #include <linux/jhash.h>
 #include <linux/list.h>
+#include <linux/pid.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -184,18 +186,33 @@ static u32 waiter_of(const struct fuse_req *req)
 	return pid;
 }
 
-bool fusecr_queue_is_nudge(const struct fuse_req *req)
+/*
+ * Between its two sleeps in request_wait_answer() the waiter is on no queue, and
+ * fuse_dev_do_read() interrupts on behalf of it: there current is the daemon.
+ */
+static struct task_struct *sender(const struct fuse_req *req,
+				  struct pid_namespace *pid_ns)
+{
+	u32 pid = fl_req_in_h(req)->pid;
+
+	return pid && pid_ns ? pid_task(find_pid_ns(pid, pid_ns), PIDTYPE_PID) :
+			       NULL;
+}
+
+bool fusecr_queue_is_nudge(const struct fuse_req *req, struct pid_namespace *pid_ns)
 {
 	wait_queue_head_t *waitq = fl_req_waitq(req);
 	struct task_struct *task;
 	unsigned long flags;
 	bool nudge;
 
+	rcu_read_lock();
 	spin_lock_irqsave(&waitq->lock, flags);
-	task = sleeper(waitq) ?: current;
+	task = sleeper(waitq) ?: sender(req, pid_ns) ?: current;
 	nudge = test_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL) &&
 		!task_sigpending(task);
 	spin_unlock_irqrestore(&waitq->lock, flags);
+	rcu_read_unlock();
 	return nudge;
 }
 

@@ -38,9 +38,10 @@ void fusecr_queue_waiters(const struct fuse_conn *fc,
 
 /*
  * Whether an interrupt of @req comes of a nudge (hold.h) and not of a signal, by
- * who sleeps on it; by current, when nobody does.  Takes the waitq's lock.
+ * who sleeps on it; when nobody does, by who has its pid in @pid_ns (the
+ * connection's, or NULL), or else by current.  Takes the waitq's lock.
  */
-bool fusecr_queue_is_nudge(const struct fuse_req *req);
+bool fusecr_queue_is_nudge(const struct fuse_req *req, struct pid_namespace *pid_ns);
 
 /* The task that sleeps on @req, counted, or NULL.  Caller keeps @req. */
 struct task_struct *fusecr_queue_waiter(const struct fuse_req *req);
