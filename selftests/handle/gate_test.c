@@ -223,7 +223,7 @@ static void close_once(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, th_gate_status(self->fd).closed);
 }
 
-TEST_F_TIMEOUT(gate, all_come_to_rest_and_go_on, 300)
+TEST_F_TIMEOUT(gate, all_come_to_rest_and_go_on, 900)
 {
 	int i, n;
 
@@ -459,7 +459,7 @@ static int hammer_threads(void *arg)
 	return 0;
 }
 
-TEST_F_TIMEOUT(gate, all_threads, 300)
+TEST_F_TIMEOUT(gate, all_threads, 900)
 {
 	int i;
 
@@ -504,7 +504,7 @@ static int run_programs(void *arg)
 	return 0;
 }
 
-TEST_F_TIMEOUT(gate, programs_start, 300)
+TEST_F_TIMEOUT(gate, programs_start, 900)
 {
 	char path[300];
 	int i;

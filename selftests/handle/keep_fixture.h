@@ -12,7 +12,7 @@
 #include "test_handle.h"
 #include "test_util.h"
 
-#define PATIENCE_MS	10000
+#define PATIENCE_MS	60000
 #define CLIENTS		14	/* more than max_background */
 #define QUIET_MS	100	/* some looks of the module's */
 #ifndef KEEP_OPTIONS

@@ -11,7 +11,7 @@
 #include "test_util.h"
 
 #define MANY		3000	/* owners, many times what a table starts with */
-#define PATIENCE_MS	10000
+#define PATIENCE_MS	60000
 
 FIXTURE(owner) {
 	struct rawfs *fs;

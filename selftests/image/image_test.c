@@ -203,7 +203,7 @@ TEST_F(image, truncated_anywhere)
 }
 
 /* A file a bit: on a busy host longer than the usual half a minute. */
-TEST_F_TIMEOUT(image, every_bit_flipped, 300)
+TEST_F_TIMEOUT(image, every_bit_flipped, 900)
 {
 	struct file copy;
 	int ret, entries;

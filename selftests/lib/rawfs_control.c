@@ -18,7 +18,7 @@
 
 #include "rawfs_priv.h"
 
-#define PATIENCE	20	/* s: what is waited for comes at once or never */
+#define PATIENCE	100	/* s: what is waited for comes at once or never */
 
 int rawfs_umount(struct rawfs *fs)
 {

@@ -520,7 +520,7 @@ TEST_F(file, filters)
  * Over many messages: none twice, none left out.  Opening and looking so often
  * takes its time where the processor is emulated.
  */
-TEST_F_TIMEOUT(file, many_descriptors, 150)
+TEST_F_TIMEOUT(file, many_descriptors, 600)
 {
 	static int fds[MANY];
 	unsigned int missing = 0;

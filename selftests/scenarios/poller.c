@@ -24,7 +24,7 @@
 
 #include "control.h"
 
-#define PATIENCE_MS	20000
+#define PATIENCE_MS	60000
 #define POLLED		3	/* files of the child's, which sleeps in poll() */
 
 static int set, waited;			/* epoll, and the file in it */

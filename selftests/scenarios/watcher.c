@@ -29,7 +29,7 @@
 
 #include "control.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS 60000
 
 static bool polls;
 
