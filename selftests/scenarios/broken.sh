@@ -27,7 +27,7 @@ next_works() {
 	umount "$T/img" 2>/dev/null || :
 	rm -rf "$T/img"
 	CRIU=()
-	if spared 3; then
+	if left_out 3; then
 		tool_dump "$T/img" --leave-running || fail "the next checkpoint failed"
 		expect_no_trace
 		clients_check c1

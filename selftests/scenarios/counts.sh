@@ -63,10 +63,14 @@ old_uniques() {
 	'
 }
 
+expect_no_duplicates() {
+	rawd_stats >"$T/stats.1"
+	grep -qx 'duplicates 0' "$T/stats.1" || fail "requests came twice: $(old_uniques)"
+}
+
 # times_asked OPCODE - how often since rawd_stats was kept in stats.0.
 times_asked() {
 	rawd_stats >"$T/stats.1"
-	grep -qx 'duplicates 0' "$T/stats.1" || fail "requests came twice: $(old_uniques)"
 	awk -v op="$1" '
 		$1 != "op" || $2 != op { next }
 		NR == FNR { before = $3; next }
@@ -81,11 +85,23 @@ log_read() {
 	LOGGED=$((LOGGED + $(wc -l <"$T/log")))
 }
 
+# pid_in_tree PID - in the tree's pid namespace.
+pid_in_tree() {
+	sed -n 's/^NSpid:.*\t//p' "/proc/$1/status"
+}
+
+# times_asked_by PID OPCODE - in what was read.
+times_asked_by() {
+	local pid
+	pid=$(pid_in_tree "$1")
+	grep -c "op=$2 .*pid=$pid " "$T/log" || :
+}
+
 # expect_seen PID UID - there are requests of this process in what was read, by
 # its pid in the tree's pid namespace.
 expect_seen() {
 	local pid
-	pid=$(sed -n 's/^NSpid:.*\t//p' "/proc/$1/status")
+	pid=$(pid_in_tree "$1")
 	grep -q "op=WRITE .*uid=$2 .*pid=$pid " "$T/log" && return
 	fail "the daemon saw no WRITE of pid $pid uid $2, but of:" \
 		"$(grep op=WRITE "$T/log" | grep -o 'uid.*pid=[0-9]*' | sort | uniq -c | paste -sd ,)"

@@ -11,6 +11,7 @@ kept_start() {
 	daemon_start rawd -W -H "$opcode" -e 0 -a 0 "$@"
 	program_start asker "asker $op $MNT $IN/asker"
 	rawd_stats >"$T/stats.0"
+	log_read
 	rawd_signal
 	tell asker go
 	until_true kept_asked "$opcode" || fail "$opcode does not come"
@@ -21,24 +22,22 @@ kept_asked() {
 	fusecr dump --pid "$PID" -D "$T/look" 2>&1 | grep -q "in flight: $1,"
 }
 
-# kept_once OPCODE - the daemon was asked once. Of what a look at its counters
-# asks for itself there is more.
+# kept_once OPCODE - the daemon was asked once by the program.
 kept_once() {
-	local n
+	local n want=1
 	expect asker "done"
-	n=$(times_asked "$1")
 	case $1 in
-	LOOKUP | GETATTR | OPEN | READ)
-		[ "$n" -ge 1 ]
-		;;
 	FLUSH)
-		# And twice when the counters had been read.
-		[ "$n" = 3 ]
+		# It says of nobody. And twice when the counters had been read.
+		n=$(times_asked $1) want=3
 		;;
 	*)
-		[ "$n" = 1 ]
+		log_read
+		n=$(times_asked_by "$(find_task asker)" $1)
 		;;
-	esac || fail "the daemon was asked for $1 $n times"
+	esac
+	[ "$n" = $want ] || fail "the daemon was asked for $1 $n times"
+	expect_no_duplicates
 	tell asker quit
 }
 
@@ -49,12 +48,12 @@ kept() {
 	place_new $place
 	tree_start
 	kept_start $op $opcode "$@"
-	if [ -z "${SAMPLE-}" ] || spared 2; then
+	if [ -z "${SAMPLE-}" ] || left_out 2; then
 		step "--leave-running"
 		tool_dump $T/img.running --leave-running || fail "the checkpoint failed"
 		expect_no_trace
 	fi
-	if ! spared 2; then
+	if ! left_out 2; then
 		step "checkpoint"
 		checkpoint $T/img
 		step "restore"

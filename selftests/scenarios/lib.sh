@@ -434,9 +434,9 @@ expect_unharmed() {
 	clients_check "$@"
 }
 
-# spared N - of a step that many scenarios have, and that a quick run leaves to one of
+# left_out N - of a step that many scenarios have, and that a quick run leaves to one of
 # N of them.
-spared() {
+left_out() {
 	[ -n "${SAMPLE-}" ] && [ $((NUMBER % $1)) != 0 ]
 }
 
@@ -478,7 +478,7 @@ busy_rounds() {
 }
 
 leave_running() {
-	! spared 2 || return 0
+	! left_out 2 || return 0
 	step "--leave-running"
 	tool_dump "$T/img.running" --leave-running || fail "the checkpoint failed"
 	[ -d "/proc/$PID" ] || fail "the tree is gone"
@@ -512,7 +512,7 @@ tree_with() {
 
 # And once it is gone, nothing is in the way any more.
 accepted() {
-	if spared 3; then
+	if left_out 3; then
 		fusecr dump --pid "$PID" -D "$T/look" >"$T/tool.log" 2>&1 || fail "refused"
 		clients_check "$@"
 	else
@@ -549,7 +549,7 @@ survive() {
 	clients_check c1 c2
 	[ "$DAEMON" != rawd ] || log_read
 	for n in 1 2 3; do
-		[ $n != 3 ] || ! spared 2 || break
+		[ $n != 3 ] || ! left_out 2 || break
 		cycle $n c1 c2
 		if [ "$DAEMON" = rawd ]; then
 			log_read

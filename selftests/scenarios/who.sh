@@ -210,6 +210,7 @@ asked_once() {
 	local n
 	n=$(times_asked "$1")
 	[ "$n" = 1 ] || fail "the daemon was asked for $1 $n times"
+	expect_no_duplicates
 }
 
 # slow_request OPERATION OPCODE [OPTION...] - over the checkpoint and the restore.
