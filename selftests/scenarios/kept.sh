@@ -10,8 +10,8 @@ kept_start() {
 	shift 2
 	daemon_start rawd -W -H "$opcode" -e 0 -a 0 "$@"
 	program_start asker "asker $op $MNT $IN/asker"
-	rawd_stats >"$T/stats.0"
 	log_read
+	rawd_stats >"$T/stats.0"
 	rawd_signal
 	tell asker go
 	until_true kept_asked "$opcode" || fail "$opcode does not come"
@@ -28,7 +28,7 @@ kept_once() {
 	expect asker "done"
 	case $1 in
 	FLUSH)
-		# It says of nobody. And twice when the counters had been read.
+		# It says of nobody. And twice once the first counters had been read.
 		n=$(times_asked $1) want=3
 		;;
 	*)
