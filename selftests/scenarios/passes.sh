@@ -62,8 +62,8 @@ passes_kept() {
 	passes_on m
 	tree_do "cat $MNT/f1 $MNT/f2 >/dev/null"
 	passes_on m
-	cycle 2 m
-	fusecr show -j -D $T/img.2 | jq -e '.connections[0] | .backings as $b | .conn.next_backing > ($b | map(.id) | max) and
+	cycle again m
+	fusecr show -j -D $T/img.again | jq -e '.connections[0] | .backings as $b | .conn.next_backing > ($b | map(.id) | max) and
 		([.inodes[].backing // empty] | unique | length) < ($b | length)' >/dev/null ||
 		fail "there is none that nobody has open"
 	clients_quit m
