@@ -157,7 +157,7 @@ says out "list, gate closed: state" '^ *[0-9]+ .*connected,held,gated '
 expect 1 "gate close, closed" gate close "$dev"
 says err "gate close, closed: said" 'a checkpoint or restore works on it'
 # It looks a few times a second.
-timeout 30 sh -c "until grep -q '^1 threads at rest, 0 not yet, 0 requests' '$dir/close'; do sleep 0.05; done"
+timeout 100 sh -c "until grep -q '^1 threads at rest, 0 not yet, 0 requests' '$dir/close'; do sleep 0.05; done"
 result $? "gate close: said who is at rest"
 expect 0 "gate open" gate open "$mnt"
 gate_ended "gate open: the other one ends"
@@ -188,8 +188,8 @@ perl -e '$| = 1; $x = "x" x 2e8; while (1) { kill 9, $$ unless fork; wait; print
 forker=$!
 exec {forks}<"$dir/forks"
 read -r -N 1 <&"$forks"
-gate_close
-timeout 60 head -c 200 <&"$forks" | wc -c | grep -qx 200
+gate_close -t 600
+timeout 300 head -c 100 <&"$forks" | wc -c | grep -qx 100
 result $? "gate close: a bystander that forks goes on"
 expect 0 "gate close: a bystander is not held" gate show -j "$mnt"
 json "gate close: a bystander is not held: count" .held 1
