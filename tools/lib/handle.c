@@ -13,6 +13,8 @@
 
 /* How long a directory may be locked by who looks something up in it. */
 #define BUSY_MS	5000
+/* And how long, when those before it are served, one after the other. */
+#define SERVED_MS	60000
 
 static int call(int fd, unsigned long request, const void *arg)
 {
@@ -113,9 +115,9 @@ static int unlink_in_line(int fd, const struct fusecr_unlink *which, const struc
 		unlink_alone(fd, which, parent);
 	if (pid < 0)
 		return -errno;
-	for (int ms = 0; !ended && ms < BUSY_MS; ms++) {
-		if (m)
-			m->serve(m->arg);
+	for (int ms = 0, busy = 0; !ended && busy < BUSY_MS && ms < SERVED_MS; ms++, busy++) {
+		if (m && m->serve(m->arg))
+			busy = 0;
 		ended = waitpid(pid, &status, WNOHANG);
 		if (!ended)
 			poll(NULL, 0, 1);

@@ -18,10 +18,11 @@ int handle_share_file(int fd, const struct fusecr_share_file *share);
 int handle_own_page(int fd, pid_t pid, uint64_t address, unsigned int seconds);
 /*
  * -EBUSY: somebody has the directory locked, for five seconds now. That may be who waits
- * for the caller, who can serve them meanwhile, again and again; or NULL.
+ * for the caller, who can serve them meanwhile, again and again; or NULL. Seconds in which
+ * somebody was served do not count, up to a minute.
  */
 struct meanwhile {
-	void (*serve)(void *arg);
+	bool (*serve)(void *arg);	/* whether there was somebody */
 	void *arg;
 };
 int handle_unlink(int fd, const struct fusecr_unlink *which, const struct meanwhile *m);

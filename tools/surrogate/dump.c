@@ -399,14 +399,17 @@ struct serving {
 };
 
 /* Who looks into a directory from outside has it locked until he is at rest. */
-static void serve_outsiders(void *arg)
+static bool serve_outsiders(void *arg)
 {
 	const struct serving *s = arg;
+	bool some;
 
 	poll_set(s->d, s->pfd);
-	if (poll(s->pfd, s->d->count, 0) > 0)
+	some = poll(s->pfd, s->d->count, 0) > 0;
+	if (some)
 		serve_ready(s->d, s->pfd);
 	outsiders_rest(s->d);
+	return some;
 }
 
 static int put_back(struct serving *s, const struct served *sv, struct report *r)
