@@ -202,7 +202,7 @@ TEST_F(image, truncated_anywhere)
 	}
 }
 
-/* A file a bit: on a busy host longer than the usual half a minute. */
+/* A file a bit: on a busy host that takes minutes. */
 TEST_F_TIMEOUT(image, every_bit_flipped, 900)
 {
 	struct file copy;

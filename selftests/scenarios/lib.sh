@@ -551,7 +551,7 @@ survive() {
 	clients_check c1 c2
 	[ "$DAEMON" != rawd ] || log_read
 	for n in 1 2 3; do
-		# A quick run leaves it out, here or in others.
+		# Where cycle leaves it out, the daemon has seen nothing new.
 		[ $n != 2 ] || [ -z "${SAMPLE-}" ] || continue
 		cycle $n c1 c2
 		if [ "$DAEMON" = rawd ]; then
