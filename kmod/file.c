@@ -50,19 +50,61 @@ struct use {
 	u32 flags;			/* FUSECR_FF_* of the use */
 };
 
-/* A child keeps its parent, and that is freed after a grace period. */
-static bool below_unlinked(const struct path *path)
-{
-	const struct dentry *top = path->mnt->mnt_root, *dentry;
-	bool below = false;
+/* What leads to it and is deleted. */
+struct above {
+	struct {
+		u32 level;
+		u64 nodeid;
+	} dirs[FUSECR_ABOVE_LIMIT];
+	unsigned int nr;
+	bool more;
+};
 
+static void add_above(struct above *above, u32 level, const struct inode *dir)
+{
+	above->more = above->nr == ARRAY_SIZE(above->dirs);
+	if (above->more)
+		return;
+	above->dirs[above->nr].level = level;
+	above->dirs[above->nr].nodeid = dir ? *fl_inode_nodeid(fl_inode(dir)) :
+					      0;
+	above->nr++;
+}
+
+/* A child keeps its parent, and that is freed after a grace period. */
+static void look_above(const struct path *path, struct above *above)
+{
+	const struct dentry *top = path->mnt->mnt_root, *dentry = path->dentry;
+	u32 level = 0;
+
+	above->nr = 0;
+	above->more = false;
 	rcu_read_lock();
-	for (dentry = path->dentry; dentry != top && !IS_ROOT(dentry) && !below;) {
+	while (dentry != top && !IS_ROOT(dentry) && !above->more) {
 		dentry = READ_ONCE(dentry->d_parent);
-		below = d_unlinked(dentry);
+		level++;
+		if (d_unlinked(dentry))
+			add_above(above, level, d_inode_rcu(dentry));
 	}
 	rcu_read_unlock();
-	return below;
+}
+
+static int put_above(struct sk_buff *skb, const struct above *above)
+{
+	struct nlattr *nest;
+	unsigned int i;
+
+	for (i = 0; i < above->nr; i++) {
+		nest = nla_nest_start(skb, FUSECR_FILE_ABOVE);
+		if (!nest ||
+		    nla_put_u32(skb, FUSECR_ABOVE_LEVEL,
+				above->dirs[i].level) ||
+		    fusecr_put_u64(skb, FUSECR_ABOVE_NODEID,
+				   above->dirs[i].nodeid))
+			return -EMSGSIZE;
+		nla_nest_end(skb, nest);
+	}
+	return 0;
 }
 
 /* The mapping of a passthrough file is of what is behind it. */
@@ -71,15 +113,18 @@ static bool is_backing(const struct use *use)
 	return use->file && file_inode(use->file) != d_inode(use->path->dentry);
 }
 
-static u32 flags_of(const struct use *use, const struct fuse_file *ff)
+static u32 flags_of(const struct use *use, const struct fuse_file *ff,
+		    const struct above *above)
 {
 	const struct file *file = use->file;
 	u32 flags = use->flags;
 
 	if (d_unlinked(use->path->dentry))
 		flags |= FUSECR_FF_UNLINKED;
-	if (below_unlinked(use->path))
+	if (above->nr)
 		flags |= FUSECR_FF_BELOW_UNLINKED;
+	if (above->more)
+		flags |= FUSECR_FF_FAR_BELOW;
 	if (file && file->f_mode & FMODE_PATH)
 		flags |= FUSECR_FF_PATH;
 	if (ff) {
@@ -199,6 +244,7 @@ static int fill(const struct visit *visit, const struct use *use)
 	const struct fuse_conn *fc = fl_sb_conn(use->path->dentry->d_sb);
 	const struct fuse_file *ff = use->file ? fl_file(use->file) : NULL;
 	struct sk_buff *skb = visit->msg->skb;
+	struct above above;
 	struct nlattr *nest;
 	void *hdr;
 	int err = -EMSGSIZE;
@@ -211,6 +257,7 @@ static int fill(const struct visit *visit, const struct use *use)
 	hdr = fusecr_msg_begin(visit->msg, FUSECR_A_FILE, &nest);
 	if (!hdr)
 		return err;
+	look_above(use->path, &above);
 	if (fusecr_put_u64(skb, FUSECR_FILE_CONN_ID,
 			   fc ? fusecr_conn_id(fc) : 0) ||
 	    nla_put_u32(skb, FUSECR_FILE_CONN_DEV,
@@ -224,13 +271,14 @@ static int fill(const struct visit *visit, const struct use *use)
 	    fusecr_put_u64(skb, FUSECR_FILE_NODEID,
 			   *fl_inode_nodeid(fl_inode(inode))) ||
 	    nla_put_u32(skb, FUSECR_FILE_MODE, inode->i_mode) ||
-	    nla_put_u32(skb, FUSECR_FILE_FLAGS, flags_of(use, ff)))
+	    nla_put_u32(skb, FUSECR_FILE_FLAGS, flags_of(use, ff, &above)))
 		goto out;
 	err = use->file ? put_file(skb, use, ff, S_ISDIR(inode->i_mode),
 				   visit->cursor->path) : 0;
 	if (!err && ff)
 		err = put_owners(skb, fc, use, inode->i_mode);
 	err = err ?: put_path(skb, use->path, visit->cursor->path);
+	err = err ?: put_above(skb, &above);
 out:
 	return fusecr_msg_end(visit->msg, hdr, nest, err);
 }

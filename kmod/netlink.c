@@ -31,7 +31,8 @@ static struct genl_family family;
 static_assert(FUSECR_INFO_PAD == 1 && FUSECR_CONN_PAD == 1 &&
 	      FUSECR_DEV_PAD == 1 && FUSECR_REQ_PAD == 1 &&
 	      FUSECR_NAME_PAD == 1 && FUSECR_INODE_PAD == 1 &&
-	      FUSECR_FILE_PAD == 1 && FUSECR_BACKING_PAD == 1); /* fusecr_put_u64() */
+	      FUSECR_FILE_PAD == 1 && FUSECR_ABOVE_PAD == 1 &&
+	      FUSECR_BACKING_PAD == 1); /* fusecr_put_u64() */
 
 void *fusecr_msg_begin(const struct fusecr_msg *msg, int type,
 		       struct nlattr **nest)

@@ -20,6 +20,7 @@ struct undo_unlink {
 	struct fusecr_undo undo;
 	struct dentry *dentry;
 	char *name;
+	bool dead;
 };
 
 /* Caller holds the parent's lock, so that the name stays. */
@@ -65,6 +66,25 @@ static void unlock_parent(struct dentry *parent)
 	dput(parent);
 }
 
+/* As rmdir(2) leaves it, or before that. */
+static int set_dead(struct dentry *dentry, bool dead)
+{
+	struct inode *inode = d_inode(dentry);
+
+	if (IS_DEADDIR(inode) == dead)
+		return 0;
+	if (!inode_trylock(inode))
+		return -EBUSY;
+	if (dead) {
+		inode->i_flags |= S_DEAD;
+		dont_mount(dentry);
+	} else {
+		inode->i_flags &= ~S_DEAD;
+	}
+	inode_unlock(inode);
+	return 0;
+}
+
 static void unlink_back(struct fusecr_undo *undo)
 {
 	struct undo_unlink *u = fusecr_undo_of(undo, struct undo_unlink);
@@ -73,8 +93,11 @@ static void unlink_back(struct fusecr_undo *undo)
 	if (IS_ERR(parent))
 		return;
 	/* It may have been linked anew. */
-	if (d_unhashed(u->dentry))
+	if (d_unhashed(u->dentry)) {
+		if (u->dead)
+			set_dead(u->dentry, true);
 		set_name(u->dentry, u->name);
+	}
 	unlock_parent(parent);
 }
 
@@ -87,20 +110,29 @@ static void unlink_drop(struct fusecr_undo *undo)
 }
 
 /* Caller holds the parent's lock. */
-static int rename_deleted(struct dentry *dentry, const char *name,
+static int rename_deleted(struct dentry *dentry, const char *name, bool enter,
 			  struct list_head *list)
 {
+	bool same = !strcmp(dentry->d_name.name, name);
 	struct undo_unlink *u;
 	int err = -ENOMEM;
 
-	if (!strcmp(dentry->d_name.name, name))
+	enter = enter && IS_DEADDIR(d_inode(dentry));
+	if (same && !enter)
 		return 0;
 	u = fusecr_undo_new(struct undo_unlink, unlink_back, unlink_drop);
 	if (!u)
 		return -ENOMEM;
+	u->dead = enter;
 	u->name = kstrdup(dentry->d_name.name, GFP_KERNEL_ACCOUNT);
 	if (u->name)
+		err = enter ? set_dead(dentry, false) : 0;
+	if (!err && !same) {
 		err = set_name(dentry, name);
+		/* Who has it locked by now finds nothing in it: it may wait. */
+		if (err && enter)
+			set_dead(dentry, true);
+	}
 	if (err) {
 		kfree(u->name);
 		kfree(u);
@@ -111,18 +143,13 @@ static int rename_deleted(struct dentry *dentry, const char *name,
 	return 0;
 }
 
-/* As rmdir(2) and open(2) leave it. */
+/* As rmdir(2) and open(2) have left it. */
 static int mark(struct dentry *dentry, u32 flags)
 {
 	struct inode *inode = d_inode(dentry);
 
-	if (flags & FUSECR_INODE_DEAD && !IS_DEADDIR(inode)) {
-		if (!inode_trylock(inode))
-			return -EBUSY;
-		inode->i_flags |= S_DEAD;
-		dont_mount(dentry);
-		inode_unlock(inode);
-	}
+	if (flags & FUSECR_INODE_DEAD)
+		return set_dead(dentry, true);
 	if (flags & FUSECR_INODE_LINKABLE) {
 		spin_lock(&inode->i_lock);
 		compat_inode_set_linkable(inode);
@@ -140,7 +167,10 @@ static int unlink_dentry(struct dentry *dentry, const char *name, u32 flags,
 	if (IS_ERR(parent))
 		return PTR_ERR(parent);
 	if (d_unhashed(dentry))
-		err = rename_deleted(dentry, name, list);
+		err = rename_deleted(dentry, name, flags & FUSECR_UNLINK_ENTER,
+				     list);
+	else if (flags & FUSECR_UNLINK_ENTER)
+		err = -EINVAL;
 	else
 		err = set_name(dentry, name);
 	err = err ?: mark(dentry, flags);
@@ -166,27 +196,47 @@ static char *get_name(const struct fusecr_unlink *in)
 
 static bool is_valid(const struct fusecr_unlink *in, const struct dentry *dentry)
 {
-	u32 known = d_is_dir(dentry) ? FUSECR_INODE_DEAD :
-				       FUSECR_INODE_LINKABLE;
+	const u32 both = FUSECR_INODE_DEAD | FUSECR_UNLINK_ENTER;
+	u32 known = d_is_dir(dentry) ? both : FUSECR_INODE_LINKABLE;
 
-	return !(in->flags & ~(known | FUSECR_UNLINK_WAIT)) && !IS_ROOT(dentry);
+	return !(in->flags & ~(known | FUSECR_UNLINK_WAIT)) &&
+	       (in->flags & both) != both && !IS_ROOT(dentry);
+}
+
+/* What is so far above it, or the root; counted. */
+static struct dentry *climb(struct dentry *dentry, u32 above)
+{
+	struct dentry *at = dget(dentry), *parent;
+
+	while (above-- && !IS_ROOT(at)) {
+		parent = dget_parent(at);
+		dput(at);
+		at = parent;
+	}
+	return at;
 }
 
 int fusecr_unlink(const struct fusecr_conn *conn,
 		  const struct fusecr_unlink *in, struct list_head *list)
 {
 	const struct fusecr_use use = { in->pid, in->use, in->number };
-	char *name = get_name(in);
+	struct dentry *dentry;
 	struct path path;
+	char *name;
 	int err;
 
+	if (in->above > FUSECR_UNLINK_ABOVE || in->reserved)
+		return -EINVAL;
+	name = get_name(in);
 	if (IS_ERR(name))
 		return PTR_ERR(name);
 	err = fusecr_use_path(conn, &use, in->nodeid, &path);
 	if (err)
 		goto out;
-	err = is_valid(in, path.dentry) ?
-	      unlink_dentry(path.dentry, name, in->flags, list) : -EINVAL;
+	dentry = climb(path.dentry, in->above);
+	err = is_valid(in, dentry) ?
+	      unlink_dentry(dentry, name, in->flags, list) : -EINVAL;
+	dput(dentry);
 	path_put(&path);
 out:
 	kfree(name);

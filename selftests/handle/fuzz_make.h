@@ -330,6 +330,10 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		a->unlink.pid = shared->targets[below(r, MOVERS)].client;
 		a->unlink.use = below(r, 7);
 		a->unlink.flags = one_in(r, 8) ? number(r) : below(r, 4) << 7;
+		if (one_in(r, 4))
+			a->unlink.flags = FUSECR_UNLINK_ENTER;
+		a->unlink.above = one_in(r, 16) ? number(r) : one_in(r, 4);
+		a->unlink.reserved = one_in(r, 64);
 		a->unlink.name = one_in(r, 16) ? number(r) : (uintptr_t)bytes;
 		a->unlink.name_len = one_in(r, 16) ? number(r) : 1 + below(r, 8);
 		a->unlink.number = one_in(r, 2) ? 3 : below(r, 8);

@@ -98,6 +98,15 @@ static uint32_t inode_flags(struct tnl *nl, uint64_t id, uint64_t nodeid)
 	return flags;
 }
 
+static uint64_t node_of(struct tnl *nl, uint64_t id, const char *path)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	uint64_t nodeid = get(nl, id, fd, FUSECR_FILE_NODEID);
+
+	close(fd);
+	return nodeid;
+}
+
 TEST_F(unlink, has_its_name_and_has_not)
 {
 	EXPECT_STREQ("/gone" SUFFIX, name_of(self->fd));
@@ -205,6 +214,196 @@ TEST_F(unlink, directory)
 	ASSERT_EQ(0, chdir("/"));
 	close(path);
 	close(dir);
+}
+
+/* --- what is above it ------------------------------------------------------------ */
+
+/* What netlink tells of the directories above a descriptor of this task: how many. */
+static unsigned int get_above(struct tnl *nl, uint64_t id, int fd, uint32_t *level, uint64_t *nodeid)
+{
+	struct tnl_query q = { .cmd = FUSECR_CMD_GET_FILE, .conn_id = id, .pid = getpid() };
+	struct tnl_obj nest;
+	struct tnl_list list;
+	unsigned int n = 0;
+
+	tnl_dump(nl, &q, &list);
+	for (size_t i = 0; i < list.n; i++) {
+		if (tnl_u32(&list.v[i], FUSECR_FILE_USE) != FUSECR_FILE_FD ||
+		    tnl_u64(&list.v[i], FUSECR_FILE_NUMBER) != (uint64_t)fd)
+			continue;
+		for (nest = tnl_nest(&list.v[i], FUSECR_FILE_ABOVE, 0); nest.nest;
+		     nest = tnl_nest(&list.v[i], FUSECR_FILE_ABOVE, ++n)) {
+			level[n] = tnl_u32(&nest, FUSECR_ABOVE_LEVEL);
+			nodeid[n] = tnl_u64(&nest, FUSECR_ABOVE_NODEID);
+		}
+	}
+	tnl_free(&list);
+	return n;
+}
+
+FIXTURE(above) {
+	struct rawfs *fs;
+	struct tnl nl;
+	uint64_t id;
+	int handle;
+	int fd;			/* of "a/b/file", b and file are deleted */
+	uint64_t a, b;		/* their nodes */
+	struct fusecr_unlink which;
+};
+
+FIXTURE_SETUP(above)
+{
+	struct rawfs_config config;
+
+	rawfs_defaults(&config);
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
+	self->handle = th_attach(self->id);
+	ASSERT_LE(0, self->handle);
+	ASSERT_EQ(0, mkdir(test_path(self->fs, "a"), 0755));
+	ASSERT_EQ(0, mkdir(test_path(self->fs, "a/b"), 0755));
+	self->a = node_of(&self->nl, self->id, test_path(self->fs, "a"));
+	self->b = node_of(&self->nl, self->id, test_path(self->fs, "a/b"));
+	self->fd = open(test_path(self->fs, "a/b/file"), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, unlink(test_path(self->fs, "a/b/file")));
+	ASSERT_EQ(0, rmdir(test_path(self->fs, "a/b")));
+	self->which = (struct fusecr_unlink){
+		.pid = getpid(),
+		.use = FUSECR_FILE_FD,
+		.number = self->fd,
+		.nodeid = get(&self->nl, self->id, self->fd, FUSECR_FILE_NODEID),
+		.name = (uintptr_t)"new",
+		.above = 1,
+	};
+}
+
+FIXTURE_TEARDOWN(above)
+{
+	close(self->handle);
+	close(self->fd);
+	EXPECT_STREQ("", self->nl.leak);
+	tnl_close(&self->nl);
+	EXPECT_EQ(0, rawfs_down(self->fs));
+}
+
+/* Whether the path that the kernel tells ends so. */
+static bool path_ends(int fd, const char *end)
+{
+	static char path[4096];
+	char link[64];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	path[len < 0 ? 0 : len] = '\0';
+	return (size_t)len >= strlen(end) && !strcmp(path + len - strlen(end), end);
+}
+
+TEST_F(above, is_told)
+{
+	uint32_t level[FUSECR_ABOVE_LIMIT];
+	uint64_t nodeid[FUSECR_ABOVE_LIMIT], flags;
+
+	ASSERT_EQ(1, get_above(&self->nl, self->id, self->fd, level, nodeid));
+	EXPECT_EQ(1, level[0]);
+	EXPECT_EQ(self->b, nodeid[0]);
+	ASSERT_EQ(0, rmdir(test_path(self->fs, "a")));
+	ASSERT_EQ(2, get_above(&self->nl, self->id, self->fd, level, nodeid));
+	EXPECT_EQ(1, level[0]);
+	EXPECT_EQ(self->b, nodeid[0]);
+	EXPECT_EQ(2, level[1]);
+	EXPECT_EQ(self->a, nodeid[1]);
+	flags = get(&self->nl, self->id, self->fd, FUSECR_FILE_FLAGS);
+	EXPECT_EQ(FUSECR_FF_UNLINKED | FUSECR_FF_BELOW_UNLINKED,
+		  flags & (FUSECR_FF_UNLINKED | FUSECR_FF_BELOW_UNLINKED | FUSECR_FF_FAR_BELOW));
+}
+
+TEST_F(above, another_name)
+{
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_TRUE(path_ends(self->fd, "/a/new/file" SUFFIX));
+	EXPECT_TRUE(inode_flags(&self->nl, self->id, self->b) & FUSECR_INODE_DEAD);
+	close(self->handle);
+	EXPECT_TRUE(path_ends(self->fd, "/a/b/file" SUFFIX));
+	self->handle = th_attach(self->id);
+	ASSERT_LE(0, self->handle);
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	ASSERT_EQ(0, th_commit(self->handle));
+	close(self->handle);
+	self->handle = -1;
+	EXPECT_TRUE(path_ends(self->fd, "/a/new/file" SUFFIX));
+}
+
+/* What is in it can be looked up, as long as the handle lives, or until it is deleted again. */
+TEST_F(above, entered)
+{
+	self->which.flags = FUSECR_UNLINK_ENTER;
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_FALSE(inode_flags(&self->nl, self->id, self->b) & FUSECR_INODE_DEAD);
+	/* Once more, by another file in it. */
+	EXPECT_EQ(0, th_unlink(self->handle, self->which));
+	close(self->handle);
+	EXPECT_TRUE(inode_flags(&self->nl, self->id, self->b) & FUSECR_INODE_DEAD);
+	EXPECT_TRUE(path_ends(self->fd, "/a/b/file" SUFFIX));
+	self->handle = th_attach(self->id);
+	ASSERT_LE(0, self->handle);
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	self->which.flags = FUSECR_INODE_DEAD;
+	self->which.name = (uintptr_t)"b";
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_TRUE(inode_flags(&self->nl, self->id, self->b) & FUSECR_INODE_DEAD);
+	ASSERT_EQ(0, th_commit(self->handle));
+	EXPECT_TRUE(path_ends(self->fd, "/a/b/file" SUFFIX));
+}
+
+/* It has its name yet, and by that of what was deleted. */
+TEST_F(above, entered_by_its_name)
+{
+	self->which.flags = FUSECR_UNLINK_ENTER;
+	self->which.name = (uintptr_t)"b";
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_FALSE(inode_flags(&self->nl, self->id, self->b) & FUSECR_INODE_DEAD);
+	close(self->handle);
+	self->handle = -1;
+	EXPECT_TRUE(inode_flags(&self->nl, self->id, self->b) & FUSECR_INODE_DEAD);
+	EXPECT_TRUE(path_ends(self->fd, "/a/b/file" SUFFIX));
+}
+
+/* As a restore does, of what it has found by a name that is not to be. */
+TEST_F(above, is_deleted)
+{
+	self->which.above = 2;
+	self->which.flags = FUSECR_UNLINK_ENTER;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, self->which));
+	self->which.flags = FUSECR_INODE_DEAD;
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_TRUE(path_ends(self->fd, "/new/b/file" SUFFIX));
+	EXPECT_TRUE(inode_flags(&self->nl, self->id, self->a) & FUSECR_INODE_DEAD);
+	EXPECT_EQ(1, self->fs->nr_done[FUSE_RMDIR]);
+}
+
+TEST_F(above, refusals)
+{
+	struct fusecr_unlink bad = self->which;
+
+	bad.flags = FUSECR_INODE_LINKABLE;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad.flags = FUSECR_UNLINK_ENTER | FUSECR_INODE_DEAD;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad = self->which;
+	bad.reserved = 1;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	/* The root of the mount, and what would be above it. */
+	bad = self->which;
+	bad.above = 3;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad.above = FUSECR_UNLINK_ABOVE;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad.above++;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad.above = UINT32_MAX;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	EXPECT_TRUE(path_ends(self->fd, "/a/b/file" SUFFIX));
 }
 
 /* The mount itself has no name. */

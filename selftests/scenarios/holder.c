@@ -152,12 +152,20 @@ static int hold_deleted(const char *path)
 	return fd < 0 ? fd : unlink(path);
 }
 
-static int hold_deleted_below(const char *path)
+/* A file in so many directories, one in the other, that are all deleted. */
+static int delete_below(const char *path, unsigned int levels)
 {
-	char file[4096];
+	char below[4096];
 
-	snprintf(file, sizeof(file), "%s/file", path);
-	return mkdir(path, 0755) || hold_deleted(file) ? -1 : rmdir(path);
+	snprintf(below, sizeof(below), "%s/d", path);
+	if (!levels)
+		return hold_deleted(path);
+	return mkdir(path, 0755) || delete_below(below, levels - 1) ? -1 : rmdir(path);
+}
+
+static int hold_far_below(const char *path)
+{
+	return delete_below(path, 17);
 }
 
 static int hold_path(const char *path)
@@ -240,6 +248,14 @@ static int hold_bound(const char *path)
 	return fd < 0 ? fd : bind(fd, (struct sockaddr *)&a, sizeof(a));
 }
 
+static int hold_bound_below(const char *path)
+{
+	char socket[4096];
+
+	snprintf(socket, sizeof(socket), "%s/socket", path);
+	return mkdir(path, 0755) || hold_bound(socket) || unlink(socket) ? -1 : rmdir(path);
+}
+
 /* Which of the two a bind() at restore is for nobody can tell. */
 static int hold_bound_twice(const char *path)
 {
@@ -279,7 +295,7 @@ static const struct {
 	{ "sent-nested", hold_sent_nested },
 	{ "sent-early", hold_sent_early },
 	{ "linked", hold_linked },
-	{ "deleted-below", hold_deleted_below },
+	{ "far-below", hold_far_below },
 	{ "path", hold_path },
 	{ "listed", hold_listed },
 	{ "watch", hold_watch },
@@ -291,6 +307,7 @@ static const struct {
 	{ "watch-mount", hold_watch_mount },
 	{ "bound", hold_bound },
 	{ "bound-twice", hold_bound_twice },
+	{ "bound-below", hold_bound_below },
 	{ "dirty", hold_dirty },
 	{ "device", hold_device },
 };

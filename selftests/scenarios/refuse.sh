@@ -7,7 +7,7 @@
 scenario refuse-lock-sent holding 'FLOCK.*through no descriptor' sent f0
 scenario refuse-sent-nested holding '(holder) in a message to socket [0-9]* (/f2) can be received only with another' sent-nested f2
 scenario refuse-sent-early holding '(holder) in a message to socket [0-9]* (/f2) can be received only with another' sent-early f2
-scenario refuse-deleted-below holding 'file) is in a deleted directory' deleted-below gone
+scenario refuse-deleted-below holding 'd/d) is in a deleted directory, with more of them above it than are known' far-below gone
 # CRIU tells FIFOs apart by their inode numbers only; bindfs has those of what it shows.
 same_number() {
 	tree_with bindfs
@@ -70,6 +70,7 @@ scenario refuse-dnotify holding 'watched, but through no descriptor' dnotify dir
 scenario refuse-permission holding 'asked for permission' permission f1
 scenario refuse-watch-all holding '(holder) watches all of it (FAN_MARK_FILESYSTEM), which CRIU would lose' watch-all f1
 scenario refuse-device holding 'null) is a device' open null
+scenario refuse-bound-below holding 'gone/socket) is a socket in a deleted directory' bound-below gone
 scenario refuse-bound-twice holding 'gone) is deleted, and another socket has its name' bound-twice gone
 
 # What is watched stays in memory, what it is called does not.

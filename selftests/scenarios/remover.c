@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +25,7 @@
 #define SIZE 10000
 #define PAGE 4096
 
-/* What is held open, and the name that the kernel is to tell of it. */
+/* What is held open, and the end of the path that the kernel is to tell of it. */
 static struct held {
 	const char *name;
 	char byte;	/* what it is full of */
@@ -39,9 +40,19 @@ static struct held {
 	{ "new", 'e', false, -1 },	/* was renamed */
 	{ "over", 'f', true, -1 },	/* another was renamed to it */
 	{ "over", 'g', false, -1 },
+	{ "sub/deep/below", 'i', true, -1 },	/* in directories that are deleted */
+	{ "sub/beside", 'j', true, -1 },
+	{ "again/below", 'k', true, -1 },
+	{ "again/below", 'l', false, -1 },	/* in another directory of that name */
 };
 
-enum { PLAIN, PLAIN_TOO, REPLACED, REPLACEMENT, LINKED, RENAMED, OVER, OVER_IT, NR };
+enum {
+	PLAIN, PLAIN_TOO, REPLACED, REPLACEMENT, LINKED, RENAMED, OVER, OVER_IT,
+	BELOW, BESIDE, AGAIN, AGAIN_NEW, NR
+};
+
+static int deep = -1;	/* a directory that is deleted, in one that is */
+static bool hidden;	/* no: a daemon of libfuse's keeps files in it, by other names */
 
 static char *mapped;	/* a deleted file whose descriptor is closed */
 static char *private;	/* another, of which one page is the program's own */
@@ -90,6 +101,41 @@ static int start_private(void)
 	return 0;
 }
 
+static int remove_dir(const char *name)
+{
+	if (!rmdir(name))
+		return 0;
+	hidden = errno == ENOTEMPTY;
+	return hidden ? 0 : -1;
+}
+
+/* What was in it goes some time after it is closed. */
+static int remove_hidden(const char *name)
+{
+	int ret = rmdir(name);
+
+	for (int ms = 0; ret && errno == ENOTEMPTY && ms < 60000; ms += 10) {
+		poll(NULL, 0, 10);
+		ret = rmdir(name);
+	}
+	return ret;
+}
+
+static int start_below(void)
+{
+	if (mkdir("sub", 0755) || mkdir("sub/deep", 0755) || mkdir("again", 0755) ||
+	    hold(BELOW, "sub/deep/below") < 0 || hold(BESIDE, "sub/beside") < 0 ||
+	    hold(AGAIN, "again/below") < 0)
+		return bad("below: %s", strerror(errno));
+	deep = open("sub/deep", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (deep < 0 || unlink("sub/deep/below") || unlink("sub/beside") || unlink("again/below") ||
+	    remove_dir("sub/deep") || remove_dir("sub") || remove_dir("again"))
+		return bad("remove: %s", strerror(errno));
+	if ((!hidden && mkdir("again", 0755)) || hold(AGAIN_NEW, "again/below") < 0)
+		return bad("again: %s", strerror(errno));
+	return 0;
+}
+
 static int start(const char *mount, const char *name)
 {
 	if (chdir(mount) || mkdir(name, 0755) || chdir(name))
@@ -106,23 +152,21 @@ static int start(const char *mount, const char *name)
 		return bad("renamed: %s", strerror(errno));
 	if (hold(OVER, "over") < 0 || hold(OVER_IT, "under") < 0 || rename("under", "over"))
 		return bad("over: %s", strerror(errno));
-	return start_mapping() ?: start_private();
+	return start_below() ?: start_mapping() ?: start_private();
 }
 
-static int check_name(const struct held *h)
+static int check_name(int fd, const char *name, bool gone)
 {
 	char link[64], path[PATH_MAX], want[64];
-	ssize_t len;
-	char *name;
+	int len, end;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", h->fd);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	len = readlink(link, path, sizeof(path) - 1);
 	if (len < 0)
 		return bad("%s: %s", link, strerror(errno));
 	path[len] = '\0';
-	snprintf(want, sizeof(want), "/%s%s", h->name, h->gone ? " (deleted)" : "");
-	name = strrchr(path, '/');
-	return name && !strcmp(name, want) ? 0 : bad("%s has become %s", h->name, path);
+	end = snprintf(want, sizeof(want), "/%s/%s%s", self, name, gone ? " (deleted)" : "");
+	return len >= end && !strcmp(path + len - end, want) ? 0 : bad("%s has become %s", name, path);
 }
 
 static int check_held(const struct held *h)
@@ -140,7 +184,15 @@ static int check_held(const struct held *h)
 	/* Where writing has left it: at its end. */
 	if (lseek(h->fd, 0, SEEK_CUR) != SIZE)
 		return bad("%s %c: position", h->name, h->byte);
-	return check_name(h);
+	return check_name(h->fd, h->name, h->gone);
+}
+
+static int check_deep(void)
+{
+	if (openat(deep, "new", O_WRONLY | O_CREAT, 0644) >= 0 || errno != ENOENT ||
+	    openat(deep, "below", O_RDONLY) >= 0 || errno != ENOENT)
+		return bad("sub/deep is not deleted: %s", strerror(errno));
+	return check_name(deep, "sub/deep", true);
 }
 
 static int check(void)
@@ -162,17 +214,24 @@ static int check(void)
 		return bad("plain is there: %s", strerror(errno));
 	if (stat("other", &st) || st.st_size != SIZE)
 		return bad("other: %s", strerror(errno));
-	return 0;
+	if (!stat("sub", &st) != hidden)
+		return bad("sub: %s", strerror(errno));
+	return hidden ? 0 : check_deep();
 }
 
 static int quit(void)
 {
 	for (int i = 0; i < NR; i++)
 		close(held[i].fd);
+	close(deep);
 	munmap(mapped, SIZE);
 	munmap(private, SIZE);
 	if (unlink("replaced") || unlink("other") || unlink("new") || unlink("over") ||
-	    chdir("..") || rmdir(self))
+	    unlink("again/below") || remove_hidden("again"))
+		return bad("quit: %s", strerror(errno));
+	if (hidden && (remove_hidden("sub/deep") || remove_hidden("sub")))
+		return bad("quit: sub: %s", strerror(errno));
+	if (chdir("..") || remove_hidden(self))
 		return bad("quit: %s", strerror(errno));
 	return 0;
 }

@@ -77,6 +77,7 @@ static const struct {
 	{ &fuse_inode_entry__descriptor, FUSECR_INODE_MAX },
 	{ &fuse_file_entry__descriptor, FUSECR_FILE_MAX },
 	{ &fuse_backing_entry__descriptor, FUSECR_BACKING_MAX },
+	{ &fuse_above_entry__descriptor, FUSECR_ABOVE_MAX_ATTR },
 	{ &fuse_name_entry__descriptor, FUSECR_NAME_MAX_ATTR },
 };
 
@@ -91,6 +92,7 @@ static const struct {
 #define INODE(a, f) { &fuse_inode_entry__descriptor, FUSECR_INODE_##a, f }
 #define FILE_(a, f) { &fuse_file_entry__descriptor, FUSECR_FILE_##a, f }
 #define BACKING(a, f) { &fuse_backing_entry__descriptor, FUSECR_BACKING_##a, f }
+#define ABOVE(a, f) { &fuse_above_entry__descriptor, FUSECR_ABOVE_##a, f }
 #define NAME(a, f) { &fuse_name_entry__descriptor, FUSECR_NAME_##a, f }
 	CONN(ID, "id"), CONN(DEV, "dev"), CONN(FSTYPE, "fstype"), CONN(SUBTYPE, "subtype"),
 	CONN(SOURCE, "source"), CONN(STATE, "state"), CONN(MINOR, "minor"), CONN(FLAGS, "flags"),
@@ -146,7 +148,8 @@ static const struct {
 	/* The kernel does not use that number: the field is the images' own. */
 	FILE_(PATH + 1, "vpid"),
 	FILE_(OWNER_TABLE, "owner_table"), FILE_(OWNER_OPEN, "owner_open"),
-	FILE_(BACKING, "backing"),
+	FILE_(BACKING, "backing"), FILE_(BACKING + 1, "lock"), FILE_(ABOVE, "above"),
+	ABOVE(LEVEL, "level"), ABOVE(NODEID, "nodeid"),
 	BACKING(ID, "id"), BACKING(COOKIE, "cookie"), BACKING(DEV, "dev"), BACKING(INO, "ino"),
 	BACKING(INODE, "inode"), BACKING(FILE_FLAGS, "file_flags"), BACKING(UNLINKED, "unlinked"),
 	BACKING(FSUID, "fsuid"), BACKING(FSGID, "fsgid"), BACKING(CAPS, "caps"),

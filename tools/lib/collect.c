@@ -119,6 +119,15 @@ static int keep_watched(struct snapshot_conn *sc, const FuseInodeEntry *inode)
 	return 0;
 }
 
+static int write_inode(struct collect *c, const FuseInodeEntry *inode)
+{
+	FuseInodeEntry copy = *inode;
+
+	if (S_ISDIR(inode->mode) && snapshot_is_dead(c->snap->o.renames, c->sc->conn->id, inode->nodeid))
+		copy.flags |= FUSECR_INODE_DEAD;
+	return collect_write(c, &copy.base);
+}
+
 static int collect_inode(const FuseInodeEntry *inode, void *arg)
 {
 	struct collect *c = arg;
@@ -126,36 +135,55 @@ static int collect_inode(const FuseInodeEntry *inode, void *arg)
 	if (!c->snap->o.restless)
 		refuse_inode(c->r, c->sc, inode);
 	return backings_keep_node(c->sc, inode) ?: keep_names(c->sc, inode) ?: keep_watched(c->sc, inode) ?:
-	       locks_keep_node(c->sc, inode) ?: fifos_keep(c->sc, inode) ?: collect_write(c, &inode->base);
+	       locks_keep_node(c->sc, inode) ?: fifos_keep(c->sc, inode) ?: write_inode(c, inode);
 }
 
-/* With the name that it is to have again; to be freed. */
-static char *path_with(const FuseFileEntry *file, const char *name)
+/* Puts the old name in the place of that which is so long there. 0 or -ENOMEM. */
+static int put_old(FuseFileEntry *file, const char *name, size_t len, const char *old, char **path)
 {
-	const char *path = (const char *)file->path.data;
-	size_t last;
+	const char *begin = (const char *)file->path.data, *end = begin + file->path.len;
 	char *new;
-	int dir = snapshot_last_name(file, &last) - path;
 
-	return asprintf(&new, "%.*s%s", dir, path, name) < 0 ? NULL : new;
+	if (asprintf(&new, "%.*s%s%.*s", (int)(name - begin), begin, old, (int)(end - name - len),
+		     name + len) < 0)
+		return -ENOMEM;
+	free(*path);
+	*path = new;
+	file->path.data = (uint8_t *)new;
+	file->path.len = strlen(new);
+	return 0;
+}
+
+/* With the names that it, and what leads to it, are to have again; path is to be freed. */
+static int put_old_names(const struct snapshot_renames *renames, FuseFileEntry *file, char **path)
+{
+	const struct snapshot_rename *re = NULL;
+	const char *name;
+	size_t len = 0;
+	int err = 0;
+
+	if (file->flags & FUSECR_FF_UNLINKED)
+		re = snapshot_renamed(renames, file);
+	name = re ? snapshot_last_name(file, &len) : NULL;
+	if (name)
+		err = put_old(file, name, len, re->old, path);
+	for (size_t i = 0; !err && i < file->n_above; i++) {
+		re = snapshot_renamed_above(renames, file, file->above[i]);
+		name = re ? snapshot_name_above(file, file->above[i]->level, &len) : NULL;
+		if (name)
+			err = put_old(file, name, len, re->old, path);
+	}
+	return err;
 }
 
 static int write_file(struct collect *c, const FuseFileEntry *file)
 {
-	const struct snapshot_rename *re = NULL;
 	char *path cleanup(free_auto) = NULL;
 	FuseFileEntry copy = *file;
+	int err = put_old_names(c->snap->o.renames, &copy, &path);
 
-	if (file->flags & FUSECR_FF_UNLINKED)
-		re = snapshot_renamed(c->snap->o.renames, file);
-	if (!re)
-		return collect_write(c, &file->base);
-	path = path_with(file, re->old);
-	if (!path)
-		return -ENOMEM;
-	copy.path.data = (uint8_t *)path;
-	copy.path.len = strlen(path);
-	return collect_write(c, &copy.base);	/* NOLINT(clang-analyzer-unix.Malloc): path is guarded */
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): path is guarded */
+	return err ?: collect_write(c, &copy.base);
 }
 
 /* Where the tree finds it; an objection when it does not. */

@@ -104,6 +104,7 @@ static const struct compare_rule rules[] = {
 	{ FILE_, "mnt_id", COMPARE_NOT, 0, new_name },
 	{ FILE_, "backing", COMPARE_NOT, 0, "compared for itself" },
 	{ FILE_, "lock", COMPARE_NOT, 0, "the flags of the node say whether there is one" },
+	{ FILE_, "above", COMPARE_NOT, 0, "the path is compared" },
 
 	{ MOUNT, "mnt_id", COMPARE_NOT, 0, new_name },
 	{ MOUNT, "parent_mnt_id", COMPARE_NOT, 0, new_name },

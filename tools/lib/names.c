@@ -154,6 +154,7 @@ const struct flag_name file_flag_names[] = {
 	{ FUSECR_FF_BELOW_UNLINKED, "BELOW_UNLINKED" },
 	{ FUSECR_FF_CONNECTED, "CONNECTED" },
 	{ FUSECR_FF_BEHIND, "BEHIND" },
+	{ FUSECR_FF_FAR_BELOW, "FAR_BELOW" },
 	{ 0, NULL }
 };
 

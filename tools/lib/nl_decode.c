@@ -115,6 +115,32 @@ static int decode_backing(struct nl_decoder *d, const struct nlattr *attr, FuseF
 	return decode_nest(d, attr, &fuse_backing_entry__descriptor, &d->backing);
 }
 
+static int decode_above(struct nl_decoder *d, const struct nlattr *attr, FuseFileEntry *file,
+			const ProtobufCFieldDescriptor *field)
+{
+	FuseAboveEntry *above = &d->above[file->n_above];
+
+	if (file->n_above == FUSECR_ABOVE_LIMIT)
+		return bad(d, &fuse_file_entry__descriptor, field, "too long");
+	d->aboves[file->n_above++] = above;
+	file->above = d->aboves;
+	fuse_above_entry__init(above);
+	return decode_nest(d, attr, &fuse_above_entry__descriptor, above);
+}
+
+/* A message in a message. */
+static int decode_message(struct nl_decoder *d, const struct nlattr *attr, void *msg,
+			  const ProtobufCFieldDescriptor *field)
+{
+	if (field->descriptor == &fuse_name_entry__descriptor)
+		return decode_name(d, attr, msg);
+	if (field->descriptor == &fuse_backing_entry__descriptor)
+		return decode_backing(d, attr, msg);
+	if (field->descriptor == &fuse_above_entry__descriptor)
+		return decode_above(d, attr, msg, field);
+	return bad(d, field->descriptor, field, "malformed");
+}
+
 static int decode_nest(struct nl_decoder *d, const struct nlattr *nest,
 		       const ProtobufCMessageDescriptor *desc, void *msg)
 {
@@ -130,12 +156,8 @@ static int decode_nest(struct nl_decoder *d, const struct nlattr *nest,
 		if (!field)	/* of a newer module, or padding */
 			continue;
 		seen |= 1ULL << (field - desc->fields);
-		if (field->descriptor == &fuse_name_entry__descriptor) {
-			ret = decode_name(d, attr, msg);
-			if (ret < 0)
-				return ret;
-		} else if (field->descriptor == &fuse_backing_entry__descriptor) {
-			ret = decode_backing(d, attr, msg);
+		if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
+			ret = decode_message(d, attr, msg, field);
 			if (ret < 0)
 				return ret;
 		} else if (!decode_field(msg, field, attr)) {

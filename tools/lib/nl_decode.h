@@ -9,6 +9,7 @@
 #define FUSECR_NL_DECODE_H
 
 #include <stddef.h>
+#include <linux/fusecr.h>
 #include <linux/netlink.h>
 #include "fusecr.pb-c.h"
 
@@ -32,6 +33,7 @@ struct nl_names {
 struct nl_decoder {
 	struct nl_names names;
 	FuseBackingEntry backing, *backings;	/* a file's: there is one, or none */
+	FuseAboveEntry above[FUSECR_ABOVE_LIMIT], *aboves[FUSECR_ABOVE_LIMIT];
 	char *error;		/* where a refusal says why */
 	size_t error_len;
 };

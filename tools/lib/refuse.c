@@ -364,8 +364,10 @@ static void refuse_deleted(struct report *r, const struct snapshot_conn *sc, con
 {
 	const char *why = NULL;
 
-	if (f->flags & FUSECR_FF_BELOW_UNLINKED)
-		why = "is in a deleted directory";
+	if (f->flags & FUSECR_FF_FAR_BELOW)
+		why = "is in a deleted directory, with more of them above it than are known";
+	else if (f->use == FUSECR_FILE_SOCKET && f->flags & FUSECR_FF_BELOW_UNLINKED)
+		why = "is a socket in a deleted directory";
 	else if (!(f->flags & FUSECR_FF_UNLINKED))
 		return;
 	else if (is_nameless(sc, f))

@@ -32,20 +32,64 @@ const char *snapshot_last_name(const FuseFileEntry *file, size_t *len)
 	return slash;
 }
 
-const struct snapshot_rename *snapshot_renamed(const struct snapshot_renames *renames,
-					       const FuseFileEntry *file)
+const char *snapshot_name_above(const FuseFileEntry *file, uint32_t level, size_t *len)
 {
-	size_t len, count = renames ? renames->count : 0;
-	const char *name = snapshot_last_name(file, &len);
+	const char *path = (const char *)file->path.data, *end = path + file->path.len, *slash;
 
-	for (size_t i = 0; name && i < count; i++) {
+	slash = file->path.len ? memrchr(path, '/', file->path.len) : NULL;
+	for (; slash && level; level--) {
+		end = slash;
+		slash = end > path ? memrchr(path, '/', end - path) : NULL;
+	}
+	if (!slash)
+		return NULL;
+	*len = end - slash - 1;
+	return slash + 1;
+}
+
+static const struct snapshot_rename *find_rename(const struct snapshot_renames *renames,
+						 uint64_t conn_id, uint64_t nodeid,
+						 const char *name, size_t len)
+{
+	size_t count = renames && name ? renames->count : 0;
+
+	for (size_t i = 0; i < count; i++) {
 		const struct snapshot_rename *re = &renames->list[i];
 
-		if (re->conn_id == file->conn_id && re->nodeid == file->nodeid &&
+		if (re->conn_id == conn_id && re->nodeid == nodeid &&
 		    strlen(re->now) == len && !memcmp(re->now, name, len))
 			return re;
 	}
 	return NULL;
+}
+
+const struct snapshot_rename *snapshot_renamed(const struct snapshot_renames *renames,
+					       const FuseFileEntry *file)
+{
+	size_t len = 0;
+	const char *name = snapshot_last_name(file, &len);
+
+	return find_rename(renames, file->conn_id, file->nodeid, name, len);
+}
+
+bool snapshot_is_dead(const struct snapshot_renames *renames, uint64_t conn_id, uint64_t nodeid)
+{
+	size_t count = renames ? renames->nr_dead : 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (renames->dead[i].conn_id == conn_id && renames->dead[i].nodeid == nodeid)
+			return true;
+	return false;
+}
+
+const struct snapshot_rename *snapshot_renamed_above(const struct snapshot_renames *renames,
+						     const FuseFileEntry *file,
+						     const FuseAboveEntry *above)
+{
+	size_t len = 0;
+	const char *name = snapshot_name_above(file, above->level, &len);
+
+	return find_rename(renames, file->conn_id, above->nodeid, name, len);
 }
 
 static void free_names(struct snapshot_name **names, size_t *count)

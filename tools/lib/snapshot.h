@@ -50,9 +50,12 @@ struct snapshot_sent {
  * a name is called "/" (vfs_tmpfile(), fs/namei.c).
  */
 const char *snapshot_last_name(const FuseFileEntry *file, size_t *len);
+/* Likewise, of the directory so many levels above it, as in FuseAboveEntry. */
+const char *snapshot_name_above(const FuseFileEntry *file, uint32_t level, size_t *len);
 
 /*
- * What is deleted and has another name while CRIU looks: in the images it has its own.
+ * What is deleted and has another name while CRIU looks, or that leads to it: in the
+ * images it has its own.
  */
 struct snapshot_rename {
 	uint64_t conn_id, nodeid;
@@ -60,14 +63,25 @@ struct snapshot_rename {
 	char *old;
 };
 
+struct snapshot_node {
+	uint64_t conn_id, nodeid;
+};
+
 struct snapshot_renames {
 	struct snapshot_rename *list;
 	size_t count;
+	struct snapshot_node *dead;	/* directories, which CRIU may enter nevertheless */
+	size_t nr_dead;
 };
 
 /* NULL when none of these is this file, by the name that it has now. */
 const struct snapshot_rename *snapshot_renamed(const struct snapshot_renames *renames,
 					       const FuseFileEntry *file);
+bool snapshot_is_dead(const struct snapshot_renames *renames, uint64_t conn_id, uint64_t nodeid);
+/* Likewise, a deleted directory that its path leads through. */
+const struct snapshot_rename *snapshot_renamed_above(const struct snapshot_renames *renames,
+						     const FuseFileEntry *file,
+						     const FuseAboveEntry *above);
 
 /* What is behind passthrough: by the cookie of a registered file, or by the node. */
 struct snapshot_backing {

@@ -110,8 +110,14 @@ static const FuseInodeEntry *look_up(const struct engine *e, uint64_t parent, st
 	if (renames_find(&e->renames, parent, n.text, n.len, &nodeid))
 		return nodeid ? model_inode(e->model, nodeid) : NULL;
 	i = model_lookup(e->model, parent, n.text, n.len);
-	if (i || n.len <= suffix || memcmp(n.text + n.len - suffix, MODEL_DELETED, suffix))
+	if (i)
 		return i;
+	/* On the way to what is in it a directory has nothing behind its name. */
+	i = model_lookup_deleted(e->model, parent, n.text, n.len);
+	if (i && S_ISDIR(i->mode))
+		return i;
+	if (n.len <= suffix || memcmp(n.text + n.len - suffix, MODEL_DELETED, suffix))
+		return NULL;
 	return model_lookup_deleted(e->model, parent, n.text, n.len - suffix);
 }
 

@@ -443,45 +443,69 @@ static uint32_t inode_flags(const struct model *m, uint64_t nodeid)
 	return i ? i->flags & (S_ISDIR(i->mode) ? FUSECR_INODE_DEAD : FUSECR_INODE_LINKABLE) : 0;
 }
 
-static int unlink_file(int handle, const struct model *m, const FuseFileEntry *f, pid_t pid,
-		       const struct meanwhile *meanwhile)
+struct deleting {
+	int handle;
+	const struct model *m;
+	const struct tree *tree;
+	const struct meanwhile *meanwhile;
+	struct report *r;
+};
+
+/* The file, or the directory above it, of that node and name. */
+static int delete_one(const struct deleting *d, const FuseFileEntry *f, uint32_t above, uint64_t nodeid,
+		      const char *name, size_t len)
 {
-	size_t len = 0;
-	const char *name = snapshot_last_name(f, &len);
 	struct fusecr_unlink which = {
-		.pid = pid,
+		.pid = restored_pid(d->tree, f, d->r),
 		.use = f->use,
 		.number = f->number,
 		.nodeid = f->nodeid,
 		.name = (uintptr_t)name,
 		.name_len = len,
-		.flags = inode_flags(m, f->nodeid),
+		.flags = inode_flags(d->m, nodeid),
+		.above = above,
 	};
+	int err;
 
-	return handle_unlink(handle, &which, meanwhile);
+	if (!which.pid)
+		return -ESRCH;
+	err = handle_unlink(d->handle, &which, d->meanwhile);
+	if (err)
+		report_add(d->r, "process %d %s %lu: %.*s was not deleted again in %.*s: %s", which.pid,
+			   file_use_name(f->use), (unsigned long)f->number, (int)len, name,
+			   (int)f->path.len, (const char *)f->path.data, strerror(-err));
+	return err;
+}
+
+/* From below, while what is above has its name yet. */
+static int delete_file(const struct deleting *d, const FuseFileEntry *f)
+{
+	size_t len = 0;
+	const char *name = snapshot_last_name(f, &len);
+	int err = 0;
+
+	if (f->flags & FUSECR_FF_UNLINKED)
+		err = delete_one(d, f, 0, f->nodeid, name, len);
+	for (size_t i = 0; !err && i < f->n_above; i++) {
+		name = snapshot_name_above(f, f->above[i]->level, &len);
+		err = name ? delete_one(d, f, f->above[i]->level, f->above[i]->nodeid, name, len) : -EBADMSG;
+	}
+	return err;
 }
 
 int settle_deleted(int handle, const struct model *m, const struct tree *tree,
 		   const struct meanwhile *meanwhile, struct report *r)
 {
+	const struct deleting d = { handle, m, tree, meanwhile, r };
 	const struct message_list *files = model_files(m);
 	int err = 0;
 
 	for (size_t i = 0; !err && i < files->count; i++) {
 		const FuseFileEntry *f = (const FuseFileEntry *)files->items[i];
-		pid_t pid;
 
 		/* Names of sockets CRIU has taken away itself. */
-		if (!(f->flags & FUSECR_FF_UNLINKED) || f->use == FUSECR_FILE_SOCKET)
-			continue;
-		pid = restored_pid(tree, f, r);
-		if (!pid)
-			return -ESRCH;
-		err = unlink_file(handle, m, f, pid, meanwhile);
-		if (err)
-			report_add(r, "process %d %s %lu: %.*s was not deleted again: %s", pid,
-				   file_use_name(f->use), (unsigned long)f->number, (int)f->path.len,
-				   (const char *)f->path.data, strerror(-err));
+		if (f->use != FUSECR_FILE_SOCKET)
+			err = delete_file(&d, f);
 	}
 	return err;
 }

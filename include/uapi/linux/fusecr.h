@@ -19,7 +19,8 @@
  *	                      dump: FUSECR_A_CONN_ID
  *	  -> FUSECR_A_INODE           { FUSECR_INODE_*, FUSECR_INODE_NAME { FUSECR_NAME_* } ... }
  *	FUSECR_CMD_GET_FILE   dump: optional FUSECR_A_CONN_ID, FUSECR_A_PID
- *	  -> FUSECR_A_FILE            { FUSECR_FILE_* }     one per (file, task, use)
+ *	  -> FUSECR_A_FILE            { FUSECR_FILE_*, FUSECR_FILE_ABOVE { FUSECR_ABOVE_* } ... }
+ *	                              one per (file, task, use)
  *	FUSECR_CMD_GET_BACKING dump: FUSECR_A_CONN_ID
  *	  -> FUSECR_A_BACKING         { FUSECR_BACKING_* }
  *
@@ -415,7 +416,22 @@ enum fusecr_file_flag {
 	FUSECR_FF_BEHIND	= 1 << 12, /* SENT: to a socket that is in a message itself,
 					    * or is not accepted yet
 					    */
+	FUSECR_FF_FAR_BELOW	= 1 << 13, /* not all FUSECR_FILE_ABOVE are told */
 };
+
+/* A directory that the path leads through and that is deleted. */
+enum fusecr_above_attr {
+	FUSECR_ABOVE_UNSPEC,
+	FUSECR_ABOVE_PAD,
+	FUSECR_ABOVE_LEVEL,		/* u32, 1: the file's own, 2: that which this is in */
+	FUSECR_ABOVE_NODEID,		/* u64 */
+	__FUSECR_ABOVE_MAX,
+};
+
+#define FUSECR_ABOVE_MAX_ATTR (__FUSECR_ABOVE_MAX - 1)
+
+/* Directories that are told of a file: FUSECR_FF_FAR_BELOW when there are more. */
+#define FUSECR_ABOVE_LIMIT	16
 
 enum fusecr_file_attr {
 	FUSECR_FILE_UNSPEC,
@@ -458,6 +474,7 @@ enum fusecr_file_attr {
 					 * FUSECR_FF_PASSTHROUGH: what is mapped, which
 					 * outlives the node's backing file; its id is 0
 					 */
+	FUSECR_FILE_ABOVE = 29,		/* nest, repeated, FUSECR_ABOVE_*, the nearest first */
 	__FUSECR_FILE_MAX,
 };
 

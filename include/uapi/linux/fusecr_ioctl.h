@@ -158,10 +158,22 @@ struct fusecr_unlink {
 	__u64 nodeid;		/* ESTALE; EINVAL for the root of the mount; EBUSY */
 	__u64 name;		/* address; "/": what never had one is called so */
 	__u32 name_len;		/* without a NUL; EINVAL for 0 and beyond 4095 */
-	__u32 flags;		/* FUSECR_INODE_DEAD of a directory, FUSECR_INODE_LINKABLE
-				 * of a file, FUSECR_UNLINK_WAIT; EINVAL for other bits
+	__u32 flags;		/* FUSECR_INODE_DEAD or FUSECR_UNLINK_ENTER of a directory,
+				 * FUSECR_INODE_LINKABLE of a file, FUSECR_UNLINK_WAIT;
+				 * EINVAL for other bits
 				 */
+	__u32 above;		/* 0, or a directory above it instead: its own is 1; EINVAL
+				 * beyond FUSECR_UNLINK_ABOVE, and for the root
+				 */
+	__u32 reserved;		/* 0 */
 };
+
+#define FUSECR_UNLINK_ABOVE	4096
+
+/* Of a directory that is deleted already: what is in use in it can be looked up again, until
+ * it gets FUSECR_INODE_DEAD or the handle is closed without COMMIT
+ */
+#define FUSECR_UNLINK_ENTER	(1U << 30)
 
 /* EBUSY when the directory that it is or was in is locked; with this bit it waits until
  * it is not any more, or the caller is killed (EINTR). Who locks it then waits, too, behind
