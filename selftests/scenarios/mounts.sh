@@ -303,7 +303,7 @@ no_symlinks() {
 }
 scenario nosymfollow no_symlinks
 
-# Owners that are others by another way. A map is told since 6.15.
+# Owners that are others by another way. A map is told since 6.17.
 idmaps() {
 	able_of_idmaps
 	tells_idmaps || skip "this kernel does not tell the map of a mount"

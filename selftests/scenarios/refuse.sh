@@ -381,7 +381,7 @@ idmapped_old() {
 	tree_with rawd "${IDMAPS[@]}"
 	bring idmapper
 	"$IN/bin/idmapper" "$MNT" "$IN/mnt2" 0 10000 10 || fail "no idmapped mount"
-	refused 'option that is not carried: idmapped, and only Linux 6.15' c1
+	refused 'option that is not carried: idmapped, and only of Linux 6.17' c1
 	umount "$IN/mnt2"
 	accepted c1
 }

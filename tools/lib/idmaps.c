@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,6 +94,16 @@ static int ask(uint64_t ns, uint64_t id, uint64_t what, struct reply *reply)
 	return errno == ENOSYS ? -EOPNOTSUPP : -errno;
 }
 
+/* There is no other way to find out than to ask, and who asks may lose the host. */
+static bool is_safe(void)
+{
+	struct utsname uts;
+	unsigned int major, minor;
+
+	return !uname(&uts) && sscanf(uts.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 17));
+}
+
 /* mountinfo's numbers are used again, those that can be asked for are not. */
 static int find(uint64_t ns, uint32_t mnt_id, struct reply *reply)
 {
@@ -164,11 +175,15 @@ static int copy_out(const struct reply *reply, struct idmap *map)
 
 int idmap_read(pid_t pid, uint32_t mnt_id, struct idmap *map)
 {
-	struct reply *reply = calloc(1, REPLY_SIZE);
+	struct reply *reply;
 	uint64_t ns = 0;
-	int err = reply ? ns_id(pid, &ns) : -ENOMEM;
+	int err;
 
 	*map = (struct idmap){ 0 };
+	if (!is_safe())
+		return -EOPNOTSUPP;
+	reply = calloc(1, REPLY_SIZE);
+	err = reply ? ns_id(pid, &ns) : -ENOMEM;
 	err = err ?: find(ns, mnt_id, reply);
 	err = err ?: copy_out(reply, map);
 	free(reply);

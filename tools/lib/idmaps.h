@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Id maps of mounts.  mountinfo says only that there is one; statmount() tells it
- * since Linux 6.15 (fs/namespace.c, statmount_mnt_idmap()).
+ * since Linux 6.15 (fs/namespace.c, statmount_mnt_idmap()), and is asked since 6.17:
+ * before, statmount_string() writes to an address that it has not set, with the mounts
+ * of all the host locked (seen on 6.16.12).
  */
 #ifndef FUSECR_IDMAPS_H
 #define FUSECR_IDMAPS_H

@@ -48,7 +48,7 @@ static bool has_peers_map(const struct snapshot_conn *sc, const FuseMountEntry *
 static const char *lost_option(const struct snapshot *snap, const FuseMountEntry *m, const char *word)
 {
 	if (!strcmp(word, "idmapped"))
-		return m->uid_map ? NULL : "idmapped, and only Linux 6.15 and later tell how";
+		return m->uid_map ? NULL : "idmapped, and only of Linux 6.17 and later it can be asked how";
 	if (!mount_option_known(word) || (snap->own_mnt_ns && !strcmp(word, "nosymfollow")))
 		return word;
 	return NULL;
