@@ -61,7 +61,7 @@ userns_outsider() {
 	} &
 	# Not CRIU's own child, which would be taken for CRIU.
 	at post-dump "echo go >$T/go; sleep 2"
-	leave_running c1
+	tool_dump "$T/img.running" --leave-running || fail "the checkpoint failed"
 	reached post-dump
 	CRIU=()
 	grep -q '[1-9][0-9]* requests left for the daemon' $T/img.running/fusecr-dump.log ||

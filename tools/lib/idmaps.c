@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -22,8 +22,6 @@
 /* The same on all architectures, as is what came later. */
 #define NR_STATMOUNT	457		/* Linux 6.8 */
 #define NR_LISTMOUNT	458
-
-#define GET_MNTNS_ID	_IOR(0xb7, 0x5, uint64_t)	/* NS_GET_MNTNS_ID, Linux 6.11 */
 
 #define BASIC		(1U << 1)	/* STATMOUNT_MNT_BASIC */
 #define UIDMAP		(1U << 13)	/* STATMOUNT_MNT_UIDMAP, Linux 6.15 */
@@ -85,9 +83,9 @@ bool idmap_said(const char *options)
 	return false;
 }
 
-static int ask(uint64_t ns, uint64_t id, uint64_t what, struct reply *reply)
+static int ask(uint64_t id, uint64_t what, struct reply *reply)
 {
-	struct request req = { .size = sizeof(req), .mnt_id = id, .param = what, .mnt_ns_id = ns };
+	struct request req = { .size = sizeof(req), .mnt_id = id, .param = what };
 
 	if (!syscall(NR_STATMOUNT, &req, reply, REPLY_SIZE, 0))
 		return 0;
@@ -105,18 +103,18 @@ static bool is_safe(void)
 }
 
 /* mountinfo's numbers are used again, those that can be asked for are not. */
-static int find(uint64_t ns, uint32_t mnt_id, struct reply *reply)
+static int find(uint32_t mnt_id, struct reply *reply)
 {
-	struct request req = { .size = sizeof(req), .mnt_id = OF_ROOT, .mnt_ns_id = ns };
+	struct request req = { .size = sizeof(req), .mnt_id = OF_ROOT };
 	uint64_t ids[LIST_SIZE];
 	long n;
 
 	while ((n = syscall(NR_LISTMOUNT, &req, ids, LIST_SIZE, 0)) > 0) {
 		for (long i = 0; i < n; i++) {
-			int err = ask(ns, ids[i], BASIC, reply);
+			int err = ask(ids[i], BASIC, reply);
 
 			if (!err && reply->mask & BASIC && reply->mnt_id_old == mnt_id)
-				return ask(ns, ids[i], UIDMAP | GIDMAP, reply);
+				return ask(ids[i], UIDMAP | GIDMAP, reply);
 			if (err && err != -ENOENT)
 				return err;
 		}
@@ -147,18 +145,37 @@ static char *lines(const struct reply *reply, uint32_t count, uint32_t at)
 	return text;
 }
 
-static int ns_id(pid_t pid, uint64_t *id)
+/*
+ * From within its namespace: of another one Linux 6.17 to 6.19 tell what is below the
+ * first mount on its root (grab_requested_root(), fs/namespace.c), which after a
+ * pivot_root() is some mount of many; seen in a container of runc.
+ */
+static int find_in(pid_t pid, uint32_t mnt_id, struct reply *reply)
 {
-	int fd cleanup(close_auto) = -1;
+	int ns cleanup(close_auto) = -1;
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	ns = open(path, O_RDONLY | O_CLOEXEC);
+	if (ns < 0 || setns(ns, CLONE_NEWNS))
 		return -errno;
-	if (!ioctl(fd, GET_MNTNS_ID, id))
-		return 0;
-	return errno == ENOTTY ? -EOPNOTSUPP : -errno;
+	return find(mnt_id, reply);
+}
+
+/* In a child, which can go there; the reply is shared with it. */
+static int find_by_child(pid_t pid, uint32_t mnt_id, struct reply *reply)
+{
+	pid_t child = fork();
+	siginfo_t info;
+
+	if (!child)
+		_exit(-find_in(pid, mnt_id, reply));
+	if (child < 0)
+		return -errno;
+	while (waitid(P_PID, child, &info, WEXITED))
+		if (errno != EINTR)
+			return -errno;
+	return info.si_code == CLD_EXITED ? -info.si_status : -EINTR;
 }
 
 static int copy_out(const struct reply *reply, struct idmap *map)
@@ -176,17 +193,16 @@ static int copy_out(const struct reply *reply, struct idmap *map)
 int idmap_read(pid_t pid, uint32_t mnt_id, struct idmap *map)
 {
 	struct reply *reply;
-	uint64_t ns = 0;
 	int err;
 
 	*map = (struct idmap){ 0 };
 	if (!is_safe())
 		return -EOPNOTSUPP;
-	reply = calloc(1, REPLY_SIZE);
-	err = reply ? ns_id(pid, &ns) : -ENOMEM;
-	err = err ?: find(ns, mnt_id, reply);
-	err = err ?: copy_out(reply, map);
-	free(reply);
+	reply = mmap(NULL, REPLY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (reply == MAP_FAILED)
+		return -errno;
+	err = find_by_child(pid, mnt_id, reply) ?: copy_out(reply, map);
+	munmap(reply, REPLY_SIZE);
 	return err;
 }
 
