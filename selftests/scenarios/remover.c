@@ -187,12 +187,21 @@ static int check_held(const struct held *h)
 	return check_name(h->fd, h->name, h->gone);
 }
 
+/* As in any directory that is deleted. */
+static int check_nothing(const char *name, int flags)
+{
+	int fd = openat(deep, name, flags | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : bad("sub/deep/%s: %s", name, strerror(errno));
+	close(fd);
+	return bad("sub/deep/%s is there", name);
+}
+
 static int check_deep(void)
 {
-	if (openat(deep, "new", O_WRONLY | O_CREAT, 0644) >= 0 || errno != ENOENT ||
-	    openat(deep, "below", O_RDONLY) >= 0 || errno != ENOENT)
-		return bad("sub/deep is not deleted: %s", strerror(errno));
-	return check_name(deep, "sub/deep", true);
+	return check_nothing("new", O_WRONLY | O_CREAT) ?: check_nothing("below", O_RDONLY) ?:
+	       check_name(deep, "sub/deep", true);
 }
 
 static int check(void)
