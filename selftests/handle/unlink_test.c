@@ -73,8 +73,8 @@ static int th_unlink(int handle, struct fusecr_unlink which)
 	return th_call(handle, FUSECR_IOC_UNLINK, &which);
 }
 
-/* The path that the kernel tells, from the last slash on. */
-static const char *name_of(int fd)
+/* The path that the kernel tells. */
+static const char *path_of(int fd)
 {
 	static char path[4096];
 	char link[64];
@@ -83,6 +83,14 @@ static const char *name_of(int fd)
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	len = readlink(link, path, sizeof(path) - 1);
 	path[len < 0 ? 0 : len] = '\0';
+	return path;
+}
+
+/* From the last slash on. */
+static const char *name_of(int fd)
+{
+	const char *path = path_of(fd);
+
 	return strrchr(path, '/') ?: path;
 }
 
@@ -289,14 +297,9 @@ FIXTURE_TEARDOWN(above)
 /* Whether the path that the kernel tells ends so. */
 static bool path_ends(int fd, const char *end)
 {
-	static char path[4096];
-	char link[64];
-	ssize_t len;
+	const char *path = path_of(fd);
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	len = readlink(link, path, sizeof(path) - 1);
-	path[len < 0 ? 0 : len] = '\0';
-	return (size_t)len >= strlen(end) && !strcmp(path + len - strlen(end), end);
+	return strlen(path) >= strlen(end) && !strcmp(path + strlen(path) - strlen(end), end);
 }
 
 TEST_F(above, is_told)

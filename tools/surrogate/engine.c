@@ -103,22 +103,11 @@ static struct name name_at(const struct request *q, size_t at)
 
 static const FuseInodeEntry *look_up(const struct engine *e, uint64_t parent, struct name n)
 {
-	const size_t suffix = strlen(MODEL_DELETED);
-	const FuseInodeEntry *i;
 	uint64_t nodeid;
 
 	if (renames_find(&e->renames, parent, n.text, n.len, &nodeid))
 		return nodeid ? model_inode(e->model, nodeid) : NULL;
-	i = model_lookup(e->model, parent, n.text, n.len);
-	if (i)
-		return i;
-	/* On the way to what is in it a directory has nothing behind its name. */
-	i = model_lookup_deleted(e->model, parent, n.text, n.len);
-	if (i && S_ISDIR(i->mode))
-		return i;
-	if (n.len <= suffix || memcmp(n.text + n.len - suffix, MODEL_DELETED, suffix))
-		return NULL;
-	return model_lookup_deleted(e->model, parent, n.text, n.len - suffix);
+	return model_lookup_told(e->model, parent, n.text, n.len);
 }
 
 /* Timeouts stay 0: the real daemon is asked as soon as it is back. */

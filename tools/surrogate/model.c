@@ -419,6 +419,23 @@ const FuseInodeEntry *model_lookup_deleted(const struct model *m, uint64_t paren
 	return found ? (*(struct name **)found)->inode : NULL;
 }
 
+const FuseInodeEntry *model_lookup_told(const struct model *m, uint64_t parent,
+					const char *name, size_t len)
+{
+	const size_t suffix = strlen(MODEL_DELETED);
+	const FuseInodeEntry *i = model_lookup(m, parent, name, len);
+
+	if (i)
+		return i;
+	/* On the way to what is in it a directory has nothing behind its name. */
+	i = model_lookup_deleted(m, parent, name, len);
+	if (i && S_ISDIR(i->mode))
+		return i;
+	if (len <= suffix || memcmp(name + len - suffix, MODEL_DELETED, suffix))
+		return NULL;
+	return model_lookup_deleted(m, parent, name, len - suffix);
+}
+
 const FuseInodeEntry *model_bound(const struct model *m, uint64_t parent,
 				  const char *name, size_t len)
 {

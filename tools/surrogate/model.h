@@ -47,6 +47,9 @@ uint64_t model_resolve(const struct model *m, const char *path, size_t len);
 #define MODEL_DELETED " (deleted)"
 const FuseInodeEntry *model_lookup_deleted(const struct model *m, uint64_t parent,
 					   const char *name, size_t len);
+/* By the name that a path has which the kernel tells: deleted or not. */
+const FuseInodeEntry *model_lookup_told(const struct model *m, uint64_t parent,
+					const char *name, size_t len);
 /* The node of a unix socket of the tree's that is, or was, bound to the name. */
 const FuseInodeEntry *model_bound(const struct model *m, uint64_t parent,
 				  const char *name, size_t len);
