@@ -101,6 +101,7 @@ struct rawfs_node {
 	uint64_t nlookup;		/* references the kernel holds */
 	uint64_t lookups;		/* total of all answers that gave one */
 	uint64_t opens;			/* open handles */
+	uint64_t reads;			/* READs of the content */
 	uint32_t generation;
 	struct fuse_attr attr;
 	/* the server's own memory: not for the test */

@@ -116,6 +116,7 @@ int rawfs_do_read(struct rawfs_req *req)
 	if (len > RAWFS_MAX_WRITE)
 		len = RAWFS_MAX_WRITE;
 	if (!handle || !handle->text) {
+		node->reads++;
 		req->out_len = rawfs_read(node, req->h->nodeid, req->out, len,
 					  in->offset);
 		return 0;

@@ -409,10 +409,12 @@ static void print_stats(struct rawfs *fs, FILE *out)
 				(unsigned long long)fs->nr_op[n]);
 	for (n = 0; n < fs->nr_nodes; n++)
 		if (fs->nodes[n].nlookup || fs->nodes[n].opens)
-			fprintf(out, "node %#llx nlookup %llu opens %llu\n",
+			fprintf(out, "node %#llx nlookup %llu opens %llu reads %llu size %llu\n",
 				(unsigned long long)rawfs_nodeid(n),
 				(unsigned long long)fs->nodes[n].nlookup,
-				(unsigned long long)fs->nodes[n].opens);
+				(unsigned long long)fs->nodes[n].opens,
+				(unsigned long long)fs->nodes[n].reads,
+				(unsigned long long)fs->nodes[n].attr.size);
 	for (n = 0; n < RAWFS_MAX_HANDLES; n++)
 		if (fs->handles[n].used && !fs->handles[n].releases)
 			fprintf(out, "handle %#llx node %#llx flags %#o\n",

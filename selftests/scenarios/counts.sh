@@ -27,14 +27,29 @@ rawd_stats() {
 }
 
 # A checkpoint and a restore are no business of the daemon's: between two looks
-# it has seen the requests of one look, which changes nothing, and forgets.
+# it has seen the requests of one look, which changes nothing, and forgets. A
+# program that is on the mount (RUNS) goes on as soon as it can, and the cache is
+# a new one: each of its pages is read again, but not more often than once.
+RUNS=''
 expect_quiet() {
-	awk '
+	awk -v runs="$RUNS" '
+		runs && $1 == "node" && NR == FNR { read[$2] = $8 }
+		runs && $1 == "node" && NR != FNR {
+			again = $8 - read[$2]
+			paged += again
+			if (again > $10 / 4096 + 1) { print again, "READ of", $2; bad = 1 }
+		}
 		$1 != "op" || $2 ~ /FORGET/ { next }
 		NR == FNR { before[$2] = $3; next }
-		{ most = $2 ~ /^(MKNOD|MKDIR|UNLINK|RMDIR|RENAME2?|LINK|CREATE|SETATTR)$/ ? 0 : 3 }
-		$3 - before[$2] > most { print $3 - before[$2], $2; bad = 1 }
-		END { exit bad }
+		{ more[$2] = $3 - before[$2] }
+		END {
+			more["READ"] -= paged
+			for (op in more) {
+				most = op ~ /^(MKNOD|MKDIR|UNLINK|RMDIR|RENAME2?|LINK|CREATE|SETATTR)$/ ? 0 : 3
+				if (more[op] > most) { print more[op], op; bad = 1 }
+			}
+			exit bad
+		}
 	' "$@" >"$T/more" || fail "the daemon saw more requests: $(cat "$T/more")"
 }
 

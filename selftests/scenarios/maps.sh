@@ -51,7 +51,7 @@ scenario maps-cold maps_cold
 
 # A program on the mount, and its child that runs it, too.
 maps_program() {
-	local place=$1 daemon=$2
+	local place=$1 daemon=$2 RUNS=1
 	# shellcheck disable=SC2046
 	place_new $place $(daemon_programs $daemon)
 	tree_start
@@ -64,7 +64,7 @@ maps_program() {
 
 # Whose name is gone while it runs, and its child, too.
 maps_program_deleted() {
-	local pid
+	local RUNS=1
 	place_new $1
 	tree_start
 	daemon_start rawd
@@ -88,7 +88,7 @@ done
 
 # One that finds its libraries there, and has not used all of them yet.
 maps_library() {
-	local place=$1 lib
+	local place=$1 lib RUNS=1
 	place_new $place /bin/bash
 	tree_start
 	daemon_start rawd
