@@ -215,10 +215,14 @@ struct file *fusecr_closing_undo(struct task_struct *task,
 	    !fusecr_closing_can_undo(nr) || !search_sleeper(&s, task))
 		return NULL;
 	syscall_get_arguments(task, task_pt_regs(task), args);
-	task_lock(task);
+	/*
+	 * The caller has locks of the connection, which others take within these two
+	 * (GET_DEV): who does not get them at once tries again later.
+	 */
+	if (!spin_trylock(&task->alloc_lock))
+		return NULL;
 	files = task->files;
-	if (files) {
-		spin_lock(&files->file_lock);
+	if (files && spin_trylock(&files->file_lock)) {
 		done = undo(files, nr, args, s.found, &old);
 		spin_unlock(&files->file_lock);
 	}

@@ -3,6 +3,7 @@
 
 #include <linux/dcache.h>
 #include <linux/fusecr.h>
+#include <linux/fusecr_ioctl.h>
 #include <linux/kdev_t.h>
 #include <linux/mount.h>
 #include <linux/net.h>
@@ -71,7 +72,10 @@ static void add_above(struct above *above, u32 level, const struct inode *dir)
 	above->nr++;
 }
 
-/* A child keeps its parent, and that is freed after a grace period. */
+/*
+ * A child keeps its parent, and that is freed after a grace period.  Not without an
+ * end: who mounts makes directories as deep as he likes, and we have spinlocks.
+ */
 static void look_above(const struct path *path, struct above *above)
 {
 	const struct dentry *top = path->mnt->mnt_root, *dentry = path->dentry;
@@ -83,7 +87,9 @@ static void look_above(const struct path *path, struct above *above)
 	while (dentry != top && !IS_ROOT(dentry) && !above->more) {
 		dentry = READ_ONCE(dentry->d_parent);
 		level++;
-		if (d_unlinked(dentry))
+		if (level > FUSECR_UNLINK_ABOVE)
+			above->more = true;
+		else if (d_unlinked(dentry))
 			add_above(above, level, d_inode_rcu(dentry));
 	}
 	rcu_read_unlock();

@@ -38,13 +38,15 @@
 #include "use.h"
 
 struct handle {
-	struct mutex lock;		/* of all but entry, fc and rcu */
+	struct mutex lock;		/* of all but what follows waitq */
 	struct fusecr_conn *conn;	/* NULL until ATTACH */
 	struct list_head undo;
 	struct fusecr_forgets forgets;
 	struct fusecr_admit *admit;
 	struct fusecr_gate *gate;	/* NULL: open; it also opens by itself */
 	wait_queue_head_t waitq;	/* of those who poll the gate */
+	struct mutex names_lock;	/* within lock, or alone */
+	struct list_head names;
 	/* on owners from ATTACH on */
 	struct list_head entry;
 	const struct fuse_conn *fc;
@@ -176,12 +178,20 @@ static int requeue(struct handle *handle, void *arg)
 }
 
 /* Nothing is kept unless all of it can be. */
-static int commit(struct handle *handle)
+static int commit(struct handle *handle, unsigned long flags)
 {
-	int err = fusecr_forgets_queue(&handle->forgets, handle->conn->fc);
+	int err;
 
+	if (flags & ~FUSECR_COMMIT_NOT_NAMES)
+		return -EINVAL;
+	if (mutex_lock_killable(&handle->names_lock))
+		return -EINTR;
+	err = fusecr_forgets_queue(&handle->forgets, handle->conn->fc);
 	if (!err)
 		fusecr_undo_forget(&handle->undo);
+	if (!err && !(flags & FUSECR_COMMIT_NOT_NAMES))
+		fusecr_names_keep(&handle->names);
+	mutex_unlock(&handle->names_lock);
 	return err;
 }
 
@@ -311,8 +321,9 @@ static struct fusecr_conn *attached(struct handle *handle)
 {
 	struct fusecr_conn *conn;
 
-	mutex_lock(&handle->lock);
-	conn = handle->conn;
+	if (mutex_lock_killable(&handle->lock))
+		return ERR_PTR(-EINTR);
+	conn = handle->conn ?: ERR_PTR(-ENOTCONN);
 	mutex_unlock(&handle->lock);
 	return conn;
 }
@@ -322,8 +333,8 @@ static int sync(struct handle *handle, unsigned long seconds)
 {
 	struct fusecr_conn *conn = attached(handle);
 
-	if (!conn)
-		return -ENOTCONN;
+	if (IS_ERR(conn))
+		return PTR_ERR(conn);
 	if (seconds < 1 || seconds > FUSECR_WAIT_MAX)
 		return -EINVAL;
 	return fusecr_sync(conn, seconds);
@@ -333,17 +344,16 @@ static int unlink(struct handle *handle, void __user *arg)
 {
 	struct fusecr_conn *conn = attached(handle);
 	struct fusecr_unlink in;
-	LIST_HEAD(undo);
 	int err;
 
-	if (!conn)
-		return -ENOTCONN;
+	if (IS_ERR(conn))
+		return PTR_ERR(conn);
 	if (copy_from_user(&in, arg, sizeof(in)))
 		return -EFAULT;
-	err = fusecr_unlink(conn, &in, &undo);
-	mutex_lock(&handle->lock);
-	list_splice(&undo, &handle->undo);
-	mutex_unlock(&handle->lock);
+	if (mutex_lock_killable(&handle->names_lock))
+		return -EINTR;
+	err = fusecr_unlink(conn, &in, &handle->names);
+	mutex_unlock(&handle->names_lock);
 	return err;
 }
 
@@ -354,8 +364,8 @@ static int own_page(struct handle *handle, void __user *arg)
 	struct task_struct *task;
 	int err;
 
-	if (!conn)
-		return -ENOTCONN;
+	if (IS_ERR(conn))
+		return PTR_ERR(conn);
 	if (copy_from_user(&in, arg, sizeof(in)))
 		return -EFAULT;
 	if (in.seconds < 1 || in.seconds > FUSECR_WAIT_MAX)
@@ -373,8 +383,8 @@ static int drop_pages(struct handle *handle, void __user *arg)
 	struct fusecr_conn *conn = attached(handle);
 	struct fusecr_drop_pages in;
 
-	if (!conn)
-		return -ENOTCONN;
+	if (IS_ERR(conn))
+		return PTR_ERR(conn);
 	if (copy_from_user(&in, arg, sizeof(in)))
 		return -EFAULT;
 	if (in.reserved || in.seconds < 1 || in.seconds > FUSECR_WAIT_MAX)
@@ -437,7 +447,7 @@ static int dispatch(struct handle *handle, unsigned int cmd, unsigned long arg)
 	if (cmd == FUSECR_IOC_ADMIT)
 		return admit(handle, arg);
 	if (cmd == FUSECR_IOC_COMMIT)
-		return commit(handle);
+		return commit(handle, arg);
 	if (cmd == FUSECR_IOC_GATE_OPEN)
 		return gate_open(handle);
 	for (i = 0; i < ARRAY_SIZE(operations); i++)
@@ -490,7 +500,8 @@ static __poll_t handle_poll(struct file *file, poll_table *wait)
 	__poll_t events = 0;
 
 	poll_wait(file, &handle->waitq, wait);
-	mutex_lock(&handle->lock);
+	if (mutex_lock_killable(&handle->lock))
+		return 0;
 	if (handle->gate && fusecr_gate_drained(handle->gate))
 		events = EPOLLIN | EPOLLRDNORM;
 	mutex_unlock(&handle->lock);
@@ -507,7 +518,9 @@ static int handle_open(struct inode *inode, struct file *file)
 	if (!handle)
 		return -ENOMEM;
 	mutex_init(&handle->lock);
+	mutex_init(&handle->names_lock);
 	INIT_LIST_HEAD(&handle->undo);
+	INIT_LIST_HEAD(&handle->names);
 	init_waitqueue_head(&handle->waitq);
 	file->private_data = handle;
 	return nonseekable_open(inode, file);
@@ -519,6 +532,7 @@ static int handle_release(struct inode *inode, struct file *file)
 
 	/* Before anybody asks for more. */
 	fusecr_undo_all(&handle->undo);
+	fusecr_names_back(&handle->names);
 	fusecr_gate_open(handle->gate);
 	fusecr_forgets_free(&handle->forgets);
 	fusecr_admit_stop(handle->admit);

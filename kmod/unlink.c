@@ -7,20 +7,24 @@
 #include <linux/limits.h>
 #include <linux/path.h>
 #include <linux/rwsem.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "compat.h"
 #include "conn.h"
-#include "undo.h"
+#include "defer.h"
+#include "layout.h"
 #include "unlink.h"
 #include "use.h"
 
-struct undo_unlink {
-	struct fusecr_undo undo;
+/* What has another name for as long as a handle lives: one a dentry. */
+struct renamed {
+	struct list_head entry;
 	struct dentry *dentry;
-	char *name;
-	bool dead;
+	char *name;		/* that it had */
+	char *given;		/* that it has */
+	bool dead;		/* it was, and can be entered */
 };
 
 /* Caller holds the parent's lock, so that the name stays. */
@@ -37,27 +41,31 @@ static int set_name(struct dentry *dentry, const char *name)
 	return 0;
 }
 
-static int lock_dir(struct inode *dir, bool wait)
+/* Of a directory and one in it: the classes of rmdir(2). */
+static int lock_dir(struct inode *dir, bool wait, unsigned int class)
 {
 	if (wait)
-		return down_write_killable(&dir->i_rwsem);
+		return down_write_killable_nested(&dir->i_rwsem, class);
 	return inode_trylock(dir) ? 0 : -EBUSY;
 }
 
 /* The parent, locked and counted.  Who has its lock may wait for the daemon. */
 static struct dentry *lock_parent(struct dentry *dentry, bool wait)
 {
-	struct dentry *parent = dget_parent(dentry);
-	int err = lock_dir(d_inode(parent), wait);
+	struct dentry *parent;
+	int err;
 
-	if (!err) {
-		if (dentry->d_parent == parent)
+	do {
+		parent = dget_parent(dentry);
+		err = lock_dir(d_inode(parent), wait, I_MUTEX_PARENT);
+		if (!err && dentry->d_parent == parent)
 			return parent;
-		inode_unlock(d_inode(parent));
-		err = -EBUSY;
-	}
-	dput(parent);
-	return ERR_PTR(err);
+		if (!err)
+			inode_unlock(d_inode(parent));
+		dput(parent);
+		/* Moved meanwhile. */
+	} while (!err && wait);
+	return ERR_PTR(err ?: -EBUSY);
 }
 
 static void unlock_parent(struct dentry *parent)
@@ -66,15 +74,17 @@ static void unlock_parent(struct dentry *parent)
 	dput(parent);
 }
 
-/* As rmdir(2) leaves it, or before that. */
-static int set_dead(struct dentry *dentry, bool dead)
+/* As rmdir(2) leaves it, or before that.  Caller holds the parent's lock. */
+static int set_dead(struct dentry *dentry, bool dead, bool wait)
 {
 	struct inode *inode = d_inode(dentry);
+	int err;
 
-	if (IS_DEADDIR(inode) == dead)
+	if (!!IS_DEADDIR(inode) == dead)
 		return 0;
-	if (!inode_trylock(inode))
-		return -EBUSY;
+	err = lock_dir(inode, wait, I_MUTEX_NORMAL);
+	if (err)
+		return err;
 	if (dead) {
 		inode->i_flags |= S_DEAD;
 		dont_mount(dentry);
@@ -85,62 +95,122 @@ static int set_dead(struct dentry *dentry, bool dead)
 	return 0;
 }
 
-static void unlink_back(struct fusecr_undo *undo)
+static void renamed_free(struct renamed *r)
 {
-	struct undo_unlink *u = fusecr_undo_of(undo, struct undo_unlink);
-	struct dentry *parent = lock_parent(u->dentry, false);
+	dput(r->dentry);
+	kfree(r->name);
+	kfree(r->given);
+	kfree(r);
+}
+
+static struct renamed *renamed_new(struct dentry *dentry)
+{
+	struct renamed *r = kzalloc(sizeof(*r), GFP_KERNEL_ACCOUNT);
+
+	if (!r)
+		return NULL;
+	r->dentry = dget(dentry);
+	r->name = kstrdup(dentry->d_name.name, GFP_KERNEL_ACCOUNT);
+	if (r->name)
+		return r;
+	renamed_free(r);
+	return NULL;
+}
+
+static struct renamed *renamed_find(const struct list_head *list,
+				    const struct dentry *dentry)
+{
+	struct renamed *r;
+
+	list_for_each_entry(r, list, entry)
+		if (r->dentry == dentry)
+			return r;
+	return NULL;
+}
+
+static int give_back(const struct renamed *r, bool wait)
+{
+	struct dentry *parent = lock_parent(r->dentry, wait);
+	int err;
 
 	if (IS_ERR(parent))
-		return;
-	/* It may have been linked anew. */
-	if (d_unhashed(u->dentry)) {
-		if (u->dead)
-			set_dead(u->dentry, true);
-		set_name(u->dentry, u->name);
-	}
+		return PTR_ERR(parent);
+	err = r->dead ? set_dead(r->dentry, true, wait) : 0;
+	/* What was looked up is hashed again; another name it has from others. */
+	if (!err && (d_unhashed(r->dentry) ||
+		     !strcmp(r->dentry->d_name.name, r->given)))
+		err = set_name(r->dentry, r->name);
 	unlock_parent(parent);
+	return err;
 }
 
-static void unlink_drop(struct fusecr_undo *undo)
+static void give_back_late(void *object)
 {
-	struct undo_unlink *u = fusecr_undo_of(undo, struct undo_unlink);
+	struct renamed *r = object;
+	struct super_block *sb = r->dentry->d_sb;
 
-	dput(u->dentry);
-	kfree(u->name);
+	while (give_back(r, true))
+		schedule_timeout_uninterruptible(HZ / 10);
+	renamed_free(r);
+	deactivate_super(sb);
 }
 
-/* Caller holds the parent's lock. */
-static int rename_deleted(struct dentry *dentry, const char *name, bool enter,
+void fusecr_names_back(struct list_head *list)
+{
+	struct renamed *r, *next;
+
+	list_for_each_entry_safe(r, next, list, entry) {
+		list_del(&r->entry);
+		if (!give_back(r, false)) {
+			renamed_free(r);
+			continue;
+		}
+		/* Who has it locked may wait for a daemon that waits for us. */
+		atomic_inc(&r->dentry->d_sb->s_active);
+		fusecr_defer(give_back_late, r);
+	}
+}
+
+void fusecr_names_keep(struct list_head *list)
+{
+	struct renamed *r, *next;
+
+	list_for_each_entry_safe(r, next, list, entry) {
+		list_del(&r->entry);
+		renamed_free(r);
+	}
+}
+
+/* Caller holds the parent's lock.  What fails half-way is put back with the rest. */
+static int rename_deleted(struct dentry *dentry, const char *name, u32 flags,
 			  struct list_head *list)
 {
+	bool enter = flags & FUSECR_UNLINK_ENTER && IS_DEADDIR(d_inode(dentry));
 	bool same = !strcmp(dentry->d_name.name, name);
-	struct undo_unlink *u;
-	int err = -ENOMEM;
+	struct renamed *r = renamed_find(list, dentry);
+	char *given;
+	int err;
 
-	enter = enter && IS_DEADDIR(d_inode(dentry));
 	if (same && !enter)
 		return 0;
-	u = fusecr_undo_new(struct undo_unlink, unlink_back, unlink_drop);
-	if (!u)
+	given = kstrdup(name, GFP_KERNEL_ACCOUNT);
+	if (!given)
 		return -ENOMEM;
-	u->dead = enter;
-	u->name = kstrdup(dentry->d_name.name, GFP_KERNEL_ACCOUNT);
-	if (u->name)
-		err = enter ? set_dead(dentry, false) : 0;
-	if (!err && !same) {
-		err = set_name(dentry, name);
-		/* Who has it locked by now finds nothing in it: it may wait. */
-		if (err && enter)
-			set_dead(dentry, true);
+	if (!r) {
+		r = renamed_new(dentry);
+		if (!r) {
+			kfree(given);
+			return -ENOMEM;
+		}
+		list_add(&r->entry, list);
 	}
-	if (err) {
-		kfree(u->name);
-		kfree(u);
+	kfree(r->given);
+	r->given = given;
+	err = same ? 0 : set_name(dentry, name);
+	if (err || !enter)
 		return err;
-	}
-	u->dentry = dget(dentry);
-	list_add(&u->undo.entry, list);
-	return 0;
+	r->dead = true;
+	return set_dead(dentry, false, flags & FUSECR_UNLINK_WAIT);
 }
 
 /* As rmdir(2) and open(2) have left it. */
@@ -149,7 +219,7 @@ static int mark(struct dentry *dentry, u32 flags)
 	struct inode *inode = d_inode(dentry);
 
 	if (flags & FUSECR_INODE_DEAD)
-		return set_dead(dentry, true);
+		return set_dead(dentry, true, flags & FUSECR_UNLINK_WAIT);
 	if (flags & FUSECR_INODE_LINKABLE) {
 		spin_lock(&inode->i_lock);
 		compat_inode_set_linkable(inode);
@@ -158,22 +228,24 @@ static int mark(struct dentry *dentry, u32 flags)
 	return 0;
 }
 
-static int unlink_dentry(struct dentry *dentry, const char *name, u32 flags,
-			 struct list_head *list)
+static int unlink_dentry(struct dentry *dentry, const char *name,
+			 const struct fusecr_unlink *in, struct list_head *list)
 {
-	struct dentry *parent = lock_parent(dentry, flags & FUSECR_UNLINK_WAIT);
+	u64 nodeid = in->above ? in->above_nodeid : in->nodeid;
+	struct dentry *parent = lock_parent(dentry, in->flags & FUSECR_UNLINK_WAIT);
 	int err;
 
 	if (IS_ERR(parent))
 		return PTR_ERR(parent);
-	if (d_unhashed(dentry))
-		err = rename_deleted(dentry, name, flags & FUSECR_UNLINK_ENTER,
-				     list);
-	else if (flags & FUSECR_UNLINK_ENTER)
+	if (*fl_inode_nodeid(fl_inode(d_inode(dentry))) != nodeid)
+		err = -ESTALE;
+	else if (d_unhashed(dentry))
+		err = rename_deleted(dentry, name, in->flags, list);
+	else if (in->flags & FUSECR_UNLINK_ENTER)
 		err = -EINVAL;
 	else
 		err = set_name(dentry, name);
-	err = err ?: mark(dentry, flags);
+	err = err ?: mark(dentry, in->flags);
 	unlock_parent(parent);
 	return err;
 }
@@ -225,7 +297,8 @@ int fusecr_unlink(const struct fusecr_conn *conn,
 	char *name;
 	int err;
 
-	if (in->above > FUSECR_UNLINK_ABOVE || in->reserved)
+	if (in->above > FUSECR_UNLINK_ABOVE || in->reserved ||
+	    (!in->above && in->above_nodeid))
 		return -EINVAL;
 	name = get_name(in);
 	if (IS_ERR(name))
@@ -235,7 +308,7 @@ int fusecr_unlink(const struct fusecr_conn *conn,
 		goto out;
 	dentry = climb(path.dentry, in->above);
 	err = is_valid(in, dentry) ?
-	      unlink_dentry(dentry, name, in->flags, list) : -EINVAL;
+	      unlink_dentry(dentry, name, in, list) : -EINVAL;
 	dput(dentry);
 	path_put(&path);
 out:

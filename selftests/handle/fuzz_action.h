@@ -42,6 +42,7 @@ struct shared {
 		int32_t fd;		/* its /dev/fuse */
 		uint64_t nodeid;	/* of an open file */
 		pid_t client;		/* who has it open, as 3 */
+		uint64_t gone, above;	/* of what it has as 4, and of its directory: both deleted */
 	} targets[MOVERS];
 	bool end;
 	bool passes;		/* the kernel has passthrough */

@@ -23,7 +23,7 @@ static const struct finding {
 	  "i 0 4048fc04 P0 P0 0 0 1 0 N0 C0 C1 M 0 C0 M 300\n"
 	  "i 0 4038fc11 P0 1 C0 M 0 P1 0 0 0 N0\n"
 	  "i 0 4010fc13 P1 S0 N0\n"
-	  "i 0 4028fc15 P1 6 0 0 N0 A M\n"
+	  "i 0 4038fc15 P0 0 3 0 N0 A 4 0 0 0 0 0\n"
 	  "i 0 4010fc12 N0 M\n"
 	  "i 0 4010fc05 C0 N0\n"
 	  "i 0 4030fc14 1 P1 1 0 2 0 N0 C0 C0\n"

@@ -247,6 +247,19 @@ union argument {
 	uint64_t words[WORDS];
 };
 
+/* What the client has in a directory that is deleted, or that directory. */
+static void fill_gone(struct fusecr_unlink *u, const struct target *t, bool above)
+{
+	u->pid = t->client;
+	u->use = FUSECR_FILE_FD;
+	u->number = 4;
+	u->nodeid = t->gone;
+	if (!above)
+		return;
+	u->above = 1;
+	u->above_nodeid = t->above;
+}
+
 static int some_device(struct caller *c)
 {
 	return c->d.clone >= 0 && one_in(&c->random, 4) ? c->d.clone : c->d.dev;
@@ -332,12 +345,17 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		a->unlink.flags = one_in(r, 8) ? number(r) : below(r, 4) << 7;
 		if (one_in(r, 4))
 			a->unlink.flags = FUSECR_UNLINK_ENTER;
-		a->unlink.above = one_in(r, 16) ? number(r) : one_in(r, 4);
+		if (one_in(r, 4))
+			a->unlink.flags |= FUSECR_UNLINK_WAIT;
+		a->unlink.above = one_in(r, 16) ? number(r) : 0;
+		a->unlink.above_nodeid = one_in(r, 64) ? number(r) : 0;
 		a->unlink.reserved = one_in(r, 64);
 		a->unlink.name = one_in(r, 16) ? number(r) : (uintptr_t)bytes;
 		a->unlink.name_len = one_in(r, 16) ? number(r) : 1 + below(r, 8);
 		a->unlink.number = one_in(r, 2) ? 3 : below(r, 8);
 		a->unlink.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		if (one_in(r, 2))
+			fill_gone(&a->unlink, &shared->targets[below(r, MOVERS)], one_in(r, 2));
 		break;
 	case FUSECR_IOC_DROP_PAGES:
 		a->drop.nodeid = shared->targets[below(r, MOVERS)].nodeid;
@@ -417,7 +435,7 @@ static struct action make_change(struct caller *c)
 	memcpy(a.words, &arg, sizeof(arg));
 	if (one_in(r, 64))
 		a.cmd = next(r);
-	if (a.cmd == FUSECR_IOC_ADMIT || a.cmd == FUSECR_IOC_SYNC) {
+	if (a.cmd == FUSECR_IOC_ADMIT || a.cmd == FUSECR_IOC_SYNC || a.cmd == FUSECR_IOC_COMMIT) {
 		a.what = 'v';
 		a.words[0] = below(r, a.cmd == FUSECR_IOC_SYNC ? 2 : 3);
 	} else if (one_in(r, 32)) {

@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -178,8 +179,24 @@ static void map_file(const struct rawfs *fs)
 	close(fd);
 }
 
-/* Has one file open and looks at others, some of whose answers never come. */
-static pid_t start_client(const struct rawfs *fs)
+/* As 4 it has what is deleted in a directory that is deleted. */
+static void open_gone(const struct rawfs *fs, struct target *t)
+{
+	struct stat st;
+
+	mkdir(test_path(fs, "gone"), 0755);
+	if (!stat(test_path(fs, "gone"), &st))
+		t->above = st.st_ino;
+	/* cppcheck-suppress leakReturnValNotUsed ; open as long as this process lives */
+	open(test_path(fs, "gone/file"), O_RDONLY | O_CREAT, 0644);
+	if (!fstat(4, &st))
+		t->gone = st.st_ino;
+	unlink(test_path(fs, "gone/file"));
+	rmdir(test_path(fs, "gone"));
+}
+
+/* Has files open and looks at others, some of whose answers never come. */
+static pid_t start_client(const struct rawfs *fs, struct target *t)
 {
 	pid_t pid = fork();
 
@@ -189,6 +206,7 @@ static pid_t start_client(const struct rawfs *fs)
 		close(i);
 	/* cppcheck-suppress leakReturnValNotUsed ; open as long as this process lives */
 	open(test_path(fs, "f0"), O_RDONLY);
+	open_gone(fs, t);
 	map_file(fs);
 	for (unsigned int i = 0;; i++) {
 		char name[32];
@@ -245,7 +263,7 @@ static void move_once(struct target *t, struct tnl *nl, const char *behind, stru
 	fs = rawfs_up(&config, false);
 	if (!fs)
 		return;
-	client = start_client(fs);
+	client = start_client(fs, t);
 	t->server = fs->pid;
 	t->fd = one_in(r, 4) ? 3 + (int)below(r, 8) : fs->fd[0];
 	t->nodeid = RAWFS_NODE_BASE + RAWFS_NODE_STEP;

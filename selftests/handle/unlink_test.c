@@ -255,6 +255,7 @@ FIXTURE(above) {
 	uint64_t id;
 	int handle;
 	int fd;			/* of "a/b/file", b and file are deleted */
+	int dir;		/* of b */
 	uint64_t a, b;		/* their nodes */
 	struct fusecr_unlink which;
 };
@@ -273,6 +274,8 @@ FIXTURE_SETUP(above)
 	self->b = node_of(&self->nl, self->id, test_path(self->fs, "a/b"));
 	self->fd = open(test_path(self->fs, "a/b/file"), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	ASSERT_LE(0, self->fd);
+	self->dir = open(test_path(self->fs, "a/b"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ASSERT_LE(0, self->dir);
 	ASSERT_EQ(0, unlink(test_path(self->fs, "a/b/file")));
 	ASSERT_EQ(0, rmdir(test_path(self->fs, "a/b")));
 	self->which = (struct fusecr_unlink){
@@ -282,6 +285,7 @@ FIXTURE_SETUP(above)
 		.nodeid = get(&self->nl, self->id, self->fd, FUSECR_FILE_NODEID),
 		.name = (uintptr_t)"new",
 		.above = 1,
+		.above_nodeid = self->b,
 	};
 }
 
@@ -289,6 +293,7 @@ FIXTURE_TEARDOWN(above)
 {
 	close(self->handle);
 	close(self->fd);
+	close(self->dir);
 	EXPECT_STREQ("", self->nl.leak);
 	tnl_close(&self->nl);
 	EXPECT_EQ(0, rawfs_down(self->fs));
@@ -376,6 +381,7 @@ TEST_F(above, entered_by_its_name)
 TEST_F(above, is_deleted)
 {
 	self->which.above = 2;
+	self->which.above_nodeid = self->a;
 	self->which.flags = FUSECR_UNLINK_ENTER;
 	EXPECT_EQ(-EINVAL, th_unlink(self->handle, self->which));
 	self->which.flags = FUSECR_INODE_DEAD;
@@ -383,6 +389,60 @@ TEST_F(above, is_deleted)
 	EXPECT_TRUE(path_ends(self->fd, "/new/b/file" SUFFIX));
 	EXPECT_TRUE(inode_flags(&self->nl, self->id, self->a) & FUSECR_INODE_DEAD);
 	EXPECT_EQ(1, self->fs->nr_done[FUSE_RMDIR]);
+}
+
+/* Other settings are kept; and if it has its second name, the first one is what counts. */
+TEST_F(above, not_committed)
+{
+	self->which.flags = FUSECR_UNLINK_ENTER;
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	self->which.name = (uintptr_t)"newer";
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	EXPECT_EQ(-1, ioctl(self->handle, FUSECR_IOC_COMMIT, ~0UL));
+	EXPECT_EQ(EINVAL, errno);
+	ASSERT_EQ(0, ioctl(self->handle, FUSECR_IOC_COMMIT, FUSECR_COMMIT_NOT_NAMES));
+	EXPECT_TRUE(path_ends(self->fd, "/a/newer/file" SUFFIX));
+	EXPECT_FALSE(inode_flags(&self->nl, self->id, self->b) & FUSECR_INODE_DEAD);
+	close(self->handle);
+	self->handle = -1;
+	EXPECT_TRUE(path_ends(self->fd, "/a/b/file" SUFFIX));
+	EXPECT_TRUE(inode_flags(&self->nl, self->id, self->b) & FUSECR_INODE_DEAD);
+}
+
+/*
+ * One who looks something up in the directory, or in its parent, when the handle is
+ * closed: it is not waited for, and what it has locked is put back when it is done.
+ */
+static void closed_meanwhile(struct __test_metadata *_metadata, FIXTURE_DATA(above) *self, const char *where)
+{
+	struct test_client client = { };
+
+	self->which.flags = FUSECR_UNLINK_ENTER;
+	ASSERT_EQ(0, th_unlink(self->handle, self->which));
+	rawfs_hold(self->fs, FUSE_LOOKUP);
+	ASSERT_EQ(0, test_client_start(&client, test_stat, (void *)where));
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_LOOKUP, 1));
+	close(self->handle);
+	self->handle = -1;
+	EXPECT_TRUE(path_ends(self->fd, "/a/new/file" SUFFIX));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(-ENOENT, test_client_wait(&client));
+	while (!path_ends(self->fd, "/a/b/file" SUFFIX))
+		usleep(1000);
+	EXPECT_TRUE(inode_flags(&self->nl, self->id, self->b) & FUSECR_INODE_DEAD);
+}
+
+TEST_F(above, locked_when_closed)
+{
+	char where[64];
+
+	snprintf(where, sizeof(where), "/proc/self/fd/%d/none", self->dir);
+	closed_meanwhile(_metadata, self, where);
+}
+
+TEST_F(above, parent_locked_when_closed)
+{
+	closed_meanwhile(_metadata, self, test_path(self->fs, "a/none"));
 }
 
 TEST_F(above, refusals)
@@ -396,6 +456,15 @@ TEST_F(above, refusals)
 	bad = self->which;
 	bad.reserved = 1;
 	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	bad = self->which;
+	bad.above = 0;
+	EXPECT_EQ(-EINVAL, th_unlink(self->handle, bad));
+	/* Another one is there by now. */
+	bad = self->which;
+	bad.above_nodeid = self->a;
+	EXPECT_EQ(-ESTALE, th_unlink(self->handle, bad));
+	bad.above_nodeid = 0;
+	EXPECT_EQ(-ESTALE, th_unlink(self->handle, bad));
 	/* The root of the mount, and what would be above it. */
 	bad = self->which;
 	bad.above = 3;

@@ -145,7 +145,7 @@ static void check_module(struct findings *f, struct nl *nl, int err)
 	err = nl_get_info(nl, &info);
 	if (err < 0) {
 		found(f, "module", MISSING, err == -EPERM ? "run this as root" : NULL,
-		      "loaded, but does not answer: %s", netlink_reason(nl, err));
+		      "loaded, but does not answer: %s", nl_reason(nl, err));
 		return;
 	}
 	if (strcmp(info.version, FUSECR_VERSION))

@@ -124,15 +124,6 @@ int open_netlink(struct nl **nl)
 	return ret;
 }
 
-const char *netlink_reason(const struct nl *nl, int err)
-{
-	if (*nl_error(nl))
-		return nl_error(nl);
-	if (err == -EPERM)
-		return "this needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN: run it as root";
-	return strerror(-err);
-}
-
 char *ask_program(char *buf, size_t len, const char *command)
 {
 	/* NOLINTNEXTLINE(cert-env33-c): all commands are constants */

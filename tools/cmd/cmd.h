@@ -44,7 +44,5 @@ bool parse_pid(const char *s, pid_t *pid);
 char *task_comm(char *buf, size_t len, pid_t pid);
 /* 0, or says what is missing and returns -errno. */
 int open_netlink(struct nl **nl);
-/* The best sentence for a failure of the netlink client. */
-const char *netlink_reason(const struct nl *nl, int err);
 
 #endif

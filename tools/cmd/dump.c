@@ -2,8 +2,10 @@
 /* fusecr dump: the FUSE state of a process tree, without CRIU. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "cleanup.h"
 #include "cmd.h"
 #include "options.h"
@@ -53,7 +55,7 @@ static void tell_failure(const struct nl *nl, const struct report *r, pid_t pid,
 	else if (!*nl_error(nl) && *image_error())
 		say_error("cannot dump process %d: %s", pid, image_error());
 	else
-		say_error("cannot dump process %d: %s", pid, netlink_reason(nl, err));
+		say_error("cannot dump process %d: %s", pid, nl_reason(nl, err));
 }
 
 /* How many connections were written, from what was written. */
@@ -100,6 +102,14 @@ static int dump(pid_t pid, const char *dir, bool json)
 	dirfd = open_dir(dir);
 	if (dirfd < 0)
 		return CMD_FAILED;
+	if (!faccessat(dirfd, "inventory.img", F_OK, 0)) {
+		say_error("%s has a checkpoint of CRIU's, which would be lost; choose another directory", dir);
+		return CMD_FAILED;
+	}
+	if (kill(pid, 0) && errno == ESRCH) {
+		say_error("there is no process %d", pid);
+		return CMD_FAILED;
+	}
 	/* The inventory of an older set would vouch for half of this one. */
 	image_remove_all(dirfd);
 	o.dirfd = dirfd;

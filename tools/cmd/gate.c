@@ -38,10 +38,10 @@ static const char help[] =
 	"show   says who is at rest and what is under way\n"
 	"close  closes the gate, until it is interrupted or the time is up\n"
 	"open   opens the gate that somebody else has closed\n\n"
-	"CONNECTION is an id or a device of 'fusecr list', or a mount point.\n\n"
-	"  -t, --time SECONDS  open it after so long (60)\n"
-	"  -x, --exempt PID    never hold this process; the daemon's never are\n"
-	"  -j, --json          print JSON\n"
+	"CONNECTION is an id, a device or a mount point, as 'fusecr list' shows them.\n\n"
+	"  -t, --time SECONDS  close: open it after so long (60)\n"
+	"  -x, --exempt PID    close: never hold this process; the daemon's never are\n"
+	"  -j, --json          show: print JSON\n"
 	"  -h, --help          print this\n";
 
 static void nl_auto(struct nl **nl)
@@ -91,7 +91,7 @@ static int find(struct nl *nl, const char *name, struct message_list *found)
 
 	*found = s.found;
 	if (err) {
-		say_error("cannot list the connections: %s", netlink_reason(nl, err));
+		say_error("cannot list the connections: %s", nl_reason(nl, err));
 		return err;
 	}
 	if (!found->count) {
@@ -219,7 +219,7 @@ static int stay_closed(struct nl *nl, const FuseConnEntry *c, int handle, const 
 		if (err >= 0 || err == -ENOENT)
 			err = handle_gate_status(handle, &s);
 		if (err < 0) {
-			say_error("connection %u:%u: %s", major(c->dev), minor(c->dev), netlink_reason(nl, err));
+			say_error("connection %u:%u: %s", major(c->dev), minor(c->dev), nl_reason(nl, err));
 			return CMD_FAILED;
 		}
 		if (!s.closed) {
@@ -276,6 +276,7 @@ static int open_gate(const FuseConnEntry *c)
 struct gate_options {
 	unsigned int seconds;
 	struct exempt exempt;
+	bool for_close;		/* one of these was given */
 	bool json;
 };
 
@@ -317,12 +318,14 @@ int cmd_gate(int argc, char **argv)
 				return usage_error(argv, "not a number of seconds from 1 to %d: '%s'",
 						   FUSECR_GATE_MAX, optarg);
 			o.seconds = pid;
+			o.for_close = true;
 			break;
 		case 'x':
 			if (!parse_pid(optarg, &pid))
 				return usage_error(argv, "not a pid: '%s'", optarg);
 			if (exempt_add(&o.exempt, pid))
 				return usage_error(argv, "too many processes are exempt");
+			o.for_close = true;
 			break;
 		case 'j':
 			o.json = true;
@@ -336,5 +339,9 @@ int cmd_gate(int argc, char **argv)
 	}
 	if (optind + 2 != argc)
 		return usage_error(argv, "name what to do and a connection");
+	if (o.json && strcmp(argv[optind], "show"))
+		return usage_error(argv, "-j is for 'gate show'");
+	if (o.for_close && strcmp(argv[optind], "close"))
+		return usage_error(argv, "-t and -x are for 'gate close'");
 	return run(argv, argv[optind], argv[optind + 1], &o);
 }

@@ -297,7 +297,7 @@ static int list(bool json)
 		return CMD_FAILED;
 	ret = ask(nl, &l);
 	if (ret < 0) {
-		say_error("cannot list the connections: %s", netlink_reason(nl, ret));
+		say_error("cannot list the connections: %s", nl_reason(nl, ret));
 		return CMD_FAILED;
 	}
 	conns = json_object_new_array();

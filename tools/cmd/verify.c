@@ -227,7 +227,7 @@ static int verify_inode(const FuseInodeEntry *e, void *arg)
 
 int verify_failed(const struct verify *v, int err)
 {
-	say_error("connection %" PRIu32 ": cannot ask the kernel: %s", v->id, netlink_reason(v->nl, err));
+	say_error("connection %" PRIu32 ": cannot ask the kernel: %s", v->id, nl_reason(v->nl, err));
 	return err;
 }
 

@@ -13,8 +13,6 @@
 
 /* How long a directory may be locked by who looks something up in it. */
 #define BUSY_MS	5000
-/* And how long, when those before it are served, one after the other. */
-#define SERVED_MS	60000
 
 static int call(int fd, unsigned long request, const void *arg)
 {
@@ -103,10 +101,10 @@ static void unlink_alone(int fd, const struct fusecr_unlink *which, pid_t parent
 }
 
 /*
- * In line for the directory's lock, before those who come later; as somebody else, for
- * those who have it now may have to be served.
+ * In line for the directory's lock, before those who come later; as somebody else, who
+ * can be killed when it takes too long.
  */
-static int unlink_in_line(int fd, const struct fusecr_unlink *which, const struct meanwhile *m)
+static int unlink_in_line(int fd, const struct fusecr_unlink *which)
 {
 	pid_t parent = getpid(), pid = fork(), ended = 0;
 	int status = W_EXITCODE(EBUSY, 0);
@@ -115,9 +113,7 @@ static int unlink_in_line(int fd, const struct fusecr_unlink *which, const struc
 		unlink_alone(fd, which, parent);
 	if (pid < 0)
 		return -errno;
-	for (int ms = 0, busy = 0; !ended && busy < BUSY_MS && ms < SERVED_MS; ms++, busy++) {
-		if (m && m->serve(m->arg))
-			busy = 0;
+	for (int ms = 0; !ended && ms < BUSY_MS; ms++) {
 		ended = waitpid(pid, &status, WNOHANG);
 		if (!ended)
 			poll(NULL, 0, 1);
@@ -129,7 +125,7 @@ static int unlink_in_line(int fd, const struct fusecr_unlink *which, const struc
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EBUSY;
 }
 
-int handle_unlink(int fd, const struct fusecr_unlink *which, const struct meanwhile *m)
+int handle_unlink(int fd, const struct fusecr_unlink *which)
 {
 	struct fusecr_unlink arg = *which;
 	int err = call(fd, FUSECR_IOC_UNLINK, &arg);
@@ -137,7 +133,7 @@ int handle_unlink(int fd, const struct fusecr_unlink *which, const struct meanwh
 	if (err != -EBUSY)
 		return err;
 	arg.flags |= FUSECR_UNLINK_WAIT;
-	return unlink_in_line(fd, &arg, m);
+	return unlink_in_line(fd, &arg);
 }
 
 int handle_drop_pages(int fd, uint64_t nodeid, unsigned int seconds)
@@ -155,9 +151,11 @@ int handle_requeue(int fd, int devfd, uint64_t unique)
 	return ret < 0 ? ret : (int)requeue.count;
 }
 
-int handle_commit(int fd)
+int handle_commit(int fd, bool names)
 {
-	return call(fd, FUSECR_IOC_COMMIT, NULL);
+	unsigned long flags = names ? 0 : FUSECR_COMMIT_NOT_NAMES;
+
+	return ioctl(fd, FUSECR_IOC_COMMIT, flags) < 0 ? -errno : 0;
 }
 
 int handle_gate_close(int fd, unsigned int seconds, const int32_t *exempt, uint32_t nr_exempt)

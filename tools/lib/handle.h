@@ -16,16 +16,8 @@ int handle_set_file(int fd, const struct fusecr_set_file *set);
 int handle_share_file(int fd, const struct fusecr_share_file *share);
 /* -ETIMEDOUT after so many seconds. */
 int handle_own_page(int fd, pid_t pid, uint64_t address, unsigned int seconds);
-/*
- * -EBUSY: somebody has the directory locked, for five seconds now. That may be who waits
- * for the caller, who can serve them meanwhile, again and again; or NULL. Seconds in which
- * somebody was served do not count, up to a minute.
- */
-struct meanwhile {
-	bool (*serve)(void *arg);	/* whether there was somebody */
-	void *arg;
-};
-int handle_unlink(int fd, const struct fusecr_unlink *which, const struct meanwhile *m);
+/* -EBUSY: somebody has the directory locked, for five seconds now. */
+int handle_unlink(int fd, const struct fusecr_unlink *which);
 int handle_drop_pages(int fd, uint64_t nodeid, unsigned int seconds);
 int handle_set_owner(int fd, const struct fusecr_set_owner *set);
 int handle_set_lock(int fd, const struct fusecr_set_lock *set);
@@ -33,7 +25,8 @@ int handle_forget(int fd, uint64_t nodeid, uint64_t nlookup);
 int handle_admit(int fd, bool on);
 /* How many went back, or -errno.  unique 0: all of devfd's. */
 int handle_requeue(int fd, int devfd, uint64_t unique);
-int handle_commit(int fd);
+/* names: those that handle_unlink() has given to what was deleted stay, too. */
+int handle_commit(int fd, bool names);
 /* Opens by itself after so many seconds. */
 int handle_gate_close(int fd, unsigned int seconds, const int32_t *exempt, uint32_t nr_exempt);
 /* How many threads of the process were not held before, or -errno. */

@@ -34,7 +34,6 @@ struct question {
 	uint16_t flags;
 	uint64_t conn_id;
 	uint32_t pid;
-	uint64_t nodeid;
 	const char *family;	/* for the controller */
 };
 
@@ -89,8 +88,6 @@ static int send_question(struct nl *nl, const struct question *q)
 		mnl_attr_put_u64(nlh, FUSECR_A_CONN_ID, q->conn_id);
 	if (q->pid)
 		mnl_attr_put_u32(nlh, FUSECR_A_PID, q->pid);
-	if (q->nodeid)
-		mnl_attr_put_u64(nlh, FUSECR_A_NODEID, q->nodeid);
 	if (mnl_socket_sendto(nl->socket, nlh, nlh->nlmsg_len) < 0)
 		return -errno;
 	return 0;
@@ -270,6 +267,15 @@ void nl_close(struct nl *nl)
 const char *nl_error(const struct nl *nl)
 {
 	return nl->error;
+}
+
+const char *nl_reason(const struct nl *nl, int err)
+{
+	if (nl && *nl->error)
+		return nl->error;
+	if (err == -EPERM)
+		return "this needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN: run it as root";
+	return strerror(-err);
 }
 
 /* --- questions ------------------------------------------------------------- */
@@ -489,20 +495,6 @@ int nl_inodes(struct nl *nl, uint64_t conn_id, nl_inode_cb cb, void *arg)
 {
 	const struct question q = {
 		.cmd = FUSECR_CMD_GET_INODE, .flags = NLM_F_DUMP, .conn_id = conn_id,
-	};
-	struct walk w = {
-		.nest = FUSECR_A_INODE, .desc = &fuse_inode_entry__descriptor,
-		.emit = emit_inode, .cb.inode = cb, .arg = arg,
-	};
-
-	return ask(nl, &q, walk_cb, &w);
-}
-
-int nl_inode(struct nl *nl, uint64_t conn_id, uint64_t nodeid, nl_inode_cb cb, void *arg)
-{
-	const struct question q = {
-		.cmd = FUSECR_CMD_GET_INODE, .flags = NLM_F_ACK,
-		.conn_id = conn_id, .nodeid = nodeid,
 	};
 	struct walk w = {
 		.nest = FUSECR_A_INODE, .desc = &fuse_inode_entry__descriptor,

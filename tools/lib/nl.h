@@ -17,6 +17,8 @@ void nl_close(struct nl *nl);
 
 /* The kernel's sentence about the last failure ("" when it gave none). */
 const char *nl_error(const struct nl *nl);
+/* The best sentence for a failure of this client: the kernel's, or what err (-errno) means. */
+const char *nl_reason(const struct nl *nl, int err);
 
 struct nl_info {
 	char version[32];
@@ -45,7 +47,6 @@ int nl_devs(struct nl *nl, uint64_t conn_id, uint32_t pid, nl_dev_cb cb, void *a
 /* Chunks of one request's input are joined: one callback a request. */
 int nl_requests(struct nl *nl, uint64_t conn_id, nl_request_cb cb, void *arg);
 int nl_inodes(struct nl *nl, uint64_t conn_id, nl_inode_cb cb, void *arg);
-int nl_inode(struct nl *nl, uint64_t conn_id, uint64_t nodeid, nl_inode_cb cb, void *arg);
 int nl_files(struct nl *nl, uint64_t conn_id, uint32_t pid, nl_file_cb cb, void *arg);
 int nl_backings(struct nl *nl, uint64_t conn_id, nl_backing_cb cb, void *arg);
 

@@ -176,6 +176,7 @@ static struct snapshot_conn *conn_get(struct snapshot *snap, uint64_t id)
 struct find {
 	struct snapshot *snap;
 	struct report *r;
+	bool serves;	/* the tree has daemons */
 };
 
 static int find_dev(const FuseDevEntry *dev, void *arg)
@@ -185,7 +186,8 @@ static int find_dev(const FuseDevEntry *dev, void *arg)
 
 	if (!task)
 		return 0;
-	if ((dev->has_cuse && dev->cuse) || (dev->conn_id && !dev->connected))
+	/* CRIU, too, has no way with a device that nothing is mounted with. */
+	if ((dev->has_cuse && dev->cuse) || !dev->conn_id || !dev->connected)
 		refuse_dev(f->r, f->snap, dev);
 	if (!dev->conn_id)
 		return 0;
@@ -199,7 +201,8 @@ static int find_file(const FuseFileEntry *file, void *arg)
 
 	if (!tree_find(&f->snap->tree, file->pid))
 		return 0;
-	if (!strcmp(file->fstype, "virtiofs"))
+	/* A tree without daemons is CRIU's, wherever its files are. */
+	if (f->serves && !strcmp(file->fstype, "virtiofs"))
 		refuse_virtiofs(f->r, file);
 	if (!file->conn_id)
 		return 0;
@@ -284,14 +287,14 @@ static int add_mount(const FuseMountEntry *e, const char *fstype, const char *so
 static int read_conn(struct snapshot *snap, struct snapshot_conn *sc, struct report *r)
 {
 	struct add_mount am = { sc, snap };
-	struct find f = { snap, r };
+	struct find f = { .snap = snap, .r = r };
 	uint64_t id = sc->conn->id;
 	int err;
 
 	err = nl_conn(snap->nl, id, set_conn, sc);
 	if (err == -ENOENT) {
 		report_add(r, "connection %#lx of the tree has no mount any more (%s): end its daemon",
-			   (unsigned long)id, *nl_error(snap->nl) ? nl_error(snap->nl) : strerror(-err));
+			   (unsigned long)id, nl_reason(snap->nl, err));
 		return 1;
 	}
 	if (err)
@@ -343,7 +346,7 @@ static int read_conns(struct snapshot *snap, struct report *r)
 
 static int find_conns(struct snapshot *snap, struct report *r)
 {
-	struct find f = { snap, r };
+	struct find f = { .snap = snap, .r = r };
 	struct nl_info info;
 	int err;
 
@@ -358,6 +361,7 @@ static int find_conns(struct snapshot *snap, struct report *r)
 			return err;
 	}
 	/* Whose the files are is known now. */
+	f.serves = snap->count;
 	for (size_t i = 0; i < snap->tree.count; i++) {
 		err = nl_files(snap->nl, 0, snap->tree.tasks[i].pid, find_file, &f);
 		if (err && err != -ESRCH)

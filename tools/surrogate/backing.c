@@ -157,7 +157,7 @@ static int register_backing(struct rebuilt *rb, const FuseBackingEntry *b, pid_t
 		grown[rb->nr_registered++] = (struct registered){ b, id };
 	else
 		report_add(&rb->re->s->report, "%s: the passthrough file %.*s could not be had again: %s",
-			   restore_label(rb), (int)b->path.len, b->has_path ? (const char *)b->path.data : "",
+			   model_label(rb->model), (int)b->path.len, b->has_path ? (const char *)b->path.data : "",
 			   strerror(-id));
 	return id;
 }

@@ -94,15 +94,21 @@ static bool is_gone(int err)
 }
 
 /* The file, or the directory above it, gets that name. */
-static int give_name(const struct naming *n, const FuseFileEntry *f, uint32_t above,
+static int give_name(const struct naming *n, const FuseFileEntry *f, const FuseAboveEntry *above,
 		     const struct snapshot_rename *re)
 {
 	struct fusecr_unlink which = {
 		.pid = f->pid, .use = f->use, .number = f->number, .nodeid = f->nodeid,
 		.name = (uintptr_t)re->now, .name_len = strlen(re->now),
-		.flags = above ? FUSECR_UNLINK_ENTER : 0, .above = above,
 	};
-	int err = handle_unlink(n->sv->handle, &which, NULL);
+	int err;
+
+	if (above) {
+		which.flags = FUSECR_UNLINK_ENTER;
+		which.above = above->level;
+		which.above_nodeid = above->nodeid;
+	}
+	err = handle_unlink(n->sv->handle, &which);
 
 	if (is_gone(err))
 		return 0;
@@ -126,7 +132,7 @@ static int name_last(const struct naming *n, const FuseFileEntry *f)
 	if (!name)
 		return 0;
 	err = add_rename(renames, f->conn_id, f->nodeid, name, len);
-	return err ?: give_name(n, f, 0, &renames->list[renames->count - 1]);
+	return err ?: give_name(n, f, NULL, &renames->list[renames->count - 1]);
 }
 
 /* What has its name by another file may not be entered yet. */
@@ -139,12 +145,12 @@ static int name_above(const struct naming *n, const FuseFileEntry *f, const Fuse
 	int err;
 
 	if (re)
-		return give_name(n, f, above->level, re);
+		return give_name(n, f, above, re);
 	name = snapshot_name_above(f, above->level, &len);
 	if (!name)
 		return 0;
 	err = add_rename(renames, f->conn_id, above->nodeid, name, len);
-	return err ?: give_name(n, f, above->level, &renames->list[renames->count - 1]);
+	return err ?: give_name(n, f, above, &renames->list[renames->count - 1]);
 }
 
 static int name_file(const FuseFileEntry *f, void *arg)

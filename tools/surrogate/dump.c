@@ -271,8 +271,11 @@ static void freeze(struct dump *d)
 		.renames = &d->renames,
 	};
 	struct report *r = &d->s->report;
-	int err = look(d, &o, d->s->dirfd, r);
+	int err;
 
+	/* The inventory of an older set would vouch for half of this one. */
+	image_remove_all(d->s->dirfd);
+	err = look(d, &o, d->s->dirfd, r);
 	if (!err)
 		expect_same_conns(d, r);
 	for (size_t i = 0; !err && i < d->count; i++) {
@@ -393,43 +396,20 @@ static void on_frozen(struct dump *d)
 		surrogate_done(d->s);
 }
 
-struct serving {
-	struct dump *d;
-	struct pollfd *pfd;
-};
-
-/* Who looks into a directory from outside has it locked until he is at rest. */
-static bool serve_outsiders(void *arg)
+/* Names that were given to what is deleted go with the handle. */
+static int put_back(struct dump *d, const struct served *sv, struct report *r)
 {
-	const struct serving *s = arg;
-	bool some;
-
-	poll_set(s->d, s->pfd);
-	some = poll(s->pfd, s->d->count, 0) > 0;
-	if (some)
-		serve_ready(s->d, s->pfd);
-	outsiders_rest(s->d);
-	return some;
-}
-
-static int put_back(struct serving *s, const struct served *sv, struct report *r)
-{
-	const struct meanwhile meanwhile = { serve_outsiders, s };
-	struct dump *d = s->d;
 	int err;
 
-	/* Names are for the eye only. */
-	settle_deleted(sv->handle, sv->model, &d->snap->tree, &meanwhile, r);
 	deleted_forget(sv);
 	err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, false, r);
 	err = err ?: number_users(sv, 0);
-	return err ?: handle_commit(sv->handle);
+	return err ?: handle_commit(sv->handle, false);
 }
 
 /* Back to what the daemon believes, while the tree still stands. */
-static void step_aside(struct dump *d, struct pollfd *pfd)
+static void step_aside(struct dump *d)
 {
-	struct serving serving = { d, pfd };
 	struct report r = { 0 };
 	char *text;
 
@@ -440,9 +420,9 @@ static void step_aside(struct dump *d, struct pollfd *pfd)
 		if (d->p->conn[i].settled)
 			continue;
 		if (sv->model)
-			err = put_back(&serving, sv, &r);
+			err = put_back(d, sv, &r);
 		else if (sv->forgets)
-			err = handle_commit(sv->handle);
+			err = handle_commit(sv->handle, false);
 		d->p->conn[i].settled = !err;
 		if (err)
 			report_add(&r, "lookup counts of connection %u:%u could not be put back: %s",
@@ -469,9 +449,10 @@ static void on_end(struct dump *d, struct pollfd *pfd, int result)
 	surrogate_log("CRIU is done: %d", result);
 	if (d->p->frozen)
 		await_closes(d, pfd);
-	step_aside(d, pfd);
+	step_aside(d);
 	d->p->valid = !result && d->p->complete;
-	if (!d->p->valid)
+	/* Those of an older checkpoint are whole until this one writes its own. */
+	if (!d->p->valid && d->p->frozen && !d->s->pre_dump)
 		image_remove_all(d->s->dirfd);
 }
 
@@ -590,13 +571,21 @@ static void dump_free(struct dump *d)
 	report_clear(&d->s->report);
 }
 
+/* Nor is there to be any where CRIU puts its images: a restore would make them. */
+static void has_none(struct surrogate *s)
+{
+	if (!s->pre_dump)
+		image_remove_all(s->dirfd);
+	surrogate_none(s);
+}
+
 /* The module is not loaded: then the tree must not need it. */
 static int without_module(struct dump *d)
 {
 	pid_t pid = proc_tree_has_dev_fuse(d->s->root);
 
 	if (!pid) {
-		surrogate_none(d->s);
+		has_none(d->s);
 		return 0;
 	}
 	surrogate_fail(d->s, "process %d serves a FUSE file system, but fusecr.ko is not loaded: run \"modprobe fusecr\"", pid);
@@ -614,7 +603,7 @@ static int look_again(struct dump *d)
 	int err = look(d, &o, -1, r);
 
 	if (err)
-		report_add(r, "the FUSE connections of the tree could not be read: %s", strerror(-err));
+		report_add(r, "the FUSE connections of the tree could not be read: %s", nl_reason(d->nl, err));
 	else
 		expect_same_conns(d, r);
 	return r->count ? -EBUSY : 0;
@@ -657,16 +646,15 @@ int surrogate_dump(struct surrogate *s)
 	if (!err && s->pre_dump)
 		err = predump_refuse(&d);
 	if (err || s->report.count) {
-		surrogate_fail(s, "the FUSE connections of the tree could not be read: %s", strerror(-err));
+		surrogate_fail(s, "the FUSE connections of the tree could not be read: %s", nl_reason(d.nl, err));
 		dump_free(&d);
 		return 1;
 	}
 	if (!d.count) {
-		surrogate_none(s);
+		has_none(s);
 		dump_free(&d);
 		return 0;
 	}
-	image_remove_all(s->dirfd);
 	d.guard = getpid();
 	killed = guard();
 	if (killed > 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -62,6 +63,7 @@ struct opened {
 };
 
 struct model {
+	uint32_t id;
 	FuseConnEntry *conn;
 	struct message_list devs, requests, inodes, files, mounts, backings;
 	void *nodes;	/* tsearch tree of struct node, by nodeid */
@@ -282,6 +284,7 @@ int model_load(struct model **ret, int dirfd, uint32_t id, const FusecrCountEntr
 	*ret = NULL;
 	if (!m)
 		return -ENOMEM;
+	m->id = id;
 	err = image_read_one(dirfd, IMAGE_CONN, id, &conn);
 	m->conn = (FuseConnEntry *)conn;
 	if (!err)
@@ -332,6 +335,16 @@ void model_free(struct model *m)
 const FuseConnEntry *model_conn(const struct model *m)
 {
 	return m->conn;
+}
+
+const char *model_label(const struct model *m)
+{
+	static char buf[128];
+	const FuseConnEntry *c = m->conn;
+
+	snprintf(buf, sizeof(buf), "connection %u (%s)", m->id,
+		 c->subtype && *c->subtype ? c->subtype : c->fstype);
+	return buf;
 }
 
 const struct message_list *model_devs(const struct model *m)

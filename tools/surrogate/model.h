@@ -28,6 +28,8 @@ int model_load(struct model **m, int dirfd, uint32_t id, const FusecrCountEntry 
 void model_free(struct model *m);
 
 const FuseConnEntry *model_conn(const struct model *m);
+/* How a message names it, until this is called again: by its number in the images. */
+const char *model_label(const struct model *m);
 const struct message_list *model_devs(const struct model *m);
 const struct message_list *model_files(const struct model *m);
 const struct message_list *model_mounts(const struct model *m);

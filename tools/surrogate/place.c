@@ -199,7 +199,7 @@ static int stage_at(const struct restore *re, const struct rebuilt *rb, int mnt,
 	int err = mkdir(path, 0700) ? -errno : mountfs_attach(mnt, path);
 
 	if (err)
-		report_add(&re->s->report, "%s: cannot be mounted at %s: %s", restore_label(rb), path, strerror(-err));
+		report_add(&re->s->report, "%s: cannot be mounted at %s: %s", model_label(rb->model), path, strerror(-err));
 	return err;
 }
 
@@ -266,7 +266,7 @@ static int stage_mapped(const struct restore *re, const struct rebuilt *rb, cons
 	int err = mnt < 0 ? mnt : idmap_set(mnt, m);
 
 	if (err) {
-		report_add(&re->s->report, "%s: the mount at %.*s cannot be given its map of ids: %s", restore_label(rb),
+		report_add(&re->s->report, "%s: the mount at %.*s cannot be given its map of ids: %s", model_label(rb->model),
 			   (int)m->mountpoint.len, m->mountpoint.data, strerror(-err));
 		return err;
 	}

@@ -35,16 +35,6 @@
 #define CLOSE_TIMEOUT_MS 5000
 #define OWN_TRIES	100
 
-const char *restore_label(const struct rebuilt *rb)
-{
-	static char buf[128];
-	const FuseConnEntry *c = model_conn(rb->model);
-
-	snprintf(buf, sizeof(buf), "connection %u (%s)", rb->id,
-		 c->subtype && *c->subtype ? c->subtype : c->fstype);
-	return buf;
-}
-
 /*
  * The programs being restored still run CRIU's code, whoever their parent is;
  * requests of anybody else wait for the daemon.
@@ -131,7 +121,7 @@ static int check_init(const FuseConnEntry *got, void *arg)
 {
 	struct check *c = arg;
 
-	offered_conn(&c->re->s->report, restore_label(c->rb), model_conn(c->rb->model), got);
+	offered_conn(&c->re->s->report, model_label(c->rb->model), model_conn(c->rb->model), got);
 	return 0;
 }
 
@@ -142,7 +132,7 @@ static void limit_memory(struct restore *re, const struct rebuilt *rb)
 
 	limit_set_memory(model_conn(rb->model), rb->dev, &r);
 	for (size_t i = 0; i < r.count; i++)
-		surrogate_warn(re->s, "%s: %s", restore_label(rb), r.lines[i]);
+		surrogate_warn(re->s, "%s: %s", model_label(rb->model), r.lines[i]);
 	report_clear(&r);
 }
 
@@ -155,7 +145,7 @@ static int negotiate(struct restore *re, struct rebuilt *rb)
 		err = serve(rb, INIT_TIMEOUT_MS);
 	if (!rb->engine.init_done)
 		return err < 0 ? err : -ETIMEDOUT;
-	offered_init(&re->s->report, restore_label(rb), model_conn(rb->model), rb->engine.init_offered,
+	offered_init(&re->s->report, model_label(rb->model), model_conn(rb->model), rb->engine.init_offered,
 		     rb->engine.init_minor);
 	if (re->s->report.count)
 		return -EOPNOTSUPP;
@@ -191,7 +181,7 @@ static int admit(struct restore *re, const struct rebuilt *rb)
 	if (err == -EOPNOTSUPP)
 		report_add(&re->s->report,
 			   "%s: mounted without allow_other, and fusecr.ko cannot let CRIU in on this kernel (ADMIT)",
-			   restore_label(rb));
+			   model_label(rb->model));
 	return err;
 }
 
@@ -219,10 +209,10 @@ static void disown(struct rebuilt *rb)
 static int gone(struct restore *re, const struct rebuilt *rb, int err)
 {
 	if (err == -ENODEV || err == -ENOENT)
-		report_add(&re->s->report, "%s: it was unmounted or aborted while process %d held it", restore_label(rb),
+		report_add(&re->s->report, "%s: it was unmounted or aborted while process %d held it", model_label(rb->model),
 			   re->holder.pid);
 	else if (err == -EBUSY)
-		report_add(&re->s->report, "%s: another restore, or checkpoint, has it in hand", restore_label(rb));
+		report_add(&re->s->report, "%s: another restore, or checkpoint, has it in hand", model_label(rb->model));
 	return err;
 }
 
@@ -265,6 +255,15 @@ static int close_last(struct rebuilt *rb)
 	return 0;
 }
 
+static int open_device(struct restore *re, struct rebuilt *rb, const FuseDevEntry *dev)
+{
+	int err = open_instance(rb, dev);
+
+	if (err)
+		report_add(&re->s->report, "%s: /dev/fuse cannot be opened: %s", model_label(rb->model), strerror(-err));
+	return err;
+}
+
 static int rebuild(struct restore *re, struct rebuilt *rb)
 {
 	const struct message_list *devs, *mounts;
@@ -283,8 +282,11 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	mounts = model_mounts(rb->model);
 	if (c->held && devs->count)
 		return take_back(re, rb);
-	if (!devs->count || !mounts->count || (strcmp(c->fstype, "fuse") && !blocks_mounted(c)))
+	if (!devs->count || !mounts->count || (strcmp(c->fstype, "fuse") && !blocks_mounted(c))) {
+		report_add(&re->s->report, "%s: its image has no device, no mount, or a type that is not carried",
+			   model_label(rb->model));
 		return -EBADMSG;
+	}
 	err = engine_init(&rb->engine, ENGINE_RESTORE, c->max_write, rb->handles);
 	rb->engine.model = rb->model;
 	rb->engine.ours = from_criu;
@@ -292,19 +294,19 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 	rb->engine.arg = rb;
 	if (!err && blocks_mounted(c))
 		err = block_expect(re, c);
-	err = err ?: open_instance(rb, (const FuseDevEntry *)devs->items[0]);
+	err = err ?: open_device(re, rb, (const FuseDevEntry *)devs->items[0]);
 	if (err)
 		return err;
 	rb->mnt = mountfs_create(c, ((FuseMountEntry *)mounts->items[0])->options,
 				 rb->instances[0].fd, words, sizeof(words));
 	if (rb->mnt < 0) {
-		report_add(&re->s->report, "%s: mount: %s %s", restore_label(rb), strerror(-rb->mnt), words);
+		report_add(&re->s->report, "%s: mount: %s %s", model_label(rb->model), strerror(-rb->mnt), words);
 		return rb->mnt;
 	}
 	err = negotiate(re, rb);
 	/* Clones need the connection. */
 	for (size_t i = 1; !err && i < devs->count; i++)
-		err = open_instance(rb, (const FuseDevEntry *)devs->items[i]);
+		err = open_device(re, rb, (const FuseDevEntry *)devs->items[i]);
 	return err ?: close_last(rb);
 }
 
@@ -399,7 +401,7 @@ static void take_over(struct restore *re, int sig)
 		/* What was read and not answered is read again. */
 		err = err ?: handle_requeue(rb->handle, rb->instances[0].fd, 0);
 		if (err < 0)
-			surrogate_log("%s: not taken over: %s", restore_label(rb), strerror(-err));
+			surrogate_log("%s: not taken over: %s", model_label(rb->model), strerror(-err));
 		rb->engine.model = NULL;
 	}
 	/* It may not even have said that it began; if it has, this is ignored. */
@@ -418,6 +420,9 @@ static int begin(struct restore *re)
 		err = own(re, rb);
 		if (rb->held)
 			gone(re, rb, err);
+		else if (err && err != -EOPNOTSUPP)
+			report_add(&re->s->report, "%s: fusecr.ko does not hand it over: %s",
+				   model_label(rb->model), strerror(-err));
 	}
 	err = err ?: restore_place(re);
 	if (err)
@@ -470,7 +475,7 @@ static void on_fetch(struct restore *re)
 
 static int still_open(struct restore *re, const struct rebuilt *rb, long want, int err)
 {
-	report_add(&re->s->report, "%s: %lu files are open on it that had to be opened, and programs have %ld", restore_label(rb),
+	report_add(&re->s->report, "%s: %lu files are open on it that had to be opened, and programs have %ld", model_label(rb->model),
 		   (unsigned long)(rb->handles->opens - rb->handles->releases), want);
 	return err ?: -EBUSY;
 }
@@ -500,7 +505,7 @@ static int check_handles(struct restore *re, struct rebuilt *rb)
 	if (count == (long)model_handles(rb->model))
 		return 0;
 	if (count >= 0)
-		report_add(&re->s->report, "%s: %ld files are open on it, and the image has %lu", restore_label(rb),
+		report_add(&re->s->report, "%s: %ld files are open on it, and the image has %lu", model_label(rb->model),
 			   count, (unsigned long)model_handles(rb->model));
 	return count < 0 ? count : -EBUSY;
 }
@@ -508,7 +513,7 @@ static int check_handles(struct restore *re, struct rebuilt *rb)
 static int commit(struct rebuilt *rb, const void *unused)
 {
 	(void)unused;
-	return handle_commit(rb->handle);
+	return handle_commit(rb->handle, true);
 }
 
 static int open_again(struct rebuilt *rb, const void *share)
@@ -536,7 +541,7 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 	err = err ?: await_closes(re, rb);
 	err = err ?: settle_files(rb->handle, rb->model, tree, r);
 	err = err ?: settle_locks(rb->handle, rb->model, tree, r);
-	err = err ?: settle_deleted(rb->handle, rb->model, tree, NULL, r);
+	err = err ?: settle_deleted(rb->handle, rb->model, tree, r);
 	err = err ?: settle_pages(rb->handle, &rb->engine, r);
 	err = err ?: settle_lookups(re->nl, rb->handle, rb->conn_id, rb->model, true, r);
 	err = err ?: backing_settle(rb, tree->tasks[0].pid);
@@ -547,7 +552,7 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 		err = err < 0 ? err : 0;
 	}
 	/* Last: what it sends is for the daemon. */
-	return err ?: handle_commit(rb->handle);
+	return err ?: handle_commit(rb->handle, true);
 }
 
 /* Every task stands at its last step: the daemon's half of the truth goes in. */
@@ -660,7 +665,7 @@ int surrogate_restore(struct surrogate *s)
 	err = err ?: rebuild_all(&re);
 	err = err ?: block_open_all(&re);
 	if (err) {
-		surrogate_fail(s, "the FUSE connections could not be rebuilt: %s", strerror(-err));
+		surrogate_fail(s, "the FUSE connections could not be rebuilt: %s", nl_reason(re.nl, err));
 		restore_free(&re, false);
 		return 1;
 	}

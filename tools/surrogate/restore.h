@@ -59,9 +59,6 @@ struct restore {
 	bool lost;		/* who began this was killed: it cannot succeed */
 };
 
-/* "connection 1 (sshfs)": until the next call. */
-const char *restore_label(const struct rebuilt *rb);
-
 /*
  * What may have to wait for an answer is done in a child: it is we who answer,
  * for this connection or for all.  Not for all once one is settled: the FORGETs

@@ -32,8 +32,8 @@ static int settle_held(const FuseInodeEntry *i, void *arg)
 	if (i->nodeid == FUSE_ROOT_ID)
 		return 0;
 	if (!model_inode(l->m, i->nodeid) && !want) {
-		report_add(l->r, "node %lu is held by the kernel, but the daemon does not know it",
-			   (unsigned long)i->nodeid);
+		report_add(l->r, "%s: node %lu is held by the kernel, but the daemon does not know it",
+			   model_label(l->m), (unsigned long)i->nodeid);
 		return -ESTALE;
 	}
 	model_mark_held(l->m, i->nodeid);
@@ -43,8 +43,8 @@ static int settle_held(const FuseInodeEntry *i, void *arg)
 	if (err == -ENOENT)	/* evicted since: forgotten below */
 		return 0;
 	if (err)
-		report_add(l->r, "node %lu: lookup count %lu was not set: %s",
-			   (unsigned long)i->nodeid, (unsigned long)want, strerror(-err));
+		report_add(l->r, "%s: node %lu: lookup count %lu was not set: %s",
+			   model_label(l->m), (unsigned long)i->nodeid, (unsigned long)want, strerror(-err));
 	return err;
 }
 
@@ -74,8 +74,8 @@ static int forget_rest(uint64_t nodeid, uint64_t nlookup, bool held, void *arg)
 		return 0;
 	err = handle_forget(l->handle, nodeid, nlookup);
 	if (err)
-		report_add(l->r, "node %lu: could not be forgotten: %s",
-			   (unsigned long)nodeid, strerror(-err));
+		report_add(l->r, "%s: node %lu: could not be forgotten: %s",
+			   model_label(l->m), (unsigned long)nodeid, strerror(-err));
 	return err;
 }
 
@@ -304,15 +304,15 @@ int settle_pages(int handle, const struct engine *e, struct report *r)
 		int err = handle_drop_pages(handle, e->guessed[i], PATIENCE_S);
 
 		if (err && err != -ENOENT) {
-			report_add(r, "node %lu: what was read before its daemon was there could not be dropped: %s",
-				   (unsigned long)e->guessed[i], strerror(-err));
+			report_add(r, "%s: node %lu: what was read before its daemon was there could not be dropped: %s",
+				   model_label(e->model), (unsigned long)e->guessed[i], strerror(-err));
 			return err;
 		}
 	}
 	return 0;
 }
 
-static int settle_file(int handle, const FuseFileEntry *f, pid_t pid, struct report *r)
+static int settle_file(int handle, const FuseFileEntry *f, pid_t pid, const char *label, struct report *r)
 {
 	struct fusecr_set_file set = {
 		.mask = FUSECR_SET_FH | FUSECR_SET_KH | FUSECR_SET_POLLED | FUSECR_SET_OPEN_FLAGS |
@@ -344,14 +344,14 @@ static int settle_file(int handle, const FuseFileEntry *f, pid_t pid, struct rep
 		set.mask |= FUSECR_SET_SEEK;
 	err = handle_set_file(handle, &set);
 	if (err)
-		report_add(r, "process %d %s %lu: handle %#lx of node %lu was not set: %s", pid,
+		report_add(r, "%s: process %d %s %lu: handle %#lx of node %lu was not set: %s", label, pid,
 			   file_use_name(f->use), (unsigned long)f->number, (unsigned long)f->fh,
 			   (unsigned long)f->nodeid, strerror(-err));
 	return err;
 }
 
 /* The locks that the daemon has of this one stay this one's. */
-static int settle_owners(int handle, const FuseFileEntry *f, pid_t pid, struct report *r)
+static int settle_owners(int handle, const FuseFileEntry *f, pid_t pid, const char *label, struct report *r)
 {
 	struct fusecr_set_owner set = {
 		.pid = pid,
@@ -371,7 +371,7 @@ static int settle_owners(int handle, const FuseFileEntry *f, pid_t pid, struct r
 		return 0;
 	err = handle_set_owner(handle, &set);
 	if (err)
-		report_add(r, "process %d %s %lu: the owner of its locks on node %lu was not set: %s", pid,
+		report_add(r, "%s: process %d %s %lu: the owner of its locks on node %lu was not set: %s", label, pid,
 			   file_use_name(f->use), (unsigned long)f->number,
 			   (unsigned long)f->nodeid, strerror(-err));
 	return err;
@@ -392,7 +392,8 @@ int settle_files(int handle, const struct model *m, const struct tree *tree, str
 		pid = restored_pid(tree, f, r);
 		if (!pid)
 			return -ESRCH;
-		err = settle_file(handle, f, pid, r) ?: settle_owners(handle, f, pid, r);
+		err = settle_file(handle, f, pid, model_label(m), r) ?:
+		      settle_owners(handle, f, pid, model_label(m), r);
 		if (err)
 			return err;
 	}
@@ -428,8 +429,8 @@ int settle_locks(int handle, const struct model *m, const struct tree *tree, str
 
 			err = handle_set_lock(handle, &set);
 			if (err)
-				report_add(r, "process %d fd %lu: its lock from %lu to %lu was not set again: %s", pid,
-					   (unsigned long)f->number, (unsigned long)set.start,
+				report_add(r, "%s: process %d fd %lu: its lock from %lu to %lu was not set again: %s",
+					   model_label(m), pid, (unsigned long)f->number, (unsigned long)set.start,
 					   (unsigned long)set.end, strerror(-err));
 		}
 	}
@@ -447,7 +448,6 @@ struct deleting {
 	int handle;
 	const struct model *m;
 	const struct tree *tree;
-	const struct meanwhile *meanwhile;
 	struct report *r;
 };
 
@@ -464,15 +464,16 @@ static int delete_one(const struct deleting *d, const FuseFileEntry *f, uint32_t
 		.name_len = len,
 		.flags = inode_flags(d->m, nodeid),
 		.above = above,
+		.above_nodeid = above ? nodeid : 0,
 	};
 	int err;
 
 	if (!which.pid)
 		return -ESRCH;
-	err = handle_unlink(d->handle, &which, d->meanwhile);
+	err = handle_unlink(d->handle, &which);
 	if (err)
-		report_add(d->r, "process %d %s %lu: %.*s was not deleted again in %.*s: %s", which.pid,
-			   file_use_name(f->use), (unsigned long)f->number, (int)len, name,
+		report_add(d->r, "%s: process %d %s %lu: %.*s was not deleted again in %.*s: %s",
+			   model_label(d->m), which.pid, file_use_name(f->use), (unsigned long)f->number, (int)len, name,
 			   (int)f->path.len, (const char *)f->path.data, strerror(-err));
 	return err;
 }
@@ -493,10 +494,9 @@ static int delete_file(const struct deleting *d, const FuseFileEntry *f)
 	return err;
 }
 
-int settle_deleted(int handle, const struct model *m, const struct tree *tree,
-		   const struct meanwhile *meanwhile, struct report *r)
+int settle_deleted(int handle, const struct model *m, const struct tree *tree, struct report *r)
 {
-	const struct deleting d = { handle, m, tree, meanwhile, r };
+	const struct deleting d = { handle, m, tree, r };
 	const struct message_list *files = model_files(m);
 	int err = 0;
 
@@ -532,7 +532,7 @@ int settle_conn(int handle, const struct model *m, pid_t root, bool pid_ns, stru
 	}
 	err = handle_set_conn(handle, &set);
 	if (err)
-		report_add(r, "the connection's counters were not set: %s", strerror(-err));
+		report_add(r, "%s: its counters were not set: %s", model_label(m), strerror(-err));
 	return err;
 }
 
@@ -591,8 +591,8 @@ int settle_kept(int handle, const struct model *m, int (*devfd)(uint64_t cookie,
 			continue;
 		err = keep(handle, m, q, devfd(q->dev, arg));
 		if (err) {
-			report_add(r, "%s, unique %lu, of thread %u, which the daemon had not answered, was not kept: %s",
-				   opcode_name(q->opcode), (unsigned long)q->unique, q->pid, strerror(-err));
+			report_add(r, "%s: %s, unique %lu, of thread %u, which the daemon had not answered, was not kept: %s",
+				   model_label(m), opcode_name(q->opcode), (unsigned long)q->unique, q->pid, strerror(-err));
 			return err;
 		}
 	}

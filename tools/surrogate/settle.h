@@ -47,13 +47,8 @@ int settle_files(int handle, const struct model *m, const struct tree *tree, str
 /* POSIX locks that the kernel keeps and that CRIU may have lost are there again. */
 int settle_locks(int handle, const struct model *m, const struct tree *tree, struct report *r);
 
-/*
- * What was deleted while it was in use is deleted again under its old name, after a
- * restore; and in a dump, where directories came back when CRIU looked them up
- * (d_splice_alias()), and others had names that CRIU can tell apart (deleted.h).
- */
-int settle_deleted(int handle, const struct model *m, const struct tree *tree,
-		   const struct meanwhile *meanwhile, struct report *r);
+/* What was deleted while it was in use is deleted again under its old name. */
+int settle_deleted(int handle, const struct model *m, const struct tree *tree, struct report *r);
 
 /*
  * Counters, latched no_* bits, and the namespaces of the tree's root: for pids when

@@ -149,7 +149,9 @@ struct fusecr_own_page {
 /*
  * What is in use gets this name, in the directory that it is in, and is deleted under
  * it: d_path() tells it with " (deleted)" behind it.  What was deleted before has its
- * old name again when the handle is closed without COMMIT; else it stays.
+ * old name again when the handle is closed without COMMIT, or after one with
+ * FUSECR_COMMIT_NOT_NAMES: at once, or as soon as nobody has the directory locked.  What
+ * was not stays deleted.
  */
 struct fusecr_unlink {
 	__s32 pid;		/* as in struct fusecr_set_file */
@@ -157,7 +159,9 @@ struct fusecr_unlink {
 	__u64 number;
 	__u64 nodeid;		/* ESTALE; EINVAL for the root of the mount; EBUSY */
 	__u64 name;		/* address; "/": what never had one is called so */
-	__u32 name_len;		/* without a NUL; EINVAL for 0 and beyond 4095 */
+	__u32 name_len;		/* without a NUL; EINVAL for 0, beyond 4095, and with a
+				 * NUL or a slash in it
+				 */
 	__u32 flags;		/* FUSECR_INODE_DEAD or FUSECR_UNLINK_ENTER of a directory,
 				 * FUSECR_INODE_LINKABLE of a file, FUSECR_UNLINK_WAIT;
 				 * EINVAL for other bits
@@ -166,6 +170,7 @@ struct fusecr_unlink {
 				 * beyond FUSECR_UNLINK_ABOVE, and for the root
 				 */
 	__u32 reserved;		/* 0 */
+	__u64 above_nodeid;	/* that directory's; ESTALE. 0 where above is (EINVAL) */
 };
 
 #define FUSECR_UNLINK_ABOVE	4096
@@ -355,7 +360,12 @@ struct fusecr_set_lock {
  */
 #define FUSECR_IOC_ADMIT	_IO(FUSECR_IOC_MAGIC, 6)
 #define FUSECR_IOC_REQUEUE	_IOWR(FUSECR_IOC_MAGIC, 7, struct fusecr_requeue)
-/* Keep every setting, queue the FORGETs.  The handle stays attached. */
+/*
+ * Keep every setting, queue the FORGETs.  The handle stays attached.  The argument is 0
+ * or FUSECR_COMMIT_NOT_NAMES: names that UNLINK has given to what was deleted are for as
+ * long as the handle lives all the same (EINVAL for other bits).  EINTR
+ */
+#define FUSECR_COMMIT_NOT_NAMES	1
 #define FUSECR_IOC_COMMIT	_IO(FUSECR_IOC_MAGIC, 8)
 /* EALREADY when it is closed; EOPNOTSUPP with io_uring queues */
 #define FUSECR_IOC_GATE_CLOSE	_IOW(FUSECR_IOC_MAGIC, 9, struct fusecr_gate_close)
