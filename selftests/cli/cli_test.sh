@@ -64,6 +64,11 @@ for what in show close open; do
 	expect 2 "gate $what of nothing" gate "$what"
 	expect 2 "gate $what of two" gate "$what" 0:1 0:2
 done
+for args in "-j close" "-j open" "-t 5 show" "-t 5 open" "-x 1 show" "-x 1 open"; do
+	# shellcheck disable=SC2086
+	expect 2 "gate $args" gate $args 0:1
+	says err "gate $args: it is told what for" "for 'gate"
+done
 expect 2 "gate: an unknown word" gate shut 0:1
 says err "gate: the unknown word is named" "cannot 'shut' a gate"
 for time in 0 -1 x 3601 ''; do
@@ -132,6 +137,12 @@ result $? "completion: a verb begun"
 result $? "completion: an image"
 [ "$(complete_words fusecr gate '')" = "show close open" ]
 result $? "completion: what to do with a gate"
+[ -z "$(complete_words fusecr gate close -t '')" ]
+result $? "completion: seconds are no pid"
+[[ " $(complete_words fusecr dump -t '') " = *" 1 "* ]]
+result $? "completion: pids"
+[ "$(complete_words fusecr gate show '')" = "$(awk '$3 ~ /^fuse/ && $3 !~ /^fusectl/ { print $2 }' /proc/self/mounts | paste -sd ' ')" ]
+result $? "completion: where FUSE is mounted"
 [ -z "$(complete_words fusecr restore -D x -- --)" ]
 result $? "completion: criu's options are criu's"
 # Each option that is offered is one, and the other way round.

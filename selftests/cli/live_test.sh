@@ -226,8 +226,11 @@ expect 0 "dump without FUSE" dump -j --pid "$stranger" -D "$dir/none"
 json "dump without FUSE: no connection" .inventory.conns 0
 expect 1 "dump of nobody" dump --pid 4194304 -D "$img"
 says err "dump of nobody: said" 'no process 4194304'
-[ -z "$(ls "$img")" ]
-result $? "dump of nobody: nothing stays"
+expect 0 "dump of nobody: what was there stays" show -D "$img"
+mkdir "$dir/criu"
+: >"$dir/criu/inventory.img"
+expect 1 "dump over a checkpoint" dump --pid "$root" -D "$dir/criu"
+says err "dump over a checkpoint: said" 'has a checkpoint of CRIU.s'
 
 # --- verify
 

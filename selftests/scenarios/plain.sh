@@ -31,6 +31,26 @@ plain_criu_without_fuse() {
 }
 scenario plain-host-criu plain_criu_without_fuse
 
+# Where a checkpoint with FUSE was before, its images are not to be taken for its own.
+where_fuse_was() {
+	place_new host
+	tree_start
+	daemon_start rawd
+	client_start c1
+	checkpoint $T/img
+	[ -z "$1" ] || module_unload
+	daemon_start none
+	tree_start
+	client_start c2
+	checkpoint $T/img
+	[ -z "$(find $T/img -name 'fusecr-*.img')" ] || fail "images are left"
+	restore $T/img
+	clients_check c2
+	clients_quit c2
+}
+scenario plain-where-fuse-was where_fuse_was ''
+scenario plain-where-fuse-was-nomodule where_fuse_was 1
+
 # With FUSE it has to be said what is missing, and nothing may have happened.
 fuse_without_module() {
 	place_new host

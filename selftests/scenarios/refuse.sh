@@ -551,17 +551,75 @@ scenario refuse-io-uring io_uring
 # The virtual machine was given a directory of the host's.
 virtio() {
 	modprobe virtiofs || fail "no virtiofs"
-	place_new host
+	tree_with rawd
 	mkdir "$T/far"
 	mount -t virtiofs host "$T/far" || fail "cannot mount"
-	tree_start
 	tree_do "exec 9<$T/far/root"
 	until_true test -e "/proc/$PID/fd/9" || fail "not open"
 	tool_dump "$T/img" && fail "dumped"
 	grep -q 'fd 9 (/root): on virtiofs' "$T/tool.log" || fail "not named"
 	[ -d "/proc/$PID" ] || fail "the tree is gone"
+	clients_check c1
 }
 scenario refuse-virtiofs virtio
+
+# Without daemons of its own the tree is CRIU's, and goes through.
+virtio_alone() {
+	modprobe virtiofs || fail "no virtiofs"
+	place_new host
+	mkdir "$T/far"
+	mount -t virtiofs host "$T/far" || fail "cannot mount"
+	tree_start
+	daemon_start none
+	tree_do "exec 9<$T/far/root"
+	until_true test -e "/proc/$PID/fd/9" || fail "not open"
+	checkpoint "$T/img"
+	restore "$T/img"
+	[ "$(readlink "/proc/$PID/fd/9")" = "$T/far/root" ] || fail "it has $(readlink "/proc/$PID/fd/9")"
+}
+scenario virtiofs-alone virtio_alone
+
+# A device that is open, and nothing is mounted with it.
+not_mounted() {
+	tree_with rawd
+	tree_do "exec 9<>/dev/fuse"
+	until_true test -e "/proc/$PID/fd/9" || fail "not open"
+	refused 'fd 9: a /dev/fuse that nothing is mounted with' c1
+	tree_do "exec 9<&-"
+	until_true not test -e "/proc/$PID/fd/9"
+	accepted c1
+}
+scenario refuse-not-mounted not_mounted
+
+# Mounted by who counts processes otherwise than the daemon, its tree and CRIU do.
+other_pids() {
+	place_new host
+	tree_start
+	tree_do "exec 9<>/dev/fuse"
+	until_true test -e "/proc/$PID/fd/9" || fail "not open"
+	tree_do "$IN/bin/busybox unshare -p -f $IN/bin/busybox mount -i -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0,allow_other rawd $MNT"
+	until_true mounted_at "$MNT" || fail "it does not mount"
+	tree_spawn "$IN/bin/rawd -F -M 9 $MNT"
+	tree_do "exec 9<&-"
+	client_start c1
+	refused 'mounted from a pid namespace that is neither' c1
+	clients_quit c1
+}
+scenario refuse-other-pids other_pids
+
+# What is refused leaves an older checkpoint in its directory as it was.
+over_another() {
+	tree_with rawd
+	tool_dump "$T/older" --leave-running || fail "the checkpoint failed"
+	expect_no_trace
+	sha256sum "$T/older"/*.img >"$T/sums"
+	holder_start h watch-once "$MNT/f1"
+	tool_dump "$T/older" && fail "dumped"
+	grep -q 'watches node.*IN_ONESHOT' "$T/tool.log" || fail "not named"
+	sha256sum -c --quiet "$T/sums" || fail "images were touched"
+	expect_unharmed c1
+}
+scenario refuse-over-another over_another
 
 # The same way out of a container.
 refused_in_runc() {

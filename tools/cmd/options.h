@@ -9,7 +9,7 @@
 struct options {
 	pid_t pid;		/* -t, --pid; 0: not given */
 	const char *dir;	/* -D, --images-dir; NULL: not given */
-	bool json;		/* -j, which all verbs take, as they do -h */
+	bool json;		/* -j, which all verbs that come here take, as they do -h */
 	bool leave_running;	/* -R */
 	bool hold;		/* -H */
 	bool running;		/* -r */

@@ -103,7 +103,8 @@ void refuse_conn(struct report *r, const struct snapshot *snap, const struct sna
 			   label);
 	if (c->user_ns != PROC_INIT_USER_NS)
 		refuse_user_ns(r, snap, sc);
-	if (snap->own_pid_ns && !c->tree_pid_ns && c->pid_ns != proc_own_ns("pid"))
+	/* Where it stays it keeps its namespace. */
+	if (!sc->held && !c->tree_pid_ns && c->pid_ns != proc_own_ns("pid"))
 		report_add(r, "%s: mounted from a pid namespace that is neither the tree's nor ours", label);
 	if (c->has_dax && c->dax)
 		report_add(r, "%s: DAX is in use", label);
@@ -126,6 +127,9 @@ void refuse_dev(struct report *r, const struct snapshot *snap, const FuseDevEntr
 	refuse_task_label(task, sizeof(task), dev->pid);
 	if (dev->has_cuse && dev->cuse)
 		report_add(r, "process %s fd %u: a CUSE device", task, dev->fd);
+	else if (!dev->conn_id)
+		report_add(r, "process %s fd %u: a /dev/fuse that nothing is mounted with; close it, or try again once it is mounted",
+			   task, dev->fd);
 	else if (!tree_find(&snap->tree, dev->pid))
 		report_add(r, "process %s fd %u: outside the tree, but holds the /dev/fuse of connection %u:%u; dump a tree that contains it",
 			   task, dev->fd, major(dev->conn_dev),
