@@ -39,6 +39,7 @@ struct fusecr_gate {
 	u64 parents;			/* bits: their children are exempt, too */
 	struct delayed_work look;
 	unsigned long deadline;		/* jiffies */
+	bool taken_only;		/* holds by fusecr_gate_take() only */
 	bool closed;			/* under gates_lock */
 	struct fusecr_hook *hook;	/* NULL: it never was closed */
 };
@@ -154,7 +155,7 @@ void fusecr_gate_on_request(const struct fuse_iqueue *fiq,
 			continue;
 		if (fusecr_gate_is_closed(gate))
 			fusecr_hook_event(gate->hook, FUSECR_EVENT_PASSED);
-		if (is_exempt_task(gate, current))
+		if (gate->taken_only || is_exempt_task(gate, current))
 			break;
 		tell_ids(gate, req);
 		/* Whom it fails to hold, CRIU meets where he happens to be. */
@@ -191,7 +192,8 @@ int fusecr_gate_holds(const struct fuse_iqueue *fiq)
 	rcu_read_lock();
 	list_for_each_entry_rcu(gate, &gates, entry)
 		if (gate->fiq == fiq && fusecr_gate_is_closed(gate)) {
-			holds = !is_exempt(gate, task_tgid(current)) &&
+			holds = !gate->taken_only &&
+				!is_exempt(gate, task_tgid(current)) &&
 				hold_task(gate, current) >= 0;
 			break;
 		}
@@ -357,7 +359,7 @@ static void gate_free(struct fusecr_gate *gate)
 }
 
 struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
-				    struct wait_queue_head *waitq)
+				    struct wait_queue_head *waitq, u32 flags)
 {
 	struct fusecr_gate *gate;
 
@@ -369,6 +371,7 @@ struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
 	gate->user_ns = *fl_conn_user_ns(fc);
 	INIT_DELAYED_WORK(&gate->look, look);
 	gate->waitq = waitq;
+	gate->taken_only = flags & FUSECR_GATE_TAKEN_ONLY;
 	return gate;
 }
 

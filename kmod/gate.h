@@ -18,11 +18,11 @@ struct pid;
 struct wait_queue_head;
 
 /*
- * A gate that is still open.  The caller keeps the connection until
- * fusecr_gate_open(), and @waitq, which is woken now and then.  -ENOMEM.
+ * A gate that is still open; @flags: enum fusecr_gate_flag.  The caller keeps the
+ * connection until fusecr_gate_open(), and @waitq, which is woken now and then.  -ENOMEM.
  */
 struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
-				    struct wait_queue_head *waitq);
+				    struct wait_queue_head *waitq, u32 flags);
 
 /*
  * Never holds threads of this group, nor of its @children; takes over the reference.

@@ -234,10 +234,11 @@ static int gate_close(struct handle *handle, void *arg)
 	if (handle->gate && fusecr_gate_is_closed(handle->gate))
 		return -EALREADY;
 	if (in->nr_exempt >= FUSECR_EXEMPT_MAX || in->seconds < 1 ||
-	    in->seconds > FUSECR_GATE_MAX)
+	    in->seconds > FUSECR_GATE_MAX ||
+	    in->flags & ~FUSECR_GATE_TAKEN_ONLY || in->reserved)
 		return -EINVAL;
 	gate_open(handle);
-	gate = fusecr_gate_new(handle->conn->fc, &handle->waitq);
+	gate = fusecr_gate_new(handle->conn->fc, &handle->waitq, in->flags);
 	if (IS_ERR(gate))
 		return PTR_ERR(gate);
 	err = exempt_all(gate, in);

@@ -27,7 +27,7 @@ static const struct finding {
 	  "i 0 4010fc12 N0 M\n"
 	  "i 0 4010fc05 C0 N0\n"
 	  "i 0 4030fc14 1 P1 1 0 2 0 N0 C0 C0\n"
-	  "i 0 4108fc09 2 1 S0 S1 N0 M 0 C1 C1 1d0 1f C1 C1 M 0 C0 M 0 M 0 P0 0 N0 N0 C0 2 0 C1 M 0 N0 140 1f C1 C0 N0 1 0 M 0 P0 0 4334827b f0025a31 N0 P1 0 ffffffff ffffffff C0\n"
+	  "i 0 4110fc09 2 1 0 0 S0 S1 N0 M 0 C1 C1 1d0 1f C1 C1 M 0 C0 M 0 M 0 P0 0 N0 N0 C0 2 0 C1 M 0 N0 140 1f C1 C0 N0 1 0 M 0 P0 0 4334827b f0025a31 N0 P1 0 ffffffff ffffffff C0\n"
 	  "i 0 c008fc0b S1 9351df0c\n"
 	  "i 0 801cfc0c C0 C1 P0 0 S1\n"
 	  "i 0 8008fc0f M\n"

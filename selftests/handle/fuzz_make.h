@@ -388,6 +388,8 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		/* A server that is held after all serves again when it opens. */
 		a->close.seconds = 1;
 		a->close.nr_exempt = one_in(r, 8) ? below(r, 70) : 2;
+		a->close.flags = one_in(r, 16) ? number(r) : one_in(r, 4);
+		a->close.reserved = one_in(r, 64);
 		a->close.exempt[0] = shared->targets[0].server;
 		a->close.exempt[1] = shared->targets[1].server;
 		break;

@@ -387,6 +387,45 @@ TEST_F(gate, exempt_with_children)
 	EXPECT_EQ(-ESRCH, th_call(self->fd, FUSECR_IOC_GATE_CLOSE, &arg));
 }
 
+static int make_link(void *path)
+{
+	return symlink("nowhere", path) ? -errno : 0;
+}
+
+/* Who asks is served, and only who cannot be is put to rest, until the gate opens. */
+TEST_F(gate, taken_only)
+{
+	struct fusecr_gate_close arg = { .seconds = 60, .flags = FUSECR_GATE_TAKEN_ONLY };
+	struct test_client looks = { }, looks_too = { };
+
+	ASSERT_EQ(0, start_clients(self, 2));
+	arg.flags |= FUSECR_GATE_TAKEN_ONLY << 1;
+	EXPECT_EQ(-EINVAL, th_call(self->fd, FUSECR_IOC_GATE_CLOSE, &arg));
+	arg.flags = FUSECR_GATE_TAKEN_ONLY;
+	arg.reserved = 1;
+	EXPECT_EQ(-EINVAL, th_call(self->fd, FUSECR_IOC_GATE_CLOSE, &arg));
+	arg.reserved = 0;
+	ASSERT_EQ(0, th_call(self->fd, FUSECR_IOC_GATE_CLOSE, &arg));
+	EXPECT_TRUE(goes_on(&self->workers[0], 5));
+	EXPECT_TRUE(goes_on(&self->workers[1], 5));
+	EXPECT_EQ(0, th_gate_status(self->fd).held);
+	rawfs_hold(self->fs, FUSE_SYMLINK);
+	ASSERT_EQ(0, test_client_start(&looks, make_link, (void *)test_path(self->fs, "dir0/new")));
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_SYMLINK, 1));
+	/* It has the directory locked until its request is taken from it. */
+	ASSERT_EQ(0, test_client_start(&looks_too, test_stat, (void *)test_path(self->fs, "dir0/none")));
+	while (!th_take(self->fd))
+		test_nap(1);
+	EXPECT_EQ(-ENOENT, test_client_wait(&looks_too));
+	ASSERT_TRUE(held_are(self->fd, 1));
+	EXPECT_TRUE(test_client_busy(&looks));
+	EXPECT_TRUE(goes_on(&self->workers[0], 5));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&looks));
+	EXPECT_EQ(1, self->fs->nr_done[FUSE_SYMLINK]);
+}
+
 /* A process of its own that owns the handle and has the clients at rest. */
 static int hold_until_killed(void *arg)
 {

@@ -31,14 +31,8 @@ for place in host runc; do
 done
 scenario deleted-sshfs deleted host sshfs
 
-# Others from outside look into the directory while the tree stands, and have it
-# locked until the daemon goes on, which waits for nobody.
-deleted_neighbours() {
-	local pid neighbours
-	place_new host
-	tree_start
-	daemon_start rawd
-	program_start r "remover r $MNT $IN/r"
+# neighbours_start - others from outside look into the directory, one after the other.
+neighbours_start() {
 	{
 		trap 'wait; exit' TERM
 		# Each is new to the gate, which would have it sleep.
@@ -47,20 +41,56 @@ deleted_neighbours() {
 			sleep 0.02
 		done
 	} &
-	neighbours=$!
+	NEIGHBOURS=$!
+}
+
+# They all come to an end, with what the daemon says.
+neighbours_end() {
+	kill $NEIGHBOURS
+	wait $NEIGHBOURS || :
+	! grep -v 'No such file' $T/stat || fail "other answers"
+}
+
+# Who looks has the directory locked until the daemon goes on, which waits for nobody.
+deleted_neighbours() {
+	place_new host
+	tree_start
+	daemon_start rawd
+	program_start r "remover r $MNT $IN/r"
+	neighbours_start
 	tool_dump $T/img --leave-running || fail "the checkpoint failed"
 	grep 'requests left for the daemon' $T/img/fusecr-dump.log || fail "nobody was in the way"
 	expect_unharmed r
 	expect_no_trace
-	kill $neighbours
-	wait $neighbours || :
-	! grep -v 'No such file' $T/stat || fail "other answers"
-	names_gone
+	neighbours_end
+	until_true names_are_gone || fail "names of ours are left"
 	cycle 1 r
 	clients_quit r
 	expect_rawd_clean
 }
+names_are_gone() {
+	(PATIENCE=1 names_gone 2>/dev/null)
+}
 scenario deleted-neighbours deleted_neighbours
+
+# The same at a restore, where the mount is there before the daemon is.
+restored_neighbours() {
+	place_new host
+	tree_start
+	daemon_start rawd
+	program_start r "remover r $MNT $IN/r"
+	checkpoint $T/img
+	neighbours_start
+	restore $T/img
+	grep 'requests from outside wait' $T/img/fusecr-restore.log || fail "nobody was in the way"
+	clients_check r
+	neighbours_end
+	fusecr verify --running -D $T/img --pid "$PID" >"$T/tool.log" 2>&1 || fail "verify: $(cat "$T/tool.log")"
+	cycle 1 r
+	clients_quit r
+	expect_rawd_clean
+}
+scenario deleted-neighbours-restore restored_neighbours
 
 # More names than the kernel tells of, and one is open by that which is not told.
 many_names() {

@@ -11,8 +11,10 @@
 #include <unistd.h>
 #include "handle.h"
 
-/* How long a directory may be locked by who looks something up in it. */
+/* How long a directory may be locked by who looks something up in it, */
 #define BUSY_MS	5000
+/* and how long, when those before it are served, one after the other. */
+#define SERVED_MS	60000
 
 static int call(int fd, unsigned long request, const void *arg)
 {
@@ -101,10 +103,10 @@ static void unlink_alone(int fd, const struct fusecr_unlink *which, pid_t parent
 }
 
 /*
- * In line for the directory's lock, before those who come later; as somebody else, who
- * can be killed when it takes too long.
+ * In line for the directory's lock, before those who come later; as somebody else, for
+ * those who have it now may have to be served.
  */
-static int unlink_in_line(int fd, const struct fusecr_unlink *which)
+static int unlink_in_line(int fd, const struct fusecr_unlink *which, const struct meanwhile *m)
 {
 	pid_t parent = getpid(), pid = fork(), ended = 0;
 	int status = W_EXITCODE(EBUSY, 0);
@@ -113,7 +115,9 @@ static int unlink_in_line(int fd, const struct fusecr_unlink *which)
 		unlink_alone(fd, which, parent);
 	if (pid < 0)
 		return -errno;
-	for (int ms = 0; !ended && ms < BUSY_MS; ms++) {
+	for (int ms = 0, busy = 0; !ended && busy < BUSY_MS && ms < SERVED_MS; ms++, busy++) {
+		if (m && m->serve(m->arg))
+			busy = 0;
 		ended = waitpid(pid, &status, WNOHANG);
 		if (!ended)
 			poll(NULL, 0, 1);
@@ -125,7 +129,7 @@ static int unlink_in_line(int fd, const struct fusecr_unlink *which)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EBUSY;
 }
 
-int handle_unlink(int fd, const struct fusecr_unlink *which)
+int handle_unlink(int fd, const struct fusecr_unlink *which, const struct meanwhile *m)
 {
 	struct fusecr_unlink arg = *which;
 	int err = call(fd, FUSECR_IOC_UNLINK, &arg);
@@ -133,7 +137,7 @@ int handle_unlink(int fd, const struct fusecr_unlink *which)
 	if (err != -EBUSY)
 		return err;
 	arg.flags |= FUSECR_UNLINK_WAIT;
-	return unlink_in_line(fd, &arg);
+	return unlink_in_line(fd, &arg, m);
 }
 
 int handle_drop_pages(int fd, uint64_t nodeid, unsigned int seconds)
@@ -165,6 +169,13 @@ int handle_gate_close(int fd, unsigned int seconds, const int32_t *exempt, uint3
 	if (nr_exempt > FUSECR_EXEMPT_MAX)
 		return -E2BIG;
 	memcpy(arg.exempt, exempt, nr_exempt * sizeof(*exempt));
+	return call(fd, FUSECR_IOC_GATE_CLOSE, &arg);
+}
+
+int handle_gate_close_taken(int fd, unsigned int seconds)
+{
+	const struct fusecr_gate_close arg = { .seconds = seconds, .flags = FUSECR_GATE_TAKEN_ONLY };
+
 	return call(fd, FUSECR_IOC_GATE_CLOSE, &arg);
 }
 

@@ -16,8 +16,16 @@ int handle_set_file(int fd, const struct fusecr_set_file *set);
 int handle_share_file(int fd, const struct fusecr_share_file *share);
 /* -ETIMEDOUT after so many seconds. */
 int handle_own_page(int fd, pid_t pid, uint64_t address, unsigned int seconds);
-/* -EBUSY: somebody has the directory locked, for five seconds now. */
-int handle_unlink(int fd, const struct fusecr_unlink *which);
+/*
+ * -EBUSY: somebody has the directory locked, for five seconds now. That may be who waits
+ * for the caller, who can serve them meanwhile, again and again; or NULL. Seconds in which
+ * somebody was served do not count, up to a minute.
+ */
+struct meanwhile {
+	bool (*serve)(void *arg);	/* whether there was somebody */
+	void *arg;
+};
+int handle_unlink(int fd, const struct fusecr_unlink *which, const struct meanwhile *m);
 int handle_drop_pages(int fd, uint64_t nodeid, unsigned int seconds);
 int handle_set_owner(int fd, const struct fusecr_set_owner *set);
 int handle_set_lock(int fd, const struct fusecr_set_lock *set);
@@ -29,6 +37,8 @@ int handle_requeue(int fd, int devfd, uint64_t unique);
 int handle_commit(int fd, bool names);
 /* Opens by itself after so many seconds. */
 int handle_gate_close(int fd, unsigned int seconds, const int32_t *exempt, uint32_t nr_exempt);
+/* The same, and holds only those whom handle_take() has taken a request from. */
+int handle_gate_close_taken(int fd, unsigned int seconds);
 /* How many threads of the process were not held before, or -errno. */
 int handle_hold(int fd, pid_t pid);
 /* As syncfs(2); -ETIMEDOUT after so many seconds. */

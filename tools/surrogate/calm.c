@@ -10,16 +10,14 @@
 
 #include "calm.h"
 #include "dump.h"
-#include "gate.h"
 #include "handle.h"
+#include "outsiders.h"
 #include "text.h"
 
 /* How long the daemons may take to answer what they have been asked, */
 #define DRAIN_MS	2000
 /* and how long it may take altogether, with what they keep taken from them. */
 #define CALM_MS		10000
-/* After this a gate opens whatever has become of us. */
-#define GATE_S		120
 /* How often to look for new threads of those who use the mounts. */
 #define LOOK_MS		50
 
@@ -184,7 +182,7 @@ static int close_all(struct dump *d, const struct exempt *exempt)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		const struct served *sv = &d->served[i];
-		int err = sv->held ? 0 : handle_gate_close(sv->handle, GATE_S, exempt->pid, exempt->count);
+		int err = sv->held ? 0 : handle_gate_close(sv->handle, OUTSIDERS_GATE_S, exempt->pid, exempt->count);
 
 		if (err)
 			return cannot_rest(d, sv, err);
@@ -195,17 +193,16 @@ static int close_all(struct dump *d, const struct exempt *exempt)
 int calm(struct dump *d)
 {
 	int64_t begin = now_ms(), end = begin + CALM_MS;
-	struct exempt exempt = { 0 };
-	int err = find_exempt(d, &exempt);
+	int err = find_exempt(d, &d->exempt);
 	bool calm_now = false;
 
 	if (err) {
 		report_add(&d->s->report, "more than %d processes serve the tree's FUSE connections", FUSECR_EXEMPT_MAX - 3);
 		return err;
 	}
-	err = close_all(d, &exempt);
+	err = close_all(d, &d->exempt);
 	while (!err && now_ms() < end) {
-		int anew = hold_users(d, &exempt);
+		int anew = hold_users(d, &d->exempt);
 
 		if (anew < 0)
 			return anew;

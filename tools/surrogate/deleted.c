@@ -108,7 +108,7 @@ static int give_name(const struct naming *n, const FuseFileEntry *f, const FuseA
 		which.above = above->level;
 		which.above_nodeid = above->nodeid;
 	}
-	err = handle_unlink(n->sv->handle, &which);
+	err = handle_unlink(n->sv->handle, &which, NULL);
 
 	if (is_gone(err))
 		return 0;

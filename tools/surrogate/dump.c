@@ -35,8 +35,6 @@
 
 /* How long CRIU's own closes may take to arrive. */
 #define CLOSE_TIMEOUT_MS 2000
-/* How often to look for what no descriptor tells. */
-#define HELD_LOOK_MS	10
 
 static int look(struct dump *d, struct snapshot_options *o, int dirfd, struct report *r)
 {
@@ -525,7 +523,7 @@ static void stand_in(struct dump *d)
 	while (!over) {
 		poll_set(d, pfd);
 		pfd[d->count] = (struct pollfd){ .fd = d->s->control, .events = POLLIN };
-		n = poll(pfd, d->count + 1, looks(d) ? HELD_LOOK_MS : -1);
+		n = poll(pfd, d->count + 1, looks(d) ? OUTSIDERS_LOOK_MS : -1);
 		if (n < 0 && errno != EINTR)
 			break;
 		outsiders_rest(d);

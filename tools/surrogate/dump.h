@@ -5,6 +5,7 @@
 
 #include "asker.h"
 #include "engine.h"
+#include "gate.h"
 #include "guard.h"
 #include "nl.h"
 #include "snapshot.h"
@@ -38,6 +39,7 @@ struct dump {
 	size_t count;
 	struct progress *p;
 	pid_t guard;
+	struct exempt exempt;	/* of the gates */
 	bool hold;		/* is asked for */
 	int cord[2];		/* to the holder, while something is held */
 	bool stood;		/* pre-dump: the tree was seen to stand, and so often */

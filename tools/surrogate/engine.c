@@ -616,9 +616,15 @@ static enum verdict dispatch(struct engine *e, const struct request *q, struct r
 		return fail(r, ENOTCONN);
 	if (op && op->any)
 		return op->serve(e, q, r);
-	if (!op || !ours(e, q))
+	if (!ours(e, q))
 		return HOLD;
-	return e->model ? op->serve(e, q, r) : fail(r, EIO);
+	if (op && e->model)
+		return op->serve(e, q, r);
+	/*
+	 * Any other error would have the kernel take the name for a wrong one, and detach
+	 * what is mounted below it (fuse_dentry_revalidate(), d_invalidate()).
+	 */
+	return fail(r, q->h->opcode == FUSE_LOOKUP ? ENOMEM : EIO);
 }
 
 static int send_reply(int fd, uint64_t unique, const struct reply *r)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <stdio.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -11,6 +12,17 @@
 
 /* In the unique id of an interrupt (FUSE_INT_REQ_BIT, fs/fuse/fuse_i.h). */
 #define INTERRUPT_BIT	1
+
+int outsiders_take(int handle, const struct engine *e, size_t *rested, const char *label)
+{
+	int n = e->held > *rested ? handle_take(handle) : 0;
+
+	if (n <= 0)
+		return n == -ENOENT ? n : 0;
+	*rested += n;
+	surrogate_log("%s: %d requests from outside wait for the daemon alone", label, n);
+	return 0;
+}
 
 static bool waits(const struct served *sv)
 {
@@ -27,15 +39,16 @@ bool outsiders_wait(const struct dump *d)
 
 void outsiders_rest(struct dump *d)
 {
+	char label[64];
+
 	for (size_t i = 0; i < d->count; i++) {
 		struct served *sv = &d->served[i];
-		int n = waits(sv) ? handle_take(sv->handle) : 0;
 
-		if (n > 0) {
-			sv->rested += n;
-			surrogate_log("connection %u:%u: %d requests from outside wait for the daemon alone",
-				      major(sv->dev), minor(sv->dev), n);
-		}
+		if (!waits(sv))
+			continue;
+		snprintf(label, sizeof(label), "connection %u:%u", major(sv->dev), minor(sv->dev));
+		if (outsiders_take(sv->handle, &sv->engine, &sv->rested, label) == -ENOENT)
+			handle_gate_close(sv->handle, OUTSIDERS_GATE_S, d->exempt.pid, d->exempt.count);
 	}
 }
 

@@ -26,6 +26,7 @@
 #include "image.h"
 #include "limit.h"
 #include "offered.h"
+#include "outsiders.h"
 #include "restore.h"
 #include "settle.h"
 #include "tree.h"
@@ -47,14 +48,45 @@ static bool from_criu(uint32_t pid, uint64_t unique, void *arg)
 	return asker_is_criu(&rb->asker, pid);
 }
 
+/*
+ * Before the tree is there nobody knows who is of it: whoever is answered goes on, and
+ * only others are put to rest.
+ */
+static int close_gate(const struct rebuilt *rb)
+{
+	return handle_gate_close_taken(rb->handle, OUTSIDERS_GATE_S);
+}
+
+static bool outsiders_rest_of(struct rebuilt *rb)
+{
+	if (rb->held || rb->handle < 0 || rb->engine.held <= rb->rested)
+		return false;
+	if (outsiders_take(rb->handle, &rb->engine, &rb->rested, model_label(rb->model)) == -ENOENT)
+		close_gate(rb);
+	return rb->engine.held > rb->rested;
+}
+
+/* Whether there are some who are to be looked at again. */
+static bool outsiders_rest_all(struct restore *re)
+{
+	bool some = false;
+
+	for (size_t i = 0; i < re->count; i++)
+		some = outsiders_rest_of(&re->conns[i]) || some;
+	return some;
+}
+
 static int serve(struct rebuilt *rb, int timeout_ms)
 {
 	struct pollfd pfd = { .fd = rb->instances[0].fd, .events = POLLIN };
 	int n = poll(&pfd, 1, timeout_ms);
 
-	if (n <= 0)
-		return n < 0 && errno != EINTR ? -errno : 0;
-	return engine_serve(&rb->engine, rb->instances[0].fd);
+	if (n > 0)
+		n = engine_serve(&rb->engine, rb->instances[0].fd);
+	else if (n < 0)
+		n = errno == EINTR ? 0 : -errno;
+	outsiders_rest_of(rb);
+	return n;
 }
 
 static bool has_instance(const struct rebuilt *rb, uint64_t cookie)
@@ -174,6 +206,16 @@ static int first_epoch(const struct rebuilt *rb)
 	return err == -EOPNOTSUPP ? 0 : err;
 }
 
+/* What is asked from now on may be left for the daemon, who has seen all before that. */
+static int first_unique(const struct rebuilt *rb)
+{
+	const struct fusecr_set_conn set = {
+		.mask = FUSECR_SET_NEXT_UNIQUE, .next_unique = model_conn(rb->model)->next_unique,
+	};
+
+	return handle_set_conn(rb->handle, &set);
+}
+
 static int admit(struct restore *re, const struct rebuilt *rb)
 {
 	int err = handle_admit(rb->handle, true);
@@ -192,10 +234,12 @@ static int own(struct restore *re, struct rebuilt *rb)
 	rb->handle = handle_open(rb->conn_id);
 	if (rb->handle < 0)
 		return rb->handle;
-	err = rb->held ? 0 : first_epoch(rb);
+	if (rb->held)
+		return 0;
+	err = first_epoch(rb) ?: first_unique(rb) ?: close_gate(rb);
 	if (err)
 		return err;
-	return rb->held || model_conn(rb->model)->allow_other ? 0 : admit(re, rb);
+	return model_conn(rb->model)->allow_other ? 0 : admit(re, rb);
 }
 
 static void disown(struct rebuilt *rb)
@@ -323,6 +367,7 @@ static void serve_all(struct restore *re, int timeout_ms)
 		for (size_t i = 0; i < re->count; i++)
 			if (pfd[i].revents)
 				engine_serve(&re->conns[i].engine, pfd[i].fd);
+	outsiders_rest_all(re);
 	free(pfd);
 }
 
@@ -510,6 +555,11 @@ static int check_handles(struct restore *re, struct rebuilt *rb)
 	return count < 0 ? count : -EBUSY;
 }
 
+static bool serve_meanwhile(void *arg)
+{
+	return serve(arg, 0) > 0;
+}
+
 static int commit(struct rebuilt *rb, const void *unused)
 {
 	(void)unused;
@@ -529,6 +579,7 @@ static int reopen(const struct fusecr_share_file *share, void *rb)
 static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tree)
 {
 	bool tree_ns = re->inv->own_pid_ns && model_conn(rb->model)->tree_pid_ns;
+	const struct meanwhile meanwhile = { serve_meanwhile, rb };
 	struct report *r = &re->s->report;
 	int err;
 
@@ -541,11 +592,11 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 	err = err ?: await_closes(re, rb);
 	err = err ?: settle_files(rb->handle, rb->model, tree, r);
 	err = err ?: settle_locks(rb->handle, rb->model, tree, r);
-	err = err ?: settle_deleted(rb->handle, rb->model, tree, r);
+	err = err ?: settle_deleted(rb->handle, rb->model, tree, &meanwhile, r);
 	err = err ?: settle_pages(rb->handle, &rb->engine, r);
 	err = err ?: settle_lookups(re->nl, rb->handle, rb->conn_id, rb->model, true, r);
 	err = err ?: backing_settle(rb, tree->tasks[0].pid);
-	err = err ?: settle_conn(rb->handle, rb->model, tree->tasks[0].pid, tree_ns, r);
+	err = err ?: settle_conn(rb->handle, rb->model, tree->tasks[0].pid, tree_ns, rb->engine.held, r);
 	err = err ?: settle_kept(rb->handle, rb->model, devfd_of, rb, r);
 	if (!err && rb->engine.held) {
 		err = handle_requeue(rb->handle, rb->instances[0].fd, 0);
@@ -610,7 +661,7 @@ static bool stand_in(struct restore *re)
 {
 	struct pollfd *pfd = calloc(re->count + 2, sizeof(*pfd));
 	struct control_msg m;
-	bool over = re->p->ended;
+	bool over = re->p->ended, some = false;
 	int fd;
 
 	if (re->lost && re->p->asked) {
@@ -626,11 +677,12 @@ static bool stand_in(struct restore *re)
 			};
 		pfd[re->count] = (struct pollfd){ .fd = re->s->control, .events = POLLIN };
 		pfd[re->count + 1] = (struct pollfd){ .fd = re->s->inherited, .events = POLLIN };
-		if (poll(pfd, re->count + 2, -1) < 0 && errno != EINTR)
+		if (poll(pfd, re->count + 2, some ? OUTSIDERS_LOOK_MS : -1) < 0 && errno != EINTR)
 			break;
 		for (size_t i = 0; i < re->count; i++)
 			if (pfd[i].revents)
 				engine_serve(&re->conns[i].engine, re->conns[i].instances[0].fd);
+		some = outsiders_rest_all(re);
 		if (pfd[re->count + 1].revents)
 			on_fetch(re);
 		if (!pfd[re->count].revents)

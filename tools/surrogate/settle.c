@@ -448,6 +448,7 @@ struct deleting {
 	int handle;
 	const struct model *m;
 	const struct tree *tree;
+	const struct meanwhile *meanwhile;
 	struct report *r;
 };
 
@@ -470,7 +471,7 @@ static int delete_one(const struct deleting *d, const FuseFileEntry *f, uint32_t
 
 	if (!which.pid)
 		return -ESRCH;
-	err = handle_unlink(d->handle, &which);
+	err = handle_unlink(d->handle, &which, d->meanwhile);
 	if (err)
 		report_add(d->r, "%s: process %d %s %lu: %.*s was not deleted again in %.*s: %s",
 			   model_label(d->m), which.pid, file_use_name(f->use), (unsigned long)f->number, (int)len, name,
@@ -494,9 +495,10 @@ static int delete_file(const struct deleting *d, const FuseFileEntry *f)
 	return err;
 }
 
-int settle_deleted(int handle, const struct model *m, const struct tree *tree, struct report *r)
+int settle_deleted(int handle, const struct model *m, const struct tree *tree,
+		   const struct meanwhile *meanwhile, struct report *r)
 {
-	const struct deleting d = { handle, m, tree, r };
+	const struct deleting d = { handle, m, tree, meanwhile, r };
 	const struct message_list *files = model_files(m);
 	int err = 0;
 
@@ -510,11 +512,11 @@ int settle_deleted(int handle, const struct model *m, const struct tree *tree, s
 	return err;
 }
 
-int settle_conn(int handle, const struct model *m, pid_t root, bool pid_ns, struct report *r)
+int settle_conn(int handle, const struct model *m, pid_t root, bool pid_ns, bool waited_for, struct report *r)
 {
 	const FuseConnEntry *c = model_conn(m);
 	struct fusecr_set_conn set = {
-		.mask = FUSECR_SET_NEXT_UNIQUE | FUSECR_SET_NEXT_KH | FUSECR_SET_NO,
+		.mask = FUSECR_SET_NEXT_KH | FUSECR_SET_NO,
 		.no = c->no,
 		.next_unique = c->next_unique,
 		.next_kh = c->next_kh,
@@ -522,6 +524,9 @@ int settle_conn(int handle, const struct model *m, pid_t root, bool pid_ns, stru
 	};
 	int err;
 
+	/* Else the daemon is to see numbers again that it has not seen yet. */
+	if (!waited_for)
+		set.mask |= FUSECR_SET_NEXT_UNIQUE;
 	if (pid_ns)
 		set.mask |= FUSECR_SET_PID_NS;
 	if (c->user_ns != PROC_INIT_USER_NS)

@@ -48,13 +48,16 @@ int settle_files(int handle, const struct model *m, const struct tree *tree, str
 int settle_locks(int handle, const struct model *m, const struct tree *tree, struct report *r);
 
 /* What was deleted while it was in use is deleted again under its old name. */
-int settle_deleted(int handle, const struct model *m, const struct tree *tree, struct report *r);
+int settle_deleted(int handle, const struct model *m, const struct tree *tree,
+		   const struct meanwhile *meanwhile, struct report *r);
 
 /*
  * Counters, latched no_* bits, and the namespaces of the tree's root: for pids when
- * pid_ns, for users when it was mounted in one.
+ * pid_ns, for users when it was mounted in one.  waited_for: requests that were sent
+ * since the connection was made wait for the daemon, and so does what comes next.
  */
-int settle_conn(int handle, const struct model *m, pid_t root, bool pid_ns, struct report *r);
+int settle_conn(int handle, const struct model *m, pid_t root, bool pid_ns, bool waited_for,
+		struct report *r);
 
 /*
  * What the daemon had not answered: its answer goes to the thread that asks again.

@@ -218,11 +218,20 @@ struct fusecr_requeue {
 #define FUSECR_EXEMPT_MAX	64
 #define FUSECR_GATE_MAX		3600
 
+enum fusecr_gate_flag {
+	/* Nobody is held but who has a request taken from him (TAKE): for a stand-in that
+	 * cannot tell beforehand whom it is to serve
+	 */
+	FUSECR_GATE_TAKEN_ONLY	= 1 << 0,
+};
+
 struct fusecr_gate_close {
 	__u32 nr_exempt;	/* EINVAL beyond FUSECR_EXEMPT_MAX - 1 */
 	__u32 seconds;		/* after which it opens by itself, 1 to
 				 * FUSECR_GATE_MAX; EINVAL
 				 */
+	__u32 flags;		/* enum fusecr_gate_flag; EINVAL for other bits */
+	__u32 reserved;		/* 0; EINVAL */
 	/* Processes that are never held: the daemons and who else the drain
 	 * needs (caller's pid namespace; ESRCH).  The caller is one.  Negative:
 	 * and its children, who have copies of its descriptors.
