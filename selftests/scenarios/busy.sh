@@ -107,3 +107,28 @@ pre_dump_refused() {
 	expect_unharmed c1
 }
 scenario pre-dump-refused pre_dump_refused
+
+# The kernel forgets nodes at all times, while they are listed, too: what it has told
+# nobody of any more, the daemon hears.
+forgotten() {
+	local n forgetting
+	place_new host
+	tree_start
+	daemon_start rawd -f 4000
+	client_start c1
+	for n in 1 2 3; do
+		in_tree ls -lR "$MNT" >"$T/listed" || fail "ls"
+		{
+			until [ -e "$T/img.$n/fusecr-inode-1.img" ]; do :; done
+			echo 2 >/proc/sys/vm/drop_caches
+		} &
+		forgetting=$!
+		tool_dump "$T/img.$n" --leave-running || fail "the checkpoint failed"
+		wait $forgetting || :
+		expect_no_trace
+		clients_check c1
+	done
+	clients_quit c1
+	expect_rawd_clean
+}
+scenario forgotten forgotten

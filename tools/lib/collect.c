@@ -7,12 +7,14 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <linux/fuse.h>
 #include <linux/fusecr.h>
 
 #include "backings.h"
 #include "blocks.h"
 #include "cleanup.h"
 #include "fifos.h"
+#include "forgets.h"
 #include "image.h"
 #include "inkernel.h"
 #include "locks.h"
@@ -32,7 +34,14 @@ struct collect {
 	uint32_t *count;	/* of its entries */
 	bool passes;		/* there is passthrough: then */
 	struct message_list mounts;	/* all of the tree's namespace */
+	struct forgets before;	/* the walk of the nodes, when the tree stands */
 };
+
+/* Of a tree that runs they are not what they were a moment ago anyway. */
+static bool keeps_forgets(const struct collect *c, int dirfd)
+{
+	return c->snap->o.tracer && dirfd >= 0 && !c->sc->held;
+}
 
 static int collect_write(struct collect *c, const ProtobufCMessage *msg)
 {
@@ -68,10 +77,42 @@ static int collect_request(const FuseRequestEntry *req, void *arg)
 
 	if (!c->snap->o.restless)
 		refuse_request(c->r, c->snap, c->sc, req);
-	/* Of who is outside, CRIU above all: what the tree has pending is refused. */
-	if (c->sc->held || (c->snap->o.tracer && req->state == FUSECR_REQ_PENDING))
+	/*
+	 * What is pending is of who is outside, CRIU above all: of the tree it is refused.
+	 * Of FORGETs see collect_forgets().
+	 */
+	if (c->sc->held || (c->snap->o.tracer && (req->state == FUSECR_REQ_PENDING ||
+						  req->state == FUSECR_REQ_FORGET)))
 		return 0;
 	return collect_write(c, &req->base);
+}
+
+static int write_forget(struct collect *c, const struct forgotten *f)
+{
+	FuseRequestEntry req = FUSE_REQUEST_ENTRY__INIT;
+
+	req.state = FUSECR_REQ_FORGET;
+	req.opcode = FUSE_FORGET;
+	req.nodeid = f->nodeid;
+	req.has_nlookup = 1;
+	req.nlookup = f->nlookup;
+	return collect_write(c, &req.base);
+}
+
+static int collect_forgets(struct collect *c, int dirfd)
+{
+	struct forgets after = { 0 };
+	int err;
+
+	if (!keeps_forgets(c, dirfd))
+		return 0;
+	err = forgets_read(&after, c->snap->nl, c->sc->conn->id);
+	err = err ?: forgets_unlist(&after, &c->before, dirfd, c->sc->id);
+	for (size_t i = 0; !err && i < after.count; i++)
+		if (after.list[i].nlookup)
+			err = write_forget(c, &after.list[i]);
+	forgets_free(&after);
+	return err;
 }
 
 static int keep_name(struct snapshot_name **names, size_t *count, uint64_t nodeid,
@@ -266,7 +307,7 @@ static int collect_kind(struct collect *c, int dirfd, enum image_kind kind)
 		return err;
 	switch (kind) {
 	case IMAGE_REQUEST:
-		err = nl_requests(c->snap->nl, id, collect_request, c);
+		err = nl_requests(c->snap->nl, id, collect_request, c) ?: collect_forgets(c, dirfd);
 		break;
 	case IMAGE_INODE:
 		if (!c->sc->held)
@@ -296,7 +337,7 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 			struct report *r)
 {
 	static const enum image_kind kinds[] = {
-		IMAGE_CONN, IMAGE_REQUEST, IMAGE_BACKING, IMAGE_INODE, IMAGE_FILE, IMAGE_MOUNT,
+		IMAGE_CONN, IMAGE_BACKING, IMAGE_INODE, IMAGE_FILE, IMAGE_MOUNT, IMAGE_REQUEST,
 	};
 	struct collect c = { .snap = snap, .sc = sc, .r = r };
 	int err;
@@ -307,9 +348,12 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 	/* Most daemons pass nothing through, and there may be thousands of mounts. */
 	c.passes = sc->conn->has_next_backing && !sc->held;
 	err = c.passes ? mounts_read(snap->own_mnt_ns ? snap->o.root : getpid(), &c.mounts) : 0;
+	if (keeps_forgets(&c, dirfd))
+		err = err ?: forgets_read(&c.before, snap->nl, sc->conn->id);
 	for (size_t i = 0; !err && i < sizeof(kinds) / sizeof(*kinds); i++)
 		err = collect_kind(&c, dirfd, kinds[i]);
 	message_list_free(&c.mounts);
+	forgets_free(&c.before);
 	if (!err && !snap->o.restless && !sc->held)
 		err = sent_refuse(r, snap, sc);
 	if (!err && !snap->o.restless && !sc->held && !snap->o.tracer)
