@@ -355,3 +355,25 @@ without_module_restore() {
 	restore_works
 }
 scenario restore-nomodule without_module_restore
+
+# Whoever owns a directory on the way may have made it another one meanwhile.
+led_astray() {
+	place_new host
+	mkdir -p "$OUT/way/mnt" "$T/astray/mnt"
+	MNT=$IN/way/mnt
+	tree_start
+	daemon_start rawd
+	client_start c1
+	checkpoint "$T/img"
+	mv "$OUT/way" "$OUT/away"
+	ln -s "$T/astray" "$OUT/way"
+	restore_fails
+	grep -q "cannot be mounted at $MNT: Too many levels of symbolic links" "$T/tool.log" ||
+		fail "not named: $(cat "$T/tool.log")"
+	rm "$OUT/way"
+	mv "$OUT/away" "$OUT/way"
+	restore "$T/img"
+	clients_check c1
+	clients_quit c1
+}
+scenario restore-symlink led_astray

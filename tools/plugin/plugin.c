@@ -158,7 +158,10 @@ static int await(bool *none)
 			warn(m.text);
 			break;
 		case CONTROL_SERVED:
-			sigbus_zero(m.value);
+			if (sigbus_zero(m.value)) {
+				error("no memory");
+				return -1;
+			}
 			break;
 		case CONTROL_DONE:
 			return 0;

@@ -3,15 +3,14 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "sigbus.h"
 
-#define DEVS_MAX	64	/* more connections than that stay without */
-
-static uint32_t devs[DEVS_MAX];
+static uint32_t *devs;
 static unsigned int count;
 static struct sigaction before;
 
@@ -100,15 +99,18 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 	sigaction(sig, &before, NULL);
 }
 
-void sigbus_zero(uint32_t dev)
+int sigbus_zero(uint32_t dev)
 {
 	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+	uint32_t *grown = reallocarray(devs, count + 1, sizeof(*grown));
 
-	if (count == DEVS_MAX)
-		return;
+	if (!grown)
+		return -1;
+	devs = grown;
 	devs[count++] = dev;
 	if (count == 1)
 		sigaction(SIGBUS, &sa, &before);
+	return 0;
 }
 
 void sigbus_restore(void)
@@ -116,4 +118,6 @@ void sigbus_restore(void)
 	if (count)
 		sigaction(SIGBUS, &before, NULL);
 	count = 0;
+	free(devs);
+	devs = NULL;
 }

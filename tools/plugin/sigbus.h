@@ -12,9 +12,9 @@
 
 /*
  * From now on such a page of a file on this device reads as zeros, in CRIU
- * only: no build-id.  dev is as stat() tells it.
+ * only: no build-id.  dev is as stat() tells it.  -1: no memory.
  */
-void sigbus_zero(uint32_t dev);
+int sigbus_zero(uint32_t dev);
 /* SIGBUS is what it was. */
 void sigbus_restore(void);
 

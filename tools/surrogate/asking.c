@@ -36,7 +36,8 @@ bool criu_asks(const struct dump *d, struct served *sv)
 {
 	struct search a = { .sv = sv };
 
-	nl_requests(d->nl, sv->conn_id, find_asker, &a);
+	if (d->nl)
+		nl_requests(d->nl, sv->conn_id, find_asker, &a);
 	return a.is_criu;
 }
 
@@ -55,7 +56,8 @@ bool from_criu(uint32_t pid, uint64_t unique, void *arg)
 
 	if (sv->same_pid_ns)
 		return asker_is_criu(&sv->asker, pid);
-	if (pid)
+	/* Nor when the module does not answer any more, see take_over(). */
+	if (pid || !sv->nl)
 		return false;
 	for (int tries = 0; tries < WAITER_TRIES; tries++) {
 		struct search a = { .sv = sv, .unique = unique };

@@ -12,26 +12,22 @@
 
 #include <linux/capability.h>
 #include <linux/fusecr_ioctl.h>
-#include <linux/openat2.h>
 
 #include "backing.h"
 #include "cleanup.h"
 #include "handle.h"
 #include "mounts.h"
 #include "newer_fuse.h"
+#include "straight.h"
 
 /* From here on they are of those that have none, and only until the programs run. */
 #define NO_ID		0x70000000U
 /* Of the flags that a file is opened with, those that it keeps. */
 #define KEPT_FLAGS	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DIRECT | O_NOATIME | O_PATH)
 
-/* Where it was by name: a symbolic link on the way is another one's work. */
+/* Where it was by name. */
 static int open_below(const char *root, const FuseBackingEntry *b)
 {
-	struct open_how how = {
-		.flags = (b->file_flags & KEPT_FLAGS) | O_CLOEXEC,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
 	int dir cleanup(close_auto) = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	char path[PATH_MAX];
 	struct stat st;
@@ -43,9 +39,9 @@ static int open_below(const char *root, const FuseBackingEntry *b)
 		return -ENAMETOOLONG;
 	memcpy(path, b->path.data, b->path.len);
 	path[b->path.len] = '\0';
-	fd = syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	fd = straight_open(dir, path, b->file_flags & KEPT_FLAGS);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
 		return fd;
 	close(fd);

@@ -38,12 +38,15 @@
 
 static int look(struct dump *d, struct snapshot_options *o, int dirfd, struct report *r)
 {
-	int err;
+	struct snapshot *found;
+	int err = snapshot_find(&found, d->nl, o, r);
 
+	/* What was seen before is of use until then. */
+	if (err)
+		return err;
 	snapshot_free(d->snap);
-	d->snap = NULL;
-	err = snapshot_find(&d->snap, d->nl, o, r);
-	if (!err && d->snap->count)
+	d->snap = found;
+	if (d->snap->count)
 		err = snapshot_collect(d->snap, dirfd, r);
 	return err;
 }
@@ -61,10 +64,15 @@ static int prepare_look(struct dump *d)
 
 static int clone_device(struct served *sv, const struct snapshot_conn *sc)
 {
-	const FuseDevEntry *dev = (const FuseDevEntry *)sc->devs.items[0];
-	int theirs = proc_take_fd(dev->pid, dev->fd), err = 0;
+	const FuseDevEntry *dev;
+	int theirs, err = 0;
 	uint32_t fd32;
 
+	/* Its daemon may have closed it since. */
+	if (!sc->devs.count)
+		return -ENODEV;
+	dev = (const FuseDevEntry *)sc->devs.items[0];
+	theirs = proc_take_fd(dev->pid, dev->fd);
 	if (theirs < 0)
 		return theirs;
 	sv->devfd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -162,15 +170,29 @@ static int number_users(const struct served *sv, pid_t pid)
 	return sv->own_users && !sv->held ? handle_set_conn(sv->handle, &set) : 0;
 }
 
+/* What is to be put back, from what was saved. */
+static int load_again(struct dump *d, struct served *sv)
+{
+	int err = 0;
+
+	if (d->p->conn[sv - d->served].answered && !sv->model)
+		err = model_load(&sv->model, d->s->dirfd, sv->id, NULL);
+	sv->engine.model = sv->model;
+	return err;
+}
+
 static int take_over_conn(struct dump *d, size_t i)
 {
 	struct served *sv = &d->served[i];
 	int err = own_conn(d, sv);
 
-	if (!err && d->p->frozen && !d->p->conn[i].settled && !sv->held) {
-		err = model_load(&sv->model, d->s->dirfd, sv->id, NULL);
-		sv->engine.model = sv->model;
+	/* A child of the dead one, which has the handle, is about to die, too. */
+	for (int tries = 0; err == -EBUSY && tries < GUARD_OWN_TRIES; tries++) {
+		poll(NULL, 0, 10);
+		err = own_conn(d, sv);
 	}
+	if (!err && !d->p->conn[i].settled)
+		err = load_again(d, sv);
 	/* What was read and not answered is read again. */
 	if (sv->handle >= 0)
 		handle_requeue(sv->handle, sv->devfd, 0);
@@ -194,6 +216,8 @@ static void take_over(struct dump *d, int sig)
 	if (nl_open(&d->nl))
 		surrogate_log("the module does not answer any more");
 	d->snap->nl = d->nl;
+	for (size_t i = 0; i < d->count; i++)
+		d->served[i].nl = NULL;
 	for (size_t i = 0; d->nl && i < d->count; i++) {
 		int err = take_over_conn(d, i);
 
@@ -281,6 +305,7 @@ static void freeze(struct dump *d)
 			continue;
 		err = model_load(&d->served[i].model, d->s->dirfd, d->served[i].id, NULL);
 		d->served[i].engine.model = d->served[i].model;
+		d->p->conn[i].answered = !err;
 		err = err ?: number_users(&d->served[i], getpid());
 		if (!err)
 			paths_refuse(r, d->served[i].model);
@@ -309,10 +334,6 @@ static void on_device(struct dump *d, uint32_t criu_id, int fd)
 {
 	if (!d->p->frozen)
 		freeze(d);
-	if (!d->snap) {
-		surrogate_fail(d->s, "the FUSE connections of the tree could not be read");
-		return;
-	}
 	if (!named_device(d, fd, criu_id) && !block_name(d->snap, d->s->criu, fd, criu_id)) {
 		surrogate_none(d->s);
 		return;
@@ -399,6 +420,8 @@ static int put_back(struct dump *d, const struct served *sv, struct report *r)
 {
 	int err;
 
+	if (!d->nl)
+		return -ENOTCONN;
 	deleted_forget(sv);
 	err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, false, r);
 	err = err ?: number_users(sv, 0);
@@ -409,17 +432,17 @@ static int put_back(struct dump *d, const struct served *sv, struct report *r)
 static void step_aside(struct dump *d)
 {
 	struct report r = { 0 };
-	char *text;
 
 	for (size_t i = 0; i < d->count; i++) {
 		struct served *sv = &d->served[i];
-		int err = 0;
+		int err;
 
 		if (d->p->conn[i].settled)
 			continue;
-		if (sv->model)
+		err = load_again(d, sv);
+		if (!err && sv->model)
 			err = put_back(d, sv, &r);
-		else if (sv->forgets)
+		else if (!err && sv->forgets)
 			err = handle_commit(sv->handle, false);
 		d->p->conn[i].settled = !err;
 		if (err)
@@ -435,10 +458,9 @@ static void step_aside(struct dump *d)
 			surrogate_log("%zu nodes are forgotten again", sv->forgets);
 		disown_conn(sv);
 	}
-	text = report_text(&r);
-	if (text && *text)
-		surrogate_log("%s", text);
-	free(text);
+	/* The tree goes on, but somebody is to know. */
+	for (size_t i = 0; i < r.count; i++)
+		surrogate_warn(d->s, "%s", r.lines[i]);
 	report_clear(&r);
 }
 

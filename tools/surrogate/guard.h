@@ -28,9 +28,16 @@ struct progress {
 	char stage[STAGE_SIZE];	/* restore: mounted there, for CRIU; or empty */
 	struct progress_conn {
 		struct handles handles;
+		bool answered;	/* dump: by what was saved, which is to be put back */
 		bool settled;
 	} conn[];
 };
+
+/*
+ * A handle may be busy for as long as a child of the dead process has it, which dies with
+ * it: so often, each after 10 ms, it is tried again.
+ */
+#define GUARD_OWN_TRIES	100
 
 /* For this many connections, or NULL.  Never freed: the process ends soon. */
 struct progress *progress_new(size_t conns);

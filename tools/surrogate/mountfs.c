@@ -13,6 +13,7 @@
 #include "blocks.h"
 #include "cleanup.h"
 #include "mountfs.h"
+#include "straight.h"
 
 #define MAX_READ_ANY	(~0u)
 
@@ -150,7 +151,11 @@ int mountfs_create(const FuseConnEntry *c, const char *options, int fuse_fd,
 
 int mountfs_attach(int mnt_fd, const char *path)
 {
-	return move_mount(mnt_fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) ? -errno : 0;
+	int at cleanup(close_auto) = straight_open(AT_FDCWD, path, O_PATH);
+
+	if (at < 0)
+		return at;
+	return move_mount(mnt_fd, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) ? -errno : 0;
 }
 
 int mountfs_clone(int mnt_fd, const char *root, const char *options)

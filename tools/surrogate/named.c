@@ -37,7 +37,7 @@ bool named_device(struct dump *d, int fd, uint32_t criu_id)
 	FuseDevEntry found = FUSE_DEV_ENTRY__INIT;
 
 	found.fd = fd;
-	if (nl_devs(d->nl, 0, d->s->criu, dev_of_fd, &found) <= 0)
+	if (!d->nl || nl_devs(d->nl, 0, d->s->criu, dev_of_fd, &found) <= 0)
 		return false;
 	/* One without a connection was refused when the tree was looked at. */
 	name(d, found.cookie, criu_id);

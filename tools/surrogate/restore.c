@@ -34,7 +34,6 @@
 #define INIT_TIMEOUT_MS	10000
 /* How long closes that programs made before they were stopped may take. */
 #define CLOSE_TIMEOUT_MS 5000
-#define OWN_TRIES	100
 
 /*
  * The programs being restored still run CRIU's code, whoever their parent is;
@@ -121,8 +120,8 @@ static int open_instance(struct rebuilt *rb, const FuseDevEntry *dev)
 
 	if (has_instance(rb, dev->cookie))
 		return 0;
-	/* File flags are shared with the daemon: only its own may be set. */
-	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | (dev->file_flags & O_NONBLOCK));
+	/* What was asked may be withdrawn before it is read: not to wait then; see give_flags(). */
+	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;
 	if (add_instance(rb, dev->cookie, fd))
@@ -130,6 +129,22 @@ static int open_instance(struct rebuilt *rb, const FuseDevEntry *dev)
 	first = rb->instances[0].fd;
 	if (rb->count > 1 && ioctl(fd, FUSE_DEV_IOC_CLONE, &first) < 0)
 		return -errno;
+	return 0;
+}
+
+/* File flags are shared with the daemon: from here on they are its own. */
+static int give_flags(const struct rebuilt *rb)
+{
+	const struct message_list *devs = model_devs(rb->model);
+
+	for (size_t i = 0; i < rb->count; i++)
+		for (size_t k = 0; k < devs->count; k++) {
+			const FuseDevEntry *dev = (const FuseDevEntry *)devs->items[k];
+
+			if (dev->cookie == rb->instances[i].cookie &&
+			    fcntl(rb->instances[i].fd, F_SETFL, dev->file_flags & O_NONBLOCK))
+				return -errno;
+		}
 	return 0;
 }
 
@@ -439,7 +454,7 @@ static void take_over(struct restore *re, int sig)
 			continue;
 		err = own(re, rb);
 		/* A child of the one that was killed may not be gone yet. */
-		for (int tries = 0; err == -EBUSY && tries < OWN_TRIES; tries++) {
+		for (int tries = 0; err == -EBUSY && tries < GUARD_OWN_TRIES; tries++) {
 			poll(NULL, 0, 10);
 			err = own(re, rb);
 		}
@@ -602,6 +617,7 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 		err = handle_requeue(rb->handle, rb->instances[0].fd, 0);
 		err = err < 0 ? err : 0;
 	}
+	err = err ?: give_flags(rb);
 	/* Last: what it sends is for the daemon. */
 	return err ?: handle_commit(rb->handle, true);
 }

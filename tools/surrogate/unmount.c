@@ -5,14 +5,17 @@
  * what it lies on.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "mounts.h"
 #include "snapshot.h"
+#include "straight.h"
 #include "surrogate.h"
 #include "unmount.h"
 
@@ -33,10 +36,21 @@ static bool lies_on_other(const struct message_list *l, const FuseMountEntry *m)
 
 static bool unmount_one(const FuseMountEntry *m)
 {
-	char path[4096];
+	char path[4096], link[64];
+	int fd cleanup(close_auto) = -1;
 
 	snprintf(path, sizeof(path), "%.*s", (int)m->mountpoint.len, m->mountpoint.data);
-	if (!umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW))
+	fd = straight_open(AT_FDCWD, path, O_PATH);
+	if (fd < 0) {
+		surrogate_log("umount %s: %s", path, strerror(-fd));
+		return false;
+	}
+	if (straight_mount(fd) != m->mnt_id) {
+		surrogate_log("umount %s: something else is mounted there", path);
+		return false;
+	}
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (!umount2(link, MNT_DETACH))
 		return true;
 	surrogate_log("umount %s: %s", path, strerror(errno));
 	return false;
