@@ -505,7 +505,7 @@ static int set_file_check(const struct fusecr_set_file *in,
 		return -EINVAL;
 	if (in->mask & FUSECR_SET_POS && in->pos < 0)
 		return -EINVAL;
-	if (in->mask & FUSECR_SET_SEEK && in->flags & ~SEEK_ALL)
+	if (in->flags & ~SEEK_ALL)
 		return -EINVAL;
 	if (in->mask & FUSECR_SET_FILE_FLAGS &&
 	    (in->file_flags ^ file->f_flags) & FILE_FLAGS_FIXED)

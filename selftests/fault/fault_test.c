@@ -17,6 +17,7 @@
 
 #include "kselftest_harness.h"
 #include "test_handle.h"
+#include "../../tools/lib/newer_fuse.h"
 #include "test_util.h"
 
 #define FAIL_NTH	"/proc/thread-self/fail-nth"
@@ -24,6 +25,17 @@
 #define MANY		100000	/* more than anything here has */
 
 /* --- faults ------------------------------------------------------------------ */
+
+/*
+ * Where the C library has the kernel write into a thread's memory each time it is
+ * scheduled (rseq), a copy that is made to fail is the end of the thread.
+ */
+__attribute__((constructor)) static void run_without_rseq(int argc, char **argv)
+{
+	(void)argc;
+	if (!getenv("GLIBC_TUNABLES") && !setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1))
+		execv("/proc/self/exe", argv);
+}
 
 /* Whatever is allocated may fail, and nobody prints what was made to fail. */
 static int set_up_faults(void)
@@ -116,7 +128,8 @@ QUESTION(files_of_conn, .cmd = FUSECR_CMD_GET_FILE, .conn = true);
 QUESTION(files_of_task, .cmd = FUSECR_CMD_GET_FILE, .pid = true);
 QUESTION(backings, .cmd = FUSECR_CMD_GET_BACKING, .conn = true);
 
-static struct rawfs *serve(void)
+/* behind: the directory of the files that are passed through, or NULL. */
+static struct rawfs *serve(const char *behind)
 {
 	struct rawfs_config config;
 	struct rawfs *fs;
@@ -124,6 +137,12 @@ static struct rawfs *serve(void)
 	rawfs_defaults(&config);
 	config.controlled = true;
 	config.init.flags = FUSE_PARALLEL_DIROPS;
+	if (behind) {
+		config.init.flags |= FUSE_INIT_EXT;
+		config.init.flags2 = INIT_PASSTHROUGH >> 32;
+		config.init.max_stack_depth = 1;
+		config.behind = behind;
+	}
 	fs = rawfs_up(&config, false);
 	if (fs)
 		rawfs_wait_init(fs);
@@ -142,14 +161,39 @@ static uint64_t id_of(const struct rawfs *fs)
 	return id;
 }
 
+static bool has_passthrough(void)
+{
+	struct tnl_query q = { .cmd = FUSECR_CMD_GET_INFO };
+	struct tnl_list list = { 0 };
+	uint32_t features = 0;
+	struct tnl nl;
+
+	if (tnl_open(&nl))
+		return false;
+	if (!tnl_do(&nl, &q, &list) && list.n)
+		features = tnl_u32(&list.v[0], FUSECR_INFO_FEATURES);
+	tnl_free(&list);
+	tnl_close(&nl);
+	return features & FUSECR_FEATURE_PASSTHROUGH;
+}
+
 FIXTURE_SETUP(question)
 {
+	char behind[] = "/tmp/behind.XXXXXX";
+
 	self->fail = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
 	if (self->fail < 0)
 		SKIP(return, "this kernel cannot let allocations fail");
 	ASSERT_EQ(0, set_up_faults());
 	ASSERT_EQ(0, test_own_mounts());
-	self->fs = serve();
+	if (variant->cmd == FUSECR_CMD_GET_BACKING) {
+		if (!has_passthrough())
+			SKIP(return, "this kernel's fuse has no passthrough");
+		ASSERT_NE(NULL, mkdtemp(behind));
+		self->fs = serve(behind);
+	} else {
+		self->fs = serve(NULL);
+	}
 	ASSERT_NE(NULL, self->fs);
 	for (int i = 0; i < 2; i++) {
 		self->fd[i] = open(test_path(self->fs, i ? "dir0" : "f3"), O_RDONLY);

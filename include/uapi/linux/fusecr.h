@@ -162,7 +162,7 @@ enum fusecr_conn_attr {
 	FUSECR_CONN_TIME_GRAN,		/* u32, ns */
 	FUSECR_CONN_MAX_BACKGROUND,	/* u32, requests */
 	FUSECR_CONN_CONGESTION_THRESHOLD, /* u32, requests */
-	FUSECR_CONN_MAP_ALIGNMENT,	/* u32, log2 bytes, 0 without DAX */
+	FUSECR_CONN_MAP_ALIGNMENT,	/* u32, log2 bytes, 0 without DAX, absent with */
 	FUSECR_CONN_MAX_STACK_DEPTH,	/* u32, 0 without passthrough */
 	FUSECR_CONN_REQUEST_TIMEOUT,	/* u32, s, absent before 6.14 */
 	FUSECR_CONN_NO,			/* u32, enum fusecr_no */

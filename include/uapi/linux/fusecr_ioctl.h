@@ -23,7 +23,9 @@
 #define FUSECR_DEVICE	"/dev/fusecr"
 
 struct fusecr_attach {
-	__u64 conn_id;
+	__u64 conn_id;		/* ENOENT: there is none; EBUSY: another handle has it, or
+				 * this one has one; EUCLEAN: it is not as its BTF says
+				 */
 };
 
 enum fusecr_set_conn_mask {
@@ -47,10 +49,10 @@ enum fusecr_set_conn_mask {
 
 struct fusecr_set_conn {
 	__u32 mask;		/* enum fusecr_set_conn_mask; EINVAL for other bits */
-	__u32 no;		/* enum fusecr_no; EINVAL for a bit this kernel lacks.
-				 * FUSECR_NO_SYNCFS can be set, not cleared
+	__u32 no;		/* enum fusecr_no; with NO, EINVAL for a bit this kernel
+				 * lacks.  FUSECR_NO_SYNCFS can be set, not cleared
 				 */
-	__u64 next_unique;	/* EINVAL when it is not a multiple of 2 */
+	__u64 next_unique;	/* with NEXT_UNIQUE, EINVAL when it is odd */
 	__u64 next_kh;
 	__u64 attr_version;
 	__s32 pid;		/* PID_NS, USER_NS, OWNER_NS: that of this task (in
@@ -73,7 +75,9 @@ enum fusecr_set_file_mask {
 	FUSECR_SET_OPEN_FLAGS	= 1 << 2, /* EINVAL when DIRECT_IO or PASSTHROUGH
 					   * would change: fuse decides on them in open
 					   */
-	FUSECR_SET_READDIR_POS	= 1 << 3,
+	FUSECR_SET_READDIR_POS	= 1 << 3, /* EINVAL when it is negative, or the file is
+					   * no directory
+					   */
 	FUSECR_SET_FILE_FLAGS	= 1 << 4, /* which the daemon is told with READ, WRITE
 					   * and RELEASE; EINVAL when O_PATH or FASYNC
 					   * would change
@@ -123,7 +127,9 @@ struct fusecr_share_file {
 	__s32 pid;		/* the place; caller's pid namespace; ESRCH */
 	__u32 use;		/* FUSECR_FILE_MAP or _EXE; EINVAL */
 	__u64 number;		/* as in struct fusecr_set_file, also below */
-	__u64 end;		/* MAP: all mappings up to here */
+	__u64 end;		/* MAP: all mappings up to here; EINVAL when it is not
+				 * above number
+				 */
 	__s32 from_pid;
 	__u32 from_use;		/* FUSECR_FILE_FD, _MAP, _EXE or _SENT; EINVAL */
 	__u64 from_number;
@@ -352,7 +358,7 @@ struct fusecr_set_lock {
 				 * connection, or not open for that
 				 */
 	__u64 nodeid;		/* expected; ESTALE when it is another */
-	__u64 start;		/* both: EINVAL beyond an off_t */
+	__u64 start;		/* both: EINVAL beyond an off_t, and above end */
 	__u64 end;		/* EAGAIN: somebody else has a lock there; EOPNOTSUPP:
 				 * the daemon keeps the locks
 				 */
