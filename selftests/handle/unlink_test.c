@@ -428,7 +428,7 @@ static void closed_meanwhile(struct __test_metadata *_metadata, FIXTURE_DATA(abo
 	rawfs_release(self->fs, 0);
 	EXPECT_EQ(-ENOENT, test_client_wait(&client));
 	while (!path_ends(self->fd, "/a/b/file" SUFFIX))
-		usleep(1000);
+		test_nap(1);
 	EXPECT_TRUE(inode_flags(&self->nl, self->id, self->b) & FUSECR_INODE_DEAD);
 }
 
