@@ -187,6 +187,19 @@ static bool undo(struct files_struct *files, int nr, const unsigned long *args,
 	return false;
 }
 
+static bool undo_at_once(struct files_struct *files, int nr,
+			 const unsigned long *args, struct file *file,
+			 struct file **old)
+{
+	bool done;
+
+	if (!spin_trylock(&files->file_lock))
+		return false;
+	done = undo(files, nr, args, file, old);
+	spin_unlock(&files->file_lock);
+	return done;
+}
+
 bool fusecr_closing_can_undo(int nr)
 {
 	switch (nr) {
@@ -205,7 +218,6 @@ struct file *fusecr_closing_undo(struct task_struct *task,
 {
 	int nr = syscall_get_nr(task, task_pt_regs(task));
 	struct search s = { .inode = inode, .fh = fh };
-	struct files_struct *files;
 	struct file *old = NULL;
 	unsigned long args[6];
 	bool done = false;
@@ -221,12 +233,9 @@ struct file *fusecr_closing_undo(struct task_struct *task,
 	 */
 	if (!spin_trylock(&task->alloc_lock))
 		return NULL;
-	files = task->files;
-	if (files && spin_trylock(&files->file_lock)) {
-		done = undo(files, nr, args, s.found, &old);
-		spin_unlock(&files->file_lock);
-	}
-	task_unlock(task);
+	if (task->files)
+		done = undo_at_once(task->files, nr, args, s.found, &old);
+	spin_unlock(&task->alloc_lock);
 	if (old)
 		fput(old);
 	return done ? get_file(s.found) : NULL;
