@@ -278,6 +278,9 @@ static void move_once(struct target *t, struct tnl *nl, const char *behind, stru
 	nap(r);
 	finish(fs, r);
 	kill(client, SIGKILL);
+	nap(r);
+	/* Somebody may have a clone of its device, and the client close its files for ever. */
+	test_fusectl(fs, "abort");
 	rawfs_down(fs);
 	waitpid(client, NULL, 0);
 }
