@@ -161,6 +161,29 @@ clients_only() {
 scenario clients-only clients_only fusecr
 scenario clients-only-criu clients_only criu
 
+# It lets CRIU in or not: that is between the two of them.
+clients_only_private() {
+	local lets_in=/sys/module/fuse/parameters/allow_sys_admin_access
+	place_new host
+	"$IN/bin/rawd" -c 1024 -u 1000:1000 "$MNT" || fail "rawd"
+	tree_start
+	client_start c1 "$MNT" 1000
+	DAEMON=none
+	tool_dump $T/img && fail "dumped"
+	grep -q 'Permission denied' $T/img/dump.log || fail "another failure"
+	rm -r $T/img
+	expect_unharmed c1
+	[ -e $lets_in ] || return 0
+	echo 1 >$lets_in
+	tool_dump $T/img || fail "the checkpoint failed"
+	wait
+	tool_restore $T/img || fail "the restore failed"
+	echo 0 >$lets_in
+	clients_check c1
+	clients_quit c1
+}
+scenario clients-only-private clients_only_private
+
 # An executable that is open and read in part: CRIU looks for its build-id.
 executable() {
 	# shellcheck disable=SC2046

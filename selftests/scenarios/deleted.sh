@@ -31,14 +31,16 @@ for place in host runc; do
 done
 scenario deleted-sshfs deleted host sshfs
 
-# neighbours_start - others from outside look into the directory, one after the other.
+# neighbours_start SECONDS - others from outside look into the directory, one after the
+# other, with so long in between.
 neighbours_start() {
+	local pause=$1
 	{
 		trap 'wait; exit' TERM
 		# Each is new to the gate, which would have it sleep.
 		while :; do
 			busybox stat $MNT/r/none >/dev/null 2>>$T/stat &
-			sleep 0.02
+			sleep "$pause"
 		done
 	} &
 	NEIGHBOURS=$!
@@ -57,7 +59,7 @@ deleted_neighbours() {
 	tree_start
 	daemon_start rawd
 	program_start r "remover r $MNT $IN/r"
-	neighbours_start
+	neighbours_start 0.02
 	tool_dump $T/img --leave-running || fail "the checkpoint failed"
 	grep 'requests left for the daemon' $T/img/fusecr-dump.log || fail "nobody was in the way"
 	expect_unharmed r
@@ -80,7 +82,7 @@ restored_neighbours() {
 	daemon_start rawd
 	program_start r "remover r $MNT $IN/r"
 	checkpoint $T/img
-	neighbours_start
+	neighbours_start 0.1
 	restore $T/img
 	grep 'requests from outside wait' $T/img/fusecr-restore.log || fail "nobody was in the way"
 	clients_check r

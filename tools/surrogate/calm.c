@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
 #include <linux/fusecr_ioctl.h>
 
@@ -62,14 +61,6 @@ static int hold_users(const struct dump *d, const struct exempt *exempt)
 	return anew;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 /* Whether one is drained, within @ms. */
 static bool is_drained(const struct served *sv, int64_t ms)
 {
@@ -84,7 +75,7 @@ static bool is_drained(const struct served *sv, int64_t ms)
  */
 static bool drained(const struct dump *d, int ms)
 {
-	int64_t end = now_ms() + ms;
+	int64_t end = surrogate_now_ms() + ms;
 	bool waited;
 
 	do {
@@ -92,11 +83,11 @@ static bool drained(const struct dump *d, int ms)
 		for (size_t i = 0; i < d->count; i++) {
 			if (d->served[i].held || is_drained(&d->served[i], 0))
 				continue;
-			if (!is_drained(&d->served[i], end - now_ms()))
+			if (!is_drained(&d->served[i], end - surrogate_now_ms()))
 				return false;
 			waited = true;
 		}
-	} while (waited && now_ms() < end);
+	} while (waited && surrogate_now_ms() < end);
 	return !waited;
 }
 
@@ -147,7 +138,7 @@ static int sync_all(struct dump *d, int64_t end)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		const struct served *sv = &d->served[i];
-		int64_t left = end - now_ms();
+		int64_t left = end - surrogate_now_ms();
 		int err = sv->held ? 0 : handle_sync(sv->handle, left > 1000 ? left / 1000 : 1);
 
 		if (err == -ETIMEDOUT)
@@ -158,7 +149,7 @@ static int sync_all(struct dump *d, int64_t end)
 			return err;
 		}
 	}
-	drained(d, end - now_ms());
+	drained(d, end - surrogate_now_ms());
 	return 0;
 }
 
@@ -192,7 +183,7 @@ static int close_all(struct dump *d, const struct exempt *exempt)
 
 int calm(struct dump *d)
 {
-	int64_t begin = now_ms(), end = begin + CALM_MS;
+	int64_t begin = surrogate_now_ms(), end = begin + CALM_MS;
 	int err = find_exempt(d, &d->exempt);
 	bool calm_now = false;
 
@@ -201,14 +192,14 @@ int calm(struct dump *d)
 		return err;
 	}
 	err = close_all(d, &d->exempt);
-	while (!err && now_ms() < end) {
+	while (!err && surrogate_now_ms() < end) {
 		int anew = hold_users(d, &d->exempt);
 
 		if (anew < 0)
 			return anew;
 		/* Twice: who is new now was not at rest when the others were. */
 		if (calm_now && !anew) {
-			surrogate_log("the clients came to rest in %ld ms", (long)(now_ms() - begin));
+			surrogate_log("the clients came to rest in %ld ms", (long)(surrogate_now_ms() - begin));
 			text_make_own(d);
 			/* A daemon may write what it is given into another's mount. */
 			for (size_t i = 0; !err && i < d->count; i++)
@@ -217,7 +208,7 @@ int calm(struct dump *d)
 			return err;
 		}
 		calm_now = drained(d, LOOK_MS);
-		if (!calm_now && now_ms() > begin + DRAIN_MS)
+		if (!calm_now && surrogate_now_ms() > begin + DRAIN_MS)
 			err = take_all(d);
 	}
 	if (!err)

@@ -415,8 +415,15 @@ static void on_frozen(struct dump *d)
 		surrogate_done(d->s);
 }
 
+static void forget_settled(uint64_t nodeid, uint64_t nlookup, void *arg)
+{
+	const struct served *sv = arg;
+
+	settle_forget(sv->handle, sv->model, nodeid, nlookup);
+}
+
 /* Names that were given to what is deleted go with the handle. */
-static int put_back(struct dump *d, const struct served *sv, struct report *r)
+static int put_back(struct dump *d, struct served *sv, struct report *r)
 {
 	int err;
 
@@ -424,6 +431,8 @@ static int put_back(struct dump *d, const struct served *sv, struct report *r)
 		return -ENOTCONN;
 	deleted_forget(sv);
 	err = settle_lookups(d->nl, sv->handle, sv->conn_id, sv->model, false, r);
+	sv->engine.forget = forget_settled;
+	err = err ?: engine_drain(&sv->engine, sv->devfd);
 	err = err ?: number_users(sv, 0);
 	return err ?: handle_commit(sv->handle, false);
 }

@@ -18,6 +18,7 @@
 /* Room for a request's header and arguments besides its payload. */
 #define HEADROOM	(64u << 10)
 #define PAYLOAD_MAX	(64u << 20)
+#define DRAIN_MAX	10000
 
 /* struct fuse_statx_out, Linux 6.6. */
 struct statx_out {
@@ -671,6 +672,15 @@ int engine_serve(struct engine *e, int fd)
 		break;
 	}
 	return 1;
+}
+
+int engine_drain(struct engine *e, int fd)
+{
+	int n = 1;
+
+	for (int i = 0; i < DRAIN_MAX && n > 0; i++)
+		n = engine_serve(e, fd);
+	return n < 0 ? n : 0;
 }
 
 int engine_init(struct engine *e, enum engine_phase phase, uint32_t max_write, struct handles *handles)

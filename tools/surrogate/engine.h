@@ -74,5 +74,10 @@ void engine_free(struct engine *e);
  * has no other reader.
  */
 int engine_serve(struct engine *e, int fd);
+/*
+ * The same, of a descriptor that does not block, until there is none, or for long enough:
+ * somebody may ask without an end.  0 or -errno.
+ */
+int engine_drain(struct engine *e, int fd);
 
 #endif

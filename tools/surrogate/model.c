@@ -497,6 +497,13 @@ void model_mark_held(struct model *m, uint64_t nodeid)
 		node->held = true;
 }
 
+bool model_is_held(const struct model *m, uint64_t nodeid)
+{
+	const struct node *node = node_find(m, nodeid);
+
+	return node && node->held;
+}
+
 static void unmark(const void *nodep, VISIT which, void *arg)
 {
 	(void)arg;

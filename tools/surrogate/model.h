@@ -78,6 +78,7 @@ size_t model_handles(const struct model *m);
  */
 void model_mark_held(struct model *m, uint64_t nodeid);
 void model_unmark_all(struct model *m);
+bool model_is_held(const struct model *m, uint64_t nodeid);
 uint64_t model_nlookup(const struct model *m, uint64_t nodeid);
 int model_each_nlookup(const struct model *m,
 		       int (*cb)(uint64_t nodeid, uint64_t nlookup, bool held, void *arg),

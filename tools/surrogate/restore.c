@@ -543,16 +543,19 @@ static int still_open(struct restore *re, const struct rebuilt *rb, long want, i
 /* Throw-away handles that did not become programs' files must be closed. */
 static int await_closes(struct restore *re, struct rebuilt *rb)
 {
+	int64_t end = surrogate_now_ms() + CLOSE_TIMEOUT_MS;
 	long want = -1;
-	int err = 1;
+	int err = 0;
 
-	for (int ms = 0; ms < CLOSE_TIMEOUT_MS && err >= 0; ms += err ? 0 : 10) {
+	/* Others may ask without an end: it is not waited for until nobody does. */
+	while (err >= 0 && surrogate_now_ms() < end) {
 		want = settle_count(re->nl, rb->conn_id, rb->model);
 		if (want < 0)
 			return want;
-		err = serve(rb, rb->handles->opens - rb->handles->releases == (uint64_t)want ? 0 : 10);
+		err = engine_drain(&rb->engine, rb->instances[0].fd);
 		if (!err && rb->handles->opens - rb->handles->releases == (uint64_t)want)
 			return 0;
+		err = err ?: serve(rb, 10);
 	}
 	return still_open(re, rb, want, err < 0 ? err : 0);
 }
@@ -568,6 +571,13 @@ static int check_handles(struct restore *re, struct rebuilt *rb)
 		report_add(&re->s->report, "%s: %ld files are open on it, and the image has %lu", model_label(rb->model),
 			   count, (unsigned long)model_handles(rb->model));
 	return count < 0 ? count : -EBUSY;
+}
+
+static void forget_settled(uint64_t nodeid, uint64_t nlookup, void *arg)
+{
+	const struct rebuilt *rb = arg;
+
+	settle_forget(rb->handle, rb->model, nodeid, nlookup);
 }
 
 static bool serve_meanwhile(void *arg)
@@ -610,6 +620,8 @@ static int settle(struct restore *re, struct rebuilt *rb, const struct tree *tre
 	err = err ?: settle_deleted(rb->handle, rb->model, tree, &meanwhile, r);
 	err = err ?: settle_pages(rb->handle, &rb->engine, r);
 	err = err ?: settle_lookups(re->nl, rb->handle, rb->conn_id, rb->model, true, r);
+	rb->engine.forget = forget_settled;
+	err = err ?: engine_drain(&rb->engine, rb->instances[0].fd);
 	err = err ?: backing_settle(rb, tree->tasks[0].pid);
 	err = err ?: settle_conn(rb->handle, rb->model, tree->tasks[0].pid, tree_ns, rb->engine.held, r);
 	err = err ?: settle_kept(rb->handle, rb->model, devfd_of, rb, r);

@@ -12,6 +12,7 @@
 #include "names.h"
 #include "proc.h"
 #include "settle.h"
+#include "surrogate.h"
 
 /* Nothing that is waited for is a daemon's any more. */
 #define PATIENCE_S 2
@@ -36,13 +37,12 @@ static int settle_held(const FuseInodeEntry *i, void *arg)
 			   model_label(l->m), (unsigned long)i->nodeid);
 		return -ESTALE;
 	}
-	model_mark_held(l->m, i->nodeid);
-	if (i->nlookup == want)
-		return 0;
-	err = handle_set_inode(l->handle, i->nodeid, want);
+	err = i->nlookup == want ? 0 : handle_set_inode(l->handle, i->nodeid, want);
 	if (err == -ENOENT)	/* evicted since: forgotten below */
 		return 0;
-	if (err)
+	if (!err)
+		model_mark_held(l->m, i->nodeid);
+	else
 		report_add(l->r, "%s: node %lu: lookup count %lu was not set: %s",
 			   model_label(l->m), (unsigned long)i->nodeid, (unsigned long)want, strerror(-err));
 	return err;
@@ -90,6 +90,15 @@ int settle_lookups(struct nl *nl, int handle, uint64_t conn_id, struct model *m,
 	if (!err)
 		err = model_each_nlookup(m, forget_rest, &l);
 	return err;
+}
+
+void settle_forget(int handle, const struct model *m, uint64_t nodeid, uint64_t nlookup)
+{
+	int err = model_is_held(m, nodeid) ? handle_forget(handle, nodeid, nlookup) : 0;
+
+	if (err)
+		surrogate_log("%s: node %#lx: %lu lookups not forgotten: %s", model_label(m),
+			      (unsigned long)nodeid, (unsigned long)nlookup, strerror(-err));
 }
 
 struct seen {

@@ -15,6 +15,13 @@
  */
 int settle_lookups(struct nl *nl, int handle, uint64_t conn_id, struct model *m, bool reserve,
 		   struct report *r);
+/*
+ * For engine.forget(), afterwards, until the queue is drained (engine_drain()): what is in
+ * it of nodes that the kernel had forgotten before they were settled is told already, in
+ * other numbers; of others the daemon is to hear.
+ */
+void settle_forget(int handle, const struct model *m, uint64_t nodeid, uint64_t nlookup);
+
 
 /*
  * How many files are open on the connection that have a handle, duplicates not

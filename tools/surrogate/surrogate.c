@@ -84,6 +84,14 @@ void surrogate_warn(struct surrogate *s, const char *fmt, ...)
 	tell(s, &m);
 }
 
+int64_t surrogate_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
 static void open_log(int dirfd, const char *name)
 {
 	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -26,6 +26,9 @@ struct surrogate {
 	bool told;	/* the plugin knows what is in it */
 };
 
+/* By a clock that nobody sets. */
+int64_t surrogate_now_ms(void);
+
 /* Both return the process's exit status. */
 int surrogate_dump(struct surrogate *s);
 int surrogate_restore(struct surrogate *s);
