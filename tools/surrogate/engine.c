@@ -13,6 +13,7 @@
 
 #include "attr.h"
 #include "engine.h"
+#include "init_out.h"
 #include "newer_fuse.h"
 
 /* Room for a request's header and arguments besides its payload. */
@@ -336,25 +337,10 @@ static enum verdict do_batch_forget(struct engine *e, const struct request *q, s
 	return NO_REPLY;
 }
 
-/* fuse_init_out.max_stack_depth, since Linux 6.9; unused before. */
-static void init_out_max_stack_depth(struct fuse_init_out *o, uint32_t depth)
-{
-	memcpy((char *)o + offsetof(struct fuse_init_out, flags2) + 4, &depth, sizeof(depth));
-}
-
-/* fuse_init_out.request_timeout, since Linux 6.15; unused before. */
-static void init_out_request_timeout(struct fuse_init_out *o, uint32_t seconds)
-{
-	uint16_t timeout = seconds;
-
-	memcpy((char *)o + offsetof(struct fuse_init_out, flags2) + 8, &timeout, sizeof(timeout));
-}
-
 static enum verdict do_init(struct engine *e, const struct request *q, struct reply *r)
 {
 	const FuseConnEntry *c = e->model ? model_conn(e->model) : NULL;
 	const struct fuse_init_in *in = q->arg;
-	struct fuse_init_out *o = &r->out.init;
 
 	if (!c)
 		return fail(r, EIO);
@@ -365,21 +351,9 @@ static enum verdict do_init(struct engine *e, const struct request *q, struct re
 	e->init_offered = in->flags;
 	if ((in->flags & FUSE_INIT_EXT) && q->len >= offsetof(struct fuse_init_in, flags2) + 4)
 		e->init_offered |= (uint64_t)in->flags2 << 32;
-	o->major = FUSE_KERNEL_VERSION;
-	o->minor = c->minor;
-	o->max_readahead = c->max_readahead;
-	o->flags = c->flags | (c->flags >> 32 ? FUSE_INIT_EXT : 0);
-	o->flags2 = c->flags >> 32;
-	o->max_background = c->max_background;
-	o->congestion_threshold = c->congestion_threshold;
-	o->max_write = c->max_write;
-	o->time_gran = c->time_gran;
-	o->max_pages = c->max_pages;
-	o->map_alignment = c->map_alignment;
-	init_out_max_stack_depth(o, c->max_stack_depth);
-	init_out_request_timeout(o, c->request_timeout);
+	init_out_fill(&r->out.init, c);
 	e->init_done = true;
-	return answer(r, sizeof(*o));
+	return answer(r, sizeof(r->out.init));
 }
 
 static int remember(struct engine *e, uint64_t nodeid)

@@ -61,6 +61,14 @@ struct restore {
 };
 
 /*
+ * One request of this connection, if there is one within so long.  1 when there was, 0, or
+ * -errno; outsiders are put to rest (outsiders.h).
+ */
+int restore_serve(struct rebuilt *rb, int timeout_ms);
+/* The descriptor of the rebuilt connection arg that is that device in the images, or -1. */
+int restore_device(uint64_t cookie, const void *arg);
+
+/*
  * What may have to wait for an answer is done in a child: it is we who answer,
  * for this connection or for all.  Not for all once one is settled: the FORGETs
  * in its queue are for the daemon.  0, what fn returns (-errno), or -EIO.
