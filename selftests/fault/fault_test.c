@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Every allocation and every copy from or to user space fails once, in turn, in
- * each question, each change, and while the module is loaded. What is asked:
- * an error that says so or the whole answer, never less of it; a change that is
- * made or is not; and everything back in its place afterwards.
- *
- * The kernel lets the n-th one of a task fail: Documentation/fault-injection,
- * /proc/<pid>/fail-nth. It needs CONFIG_FAILSLAB, CONFIG_FAIL_PAGE_ALLOC and
- * CONFIG_FAULT_INJECTION_USERCOPY, which no release has.
+ * each question and each change. What is asked: an error that says so or the whole
+ * answer, never less of it; a change that is made or is not; and everything back in
+ * its place afterwards.
  */
 #include <sys/mount.h>
 #include <sys/sendfile.h>
@@ -16,85 +12,10 @@
 #include <time.h>
 
 #include "kselftest_harness.h"
+#include "fault.h"
 #include "test_handle.h"
 #include "../../tools/lib/newer_fuse.h"
 #include "test_util.h"
-
-#define FAIL_NTH	"/proc/thread-self/fail-nth"
-#define DEBUGFS		"/sys/kernel/debug"
-#define MANY		100000	/* more than anything here has */
-
-/* --- faults ------------------------------------------------------------------ */
-
-/*
- * Where the C library has the kernel write into a thread's memory each time it is
- * scheduled (rseq), a copy that is made to fail is the end of the thread.
- */
-__attribute__((constructor)) static void run_without_rseq(int argc, char **argv)
-{
-	(void)argc;
-	if (!getenv("GLIBC_TUNABLES") && !setenv("GLIBC_TUNABLES", "glibc.pthread.rseq=0", 1))
-		execv("/proc/self/exe", argv);
-}
-
-/* Whatever is allocated may fail, and nobody prints what was made to fail. */
-static int set_up_faults(void)
-{
-	static const char * const settings[][2] = {
-		{ "failslab/ignore-gfp-wait", "N" },
-		{ "fail_page_alloc/ignore-gfp-wait", "N" },
-		{ "fail_page_alloc/ignore-gfp-highmem", "N" },
-		{ "fail_page_alloc/min-order", "0" },
-		{ "failslab/verbose", "0" },
-		{ "fail_page_alloc/verbose", "0" },
-		{ "fail_usercopy/verbose", "0" },
-	};
-	int err;
-
-	if (access(DEBUGFS "/failslab", F_OK) &&
-	    mount("debugfs", DEBUGFS, "debugfs", 0, NULL) && errno != EBUSY)
-		return -errno;
-	for (unsigned int i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
-		char path[128];
-
-		snprintf(path, sizeof(path), DEBUGFS "/%s", settings[i][0]);
-		err = test_write(path, settings[i][1]);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-/* The n-th from here on fails; none with 0. */
-static void fail(int fd, unsigned int n)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%u", n);
-
-	/* The copy of this very text may be the one that fails. */
-	for (int i = 0; i < 2; i++)
-		if (pwrite(fd, text, len, 0) == len)
-			return;
-	abort();
-}
-
-/* How many there were since then, n when the n-th was among them. */
-static unsigned int ends(int fd, unsigned int n)
-{
-	char text[16] = "";
-
-	/* Here as well. */
-	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
-		return n - 1;
-	fail(fd, 0);
-	return n - strtoul(text, NULL, 10);
-}
-
-/* What a fault may come out as. */
-static bool is_fault(int err)
-{
-	return err == -ENOMEM || err == -ENOBUFS || err == -EFAULT;
-}
 
 /* --- questions ----------------------------------------------------------------- */
 
@@ -161,22 +82,6 @@ static uint64_t id_of(const struct rawfs *fs)
 	return id;
 }
 
-static bool has_passthrough(void)
-{
-	struct tnl_query q = { .cmd = FUSECR_CMD_GET_INFO };
-	struct tnl_list list = { 0 };
-	uint32_t features = 0;
-	struct tnl nl;
-
-	if (tnl_open(&nl))
-		return false;
-	if (!tnl_do(&nl, &q, &list) && list.n)
-		features = tnl_u32(&list.v[0], FUSECR_INFO_FEATURES);
-	tnl_free(&list);
-	tnl_close(&nl);
-	return features & FUSECR_FEATURE_PASSTHROUGH;
-}
-
 FIXTURE_SETUP(question)
 {
 	char behind[] = "/tmp/behind.XXXXXX";
@@ -187,7 +92,7 @@ FIXTURE_SETUP(question)
 	ASSERT_EQ(0, set_up_faults());
 	ASSERT_EQ(0, test_own_mounts());
 	if (variant->cmd == FUSECR_CMD_GET_BACKING) {
-		if (!has_passthrough())
+		if (!test_has_passthrough())
 			SKIP(return, "this kernel's fuse has no passthrough");
 		ASSERT_NE(NULL, mkdtemp(behind));
 		self->fs = serve(behind);
@@ -568,157 +473,6 @@ TEST_F_TIMEOUT(change, each_fault_of_the_attach, 600)
 	handle = th_attach(self->id);
 	EXPECT_LE(0, handle);
 	close(handle);
-}
-
-/* --- the module itself ------------------------------------------------------------ */
-
-#define EACH	150	/* from either end, one by one */
-#define SAMPLES	40	/* of those in between, which read BTF page by page */
-#define AHEAD	60	/* of where init was seen to run, to miss nothing of it */
-
-FIXTURE(module) {
-	char path[32];
-	int fail;
-	bool away;
-};
-
-static int load(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-
-	close(fd);
-	return err;
-}
-
-/*
- * How many there are in a load, and roughly how many before the module's init is
- * called: those are the loader's own, which warns of some (kernel/jump_label.c).
- */
-static int count_load(const char *path, unsigned int *first, unsigned int *total)
-{
-	char name[64], text[16];
-	int pipe_fd[2], fd, status, n;
-	pid_t pid;
-
-	if (pipe(pipe_fd))
-		return -errno;
-	pid = fork();
-	if (!pid) {
-		fd = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
-		fail(fd, MANY);
-		n = load(path);
-		*total = ends(fd, MANY);
-		if (write(pipe_fd[1], total, sizeof(*total)) < 0)
-			n = -errno;
-		_exit(-n);
-	}
-	snprintf(name, sizeof(name), "/proc/%d/fail-nth", pid);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
-	while (access("/sys/module/fusecr/initstate", F_OK) && !waitpid(pid, &status, WNOHANG))
-		;
-	n = pread(fd, text, sizeof(text) - 1, 0);
-	close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	*first = MANY - strtoul(text, NULL, 10) - AHEAD;
-	n = read(pipe_fd[0], total, sizeof(*total));
-	close(pipe_fd[0]);
-	close(pipe_fd[1]);
-	if (waitpid(pid, &status, 0) != pid || status || n != sizeof(*total))
-		return -ECHILD;
-	return 0;
-}
-
-/* A dump that was broken off is let go of by RCU. */
-static int unload(void)
-{
-	int err = 0;
-
-	for (int i = 0; i < 50; i++) {
-		err = syscall(SYS_delete_module, "fusecr", O_NONBLOCK) ? -errno : 0;
-		if (err != -EAGAIN && err != -EBUSY && err != -EWOULDBLOCK)
-			break;
-		nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
-	}
-	return err;
-}
-
-/* In memory: no network file system is to meet the faults. */
-static int copy_module(char *path)
-{
-	const char *from = getenv("FUSECR_MODULE");
-	int in = from ? open(from, O_RDONLY | O_CLOEXEC) : -1;
-	ssize_t n = 1;
-	int out;
-
-	if (in < 0)
-		return -ENOENT;
-	out = mkostemp(path, O_CLOEXEC);
-	if (out >= 0) {
-		while (n > 0)
-			n = sendfile(out, in, NULL, 1 << 20);
-		close(out);
-	}
-	close(in);
-	return out < 0 || n < 0 ? -EIO : 0;
-}
-
-FIXTURE_SETUP(module)
-{
-	self->fail = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
-	if (self->fail < 0)
-		SKIP(return, "this kernel cannot let allocations fail");
-	strcpy(self->path, "/tmp/module.XXXXXX");
-	ASSERT_EQ(0, copy_module(self->path));
-	ASSERT_EQ(0, set_up_faults());
-	ASSERT_EQ(0, unload());
-	self->away = true;
-}
-
-FIXTURE_TEARDOWN(module)
-{
-	if (self->away)
-		EXPECT_EQ(0, load(self->path));
-	unlink(self->path);
-	close(self->fail);
-}
-
-TEST_F_TIMEOUT(module, each_fault_of_the_load, 1800)
-{
-	unsigned int first = 0, last = 0, n, failed = 0, tries = 0;
-	struct tnl nl;
-	int got;
-
-	ASSERT_EQ(0, count_load(self->path, &first, &last));
-	ASSERT_EQ(0, unload());
-	ASSERT_LT(first, last);
-	TH_LOG("faults %u to %u", first, last);
-	n = first;
-	do {
-		n += n < first + EACH || n + EACH > last ? 1 :
-			1 + (last - first - 2 * EACH) / SAMPLES;
-		tries++;
-		fail(self->fail, n);
-		got = load(self->path);
-		ends(self->fail, n);
-		if (got) {
-			failed++;
-			/* The first of them may be the loader's: ELOOP in 6.1. */
-			EXPECT_TRUE(is_fault(got) || got == -EIO || got == -ELOOP) {
-				TH_LOG("fault %u: %d", n, got);
-			}
-			continue;
-		}
-		/* Loaded in spite of it: then it works, and goes. */
-		EXPECT_EQ(0, tnl_open(&nl)) {
-			TH_LOG("fault %u", n);
-		}
-		tnl_close(&nl);
-		EXPECT_EQ(0, access(FUSECR_DEVICE, R_OK | W_OK));
-		ASSERT_EQ(0, unload());
-	} while (n <= last);
-	TH_LOG("%u faults, %u loads failed", tries, failed);
-	EXPECT_LT(0, failed);
 }
 
 TEST_HARNESS_MAIN

@@ -432,6 +432,10 @@ TEST_F(set_file, seek)
 	set.mask = FUSECR_SET_SEEK;
 	set.flags = FUSECR_FF_FLOCK;
 	EXPECT_EQ(-EINVAL, th_set_file(self->handle, set));
+	/* Whatever else is set. */
+	set.mask = 0;
+	EXPECT_EQ(-EINVAL, th_set_file(self->handle, set));
+	set.mask = FUSECR_SET_SEEK;
 	set.flags = FUSECR_FF_NONSEEKABLE;
 	ASSERT_EQ(0, th_set_file(self->handle, set));
 	EXPECT_EQ(set.flags, get_fd(self, self->fd, FUSECR_FILE_FLAGS) & both);

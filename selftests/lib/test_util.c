@@ -354,3 +354,19 @@ int test_send(int sock, int fd, int count)
 		memcpy(CMSG_DATA(&control.header) + i * sizeof(fd), &fd, sizeof(fd));
 	return sendmsg(sock, &msg, 0) == 1 ? 0 : -errno;
 }
+
+bool test_has_passthrough(void)
+{
+	struct tnl_query q = { .cmd = FUSECR_CMD_GET_INFO };
+	struct tnl_list list = { 0 };
+	uint32_t features = 0;
+	struct tnl nl;
+
+	if (tnl_open(&nl))
+		return false;
+	if (!tnl_do(&nl, &q, &list) && list.n)
+		features = tnl_u32(&list.v[0], FUSECR_INFO_FEATURES);
+	tnl_free(&list);
+	tnl_close(&nl);
+	return features & FUSECR_FEATURE_PASSTHROUGH;
+}

@@ -53,6 +53,9 @@ int test_drop(uid_t uid, uint64_t capabilities);
 /* Waits until it is in this function of the kernel's, and in none whose name has @but. */
 bool test_waits_in(pid_t pid, const char *function, const char *but);
 
+/* Whether the module knows that of this kernel's fuse. */
+bool test_has_passthrough(void);
+
 /* For what can only be asked again, and for what is not to happen. */
 void test_nap(unsigned int ms);
 

@@ -19,27 +19,12 @@ FIXTURE(backing) {
 	char behind[64];
 };
 
-static bool known(struct tnl *nl)
-{
-	struct tnl_query q = { .cmd = FUSECR_CMD_GET_INFO };
-	struct tnl_list list;
-	uint32_t features = 0;
-
-	if (!tnl_do(nl, &q, &list) && list.n)
-		features = tnl_u32(&list.v[0], FUSECR_INFO_FEATURES);
-	tnl_free(&list);
-	return features & FUSECR_FEATURE_PASSTHROUGH;
-}
-
 FIXTURE_SETUP(backing)
 {
 	struct rawfs_config config;
-	struct tnl nl;
 
-	ASSERT_EQ(0, tnl_open(&nl));
-	if (!known(&nl))
+	if (!test_has_passthrough())
 		SKIP(return, "this kernel's fuse has no passthrough");
-	tnl_close(&nl);
 	strcpy(self->behind, "/tmp/behind.XXXXXX");
 	ASSERT_NE(NULL, mkdtemp(self->behind));
 	rawfs_defaults(&config);

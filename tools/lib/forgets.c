@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "forgets.h"
+#include "grow.h"
 #include "image.h"
 
 static int forgotten_cmp(const void *a, const void *b)
@@ -23,13 +24,10 @@ static int add(const FuseRequestEntry *req, void *arg)
 
 	if (req->state != FUSECR_REQ_FORGET)
 		return 0;
-	/* Grown by doubling: a power of two is full. */
-	if (!(f->count & (f->count - 1))) {
-		grown = reallocarray(f->list, f->count ? 2 * f->count : 1, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		f->list = grown;
-	}
+	grown = grow(f->list, f->count, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	f->list = grown;
 	f->list[f->count++] = (struct forgotten){ req->nodeid, req->nlookup };
 	return 0;
 }

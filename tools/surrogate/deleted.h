@@ -12,7 +12,7 @@
 
 /*
  * Has the kernel ask for the attributes of what has no link, and gives names, which
- * go with the handles or by settle_deleted().  0 or -errno.
+ * go with the handles.  0 or -errno.
  */
 int deleted_prepare(struct dump *d);
 /*

@@ -184,13 +184,12 @@ static int load_again(struct dump *d, struct served *sv)
 static int take_over_conn(struct dump *d, size_t i)
 {
 	struct served *sv = &d->served[i];
-	int err = own_conn(d, sv);
+	unsigned int tries = 0;
+	int err;
 
-	/* A child of the dead one, which has the handle, is about to die, too. */
-	for (int tries = 0; err == -EBUSY && tries < GUARD_OWN_TRIES; tries++) {
-		poll(NULL, 0, 10);
+	do {
 		err = own_conn(d, sv);
-	}
+	} while (guard_try_again(err, &tries));
 	if (!err && !d->p->conn[i].settled)
 		err = load_again(d, sv);
 	/* What was read and not answered is read again. */

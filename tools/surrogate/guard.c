@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "guard.h"
 #include "surrogate.h"
+
+#define OWN_TRIES	100
 
 struct progress *progress_new(size_t conns)
 {
@@ -33,4 +36,12 @@ int guard(void)
 	}
 	surrogate_log("the surrogate was killed by signal %d", WTERMSIG(status));
 	return WTERMSIG(status);
+}
+
+bool guard_try_again(int err, unsigned int *tries)
+{
+	if (err != -EBUSY || ++*tries > OWN_TRIES)
+		return false;
+	poll(NULL, 0, 10);
+	return true;
 }

@@ -33,12 +33,6 @@ struct progress {
 	} conn[];
 };
 
-/*
- * A handle may be busy for as long as a child of the dead process has it, which dies with
- * it: so often, each after 10 ms, it is tried again.
- */
-#define GUARD_OWN_TRIES	100
-
 /* For this many connections, or NULL.  Never freed: the process ends soon. */
 struct progress *progress_new(size_t conns);
 
@@ -48,5 +42,12 @@ struct progress *progress_new(size_t conns);
  * there is no child: then nothing is guarded.
  */
 int guard(void);
+
+/*
+ * For who takes over: a handle may be busy (-EBUSY) for as long as a child of the dead
+ * process has it, which dies with it.  Waits a moment, and says whether to try again;
+ * *tries begins at 0.
+ */
+bool guard_try_again(int err, unsigned int *tries);
 
 #endif

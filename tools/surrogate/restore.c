@@ -431,16 +431,14 @@ static void take_over(struct restore *re, int sig)
 		report_add(&re->s->report, "the surrogate was killed by signal %d; try again", sig);
 	for (size_t i = 0; re->lost && i < re->count; i++) {
 		struct rebuilt *rb = &re->conns[i];
+		unsigned int tries = 0;
 		int err;
 
 		if (rb->held)
 			continue;
-		err = own(re, rb);
-		/* A child of the one that was killed may not be gone yet. */
-		for (int tries = 0; err == -EBUSY && tries < GUARD_OWN_TRIES; tries++) {
-			poll(NULL, 0, 10);
+		do {
 			err = own(re, rb);
-		}
+		} while (guard_try_again(err, &tries));
 		/* What was read and not answered is read again. */
 		err = err ?: handle_requeue(rb->handle, rb->instances[0].fd, 0);
 		if (err < 0)

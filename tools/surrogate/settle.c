@@ -8,6 +8,7 @@
 #include <linux/fusecr_ioctl.h>
 
 #include "attr.h"
+#include "grow.h"
 #include "handle.h"
 #include "names.h"
 #include "proc.h"
@@ -121,13 +122,10 @@ static int see(const FuseFileEntry *f, void *arg)
 
 	if (!model_has_handle(s->m, f))
 		return 0;
-	/* Grown by doubling: a power of two is full. */
-	if (!(s->count & (s->count - 1))) {
-		grown = reallocarray(s->cookies, s->count ? 2 * s->count : 1, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		s->cookies = grown;
-	}
+	grown = grow(s->cookies, s->count, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	s->cookies = grown;
 	s->cookies[s->count++] = f->cookie;
 	return 0;
 }
@@ -188,12 +186,10 @@ static int add_made(const FuseFileEntry *f, void *arg)
 
 	if (!f->has_fh || is_open(f))
 		return 0;
-	if (!(all->count & (all->count - 1))) {
-		grown = reallocarray(all->made, all->count ? 2 * all->count : 1, sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		all->made = grown;
-	}
+	grown = grow(all->made, all->count, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	all->made = grown;
 	all->made[all->count++] = (struct made){
 		f->pid, f->use, f->number, f->use == FUSECR_FILE_MAP ? f->end : 1, f->cookie, false,
 	};
