@@ -387,6 +387,18 @@ TEST_F(gate, exempt_with_children)
 	EXPECT_EQ(-ESRCH, th_call(self->fd, FUSECR_IOC_GATE_CLOSE, &arg));
 }
 
+/* Until they are continued: none of them has asked anything then. */
+static int pause_clients(FIXTURE_DATA(gate) *self, int n)
+{
+	int status, i;
+
+	for (i = 0; i < n; i++)
+		if (kill(self->clients[i].pid, SIGSTOP) ||
+		    waitpid(self->clients[i].pid, &status, WUNTRACED) != self->clients[i].pid)
+			return -errno;
+	return 0;
+}
+
 static int make_link(void *path)
 {
 	return symlink("nowhere", path) ? -errno : 0;
@@ -397,6 +409,7 @@ TEST_F(gate, taken_only)
 {
 	struct fusecr_gate_close arg = { .seconds = 60, .flags = FUSECR_GATE_TAKEN_ONLY };
 	struct test_client looks = { }, looks_too = { };
+	int taken;
 
 	ASSERT_EQ(0, start_clients(self, 2));
 	arg.flags |= FUSECR_GATE_TAKEN_ONLY << 1;
@@ -414,12 +427,19 @@ TEST_F(gate, taken_only)
 	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_SYMLINK, 1));
 	/* It has the directory locked until its request is taken from it. */
 	ASSERT_EQ(0, test_client_start(&looks_too, test_stat, (void *)test_path(self->fs, "dir0/none")));
-	while (!th_take(self->fd))
+	/* What they ask just then would be taken, too. */
+	ASSERT_EQ(0, pause_clients(self, 2));
+	/* It is read before its client is asleep. */
+	while (!(taken = th_take(self->fd)))
 		test_nap(1);
+	ASSERT_EQ(1, taken);
 	EXPECT_EQ(-ENOENT, test_client_wait(&looks_too));
 	ASSERT_TRUE(held_are(self->fd, 1));
 	EXPECT_TRUE(test_client_busy(&looks));
+	ASSERT_EQ(0, kill(self->clients[0].pid, SIGCONT));
+	ASSERT_EQ(0, kill(self->clients[1].pid, SIGCONT));
 	EXPECT_TRUE(goes_on(&self->workers[0], 5));
+	EXPECT_TRUE(goes_on(&self->workers[1], 5));
 	ASSERT_EQ(0, th_gate_open(self->fd));
 	rawfs_release(self->fs, 0);
 	EXPECT_EQ(0, test_client_wait(&looks));
