@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Changes: the device /dev/fusecr, each open of which is a handle.
+ * Changes: the handle, a descriptor that FUSECR_CMD_OPEN_HANDLE gives out.
  *
  * A handle owns at most one connection.  Whatever way its last descriptor
  * goes, handle_release() puts back what was not committed; so a crash of the
  * one who holds it leaves nothing behind.
  */
 
+#include <linux/anon_inodes.h>
 #include <linux/capability.h>
 #include <linux/compat.h>
+#include <linux/fcntl.h>
 #include <linux/fs.h>
-#include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pid.h>
@@ -509,24 +510,6 @@ static __poll_t handle_poll(struct file *file, poll_table *wait)
 	return events;
 }
 
-static int handle_open(struct inode *inode, struct file *file)
-{
-	struct handle *handle;
-
-	if (!permitted())
-		return -EPERM;
-	handle = kzalloc(sizeof(*handle), GFP_KERNEL_ACCOUNT);
-	if (!handle)
-		return -ENOMEM;
-	mutex_init(&handle->lock);
-	mutex_init(&handle->names_lock);
-	INIT_LIST_HEAD(&handle->undo);
-	INIT_LIST_HEAD(&handle->names);
-	init_waitqueue_head(&handle->waitq);
-	file->private_data = handle;
-	return nonseekable_open(inode, file);
-}
-
 static int handle_release(struct inode *inode, struct file *file)
 {
 	struct handle *handle = file->private_data;
@@ -547,7 +530,6 @@ static int handle_release(struct inode *inode, struct file *file)
 
 static const struct file_operations handle_operations = {
 	.owner		= THIS_MODULE,
-	.open		= handle_open,
 	.release	= handle_release,
 	.unlocked_ioctl	= handle_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
@@ -555,27 +537,33 @@ static const struct file_operations handle_operations = {
 	.llseek		= noop_llseek,
 };
 
-static struct miscdevice device = {
-	.minor	= MISC_DYNAMIC_MINOR,
-	.name	= "fusecr",
-	.fops	= &handle_operations,
-	.mode	= 0600,
-};
-
-int __init fusecr_handle_init(void)
+struct file *fusecr_handle_file(void)
 {
-	int err;
+	struct handle *handle;
+	struct file *file;
 
+	handle = kzalloc(sizeof(*handle), GFP_KERNEL_ACCOUNT);
+	if (!handle)
+		return ERR_PTR(-ENOMEM);
+	mutex_init(&handle->lock);
+	mutex_init(&handle->names_lock);
+	INIT_LIST_HEAD(&handle->undo);
+	INIT_LIST_HEAD(&handle->names);
+	init_waitqueue_head(&handle->waitq);
+	/* It pins the module, by its operations. */
+	file = anon_inode_getfile("[fusecr]", &handle_operations, handle, O_RDWR);
+	if (IS_ERR(file))
+		kfree(handle);
+	return file;
+}
+
+void __init fusecr_handle_init(void)
+{
 	fusecr_admit_init();
-	err = misc_register(&device);
-	if (err)
-		fusecr_admit_exit();
-	return err;
 }
 
 void fusecr_handle_exit(void)
 {
-	misc_deregister(&device);
 	fusecr_admit_exit();
 	fusecr_keep_exit();
 	fusecr_gate_exit();

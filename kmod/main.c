@@ -26,9 +26,7 @@ static int __init fusecr_init(void)
 	err = fusecr_defer_init();
 	if (err)
 		return err;
-	err = fusecr_handle_init();
-	if (err)
-		goto err_handle;
+	fusecr_handle_init();
 	err = fusecr_netlink_init();
 	if (err)
 		goto err_netlink;
@@ -36,7 +34,6 @@ static int __init fusecr_init(void)
 
 err_netlink:
 	fusecr_handle_exit();
-err_handle:
 	fusecr_defer_exit();
 	return err;
 }

@@ -3,6 +3,8 @@
 
 #include <linux/capability.h>
 #include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
 #include <linux/fusecr.h>
 #include <linux/module.h>
 #include <linux/pid_namespace.h>
@@ -15,6 +17,7 @@
 #include "conn.h"
 #include "device.h"
 #include "file.h"
+#include "handle.h"
 #include "inode.h"
 #include "layout.h"
 #include "netlink.h"
@@ -158,6 +161,58 @@ static int get_info(struct sk_buff *skb, struct genl_info *info)
 	int err = begin_reply(info, &msg);
 
 	return err ?: end_reply(info, &msg, fill_info(&msg));
+}
+
+/*
+ * The answer is on its way when the descriptor comes to be, and the caller is not yet
+ * back from sending, as in handshake_nl_accept_doit(), net/handshake/netlink.c.
+ */
+static int answer_handle(struct genl_info *info, int fd)
+{
+	struct fusecr_msg msg;
+	void *hdr;
+	int err = begin_reply(info, &msg);
+
+	if (err)
+		return err;
+	hdr = genlmsg_put(msg.skb, msg.portid, msg.seq, &family, 0, msg.cmd);
+	if (!hdr || nla_put_u32(msg.skb, FUSECR_A_HANDLE, fd))
+		err = -EMSGSIZE;
+	else
+		genlmsg_end(msg.skb, hdr);
+	return end_reply(info, &msg, err);
+}
+
+/*
+ * No device: a container's restorer is in its device cgroup by then (runc), which lets
+ * it open what the container may.
+ */
+static int open_handle(struct sk_buff *skb, struct genl_info *info)
+{
+	int fd = get_unused_fd_flags(O_CLOEXEC), err;
+	struct file *file;
+
+	if (fd < 0) {
+		NL_SET_ERR_MSG_MOD(info->extack, "no descriptor is left");
+		return fd;
+	}
+	file = fusecr_handle_file();
+	if (IS_ERR(file)) {
+		NL_SET_ERR_MSG_MOD(info->extack, "out of memory");
+		err = PTR_ERR(file);
+		goto err_fd;
+	}
+	err = answer_handle(info, fd);
+	if (err)
+		goto err_file;
+	fd_install(fd, file);
+	return 0;
+
+err_file:
+	fput(file);
+err_fd:
+	put_unused_fd(fd);
+	return err;
 }
 
 static int get_conn(struct sk_buff *skb, struct genl_info *info)
@@ -529,6 +584,10 @@ static const struct genl_ops ops[] = {
 		.cmd = FUSECR_CMD_GET_INFO,
 		.doit = get_info,
 		/* No policy: every attribute is refused. */
+	},
+	{
+		.cmd = FUSECR_CMD_OPEN_HANDLE,
+		.doit = open_handle,
 	},
 	{
 		.cmd = FUSECR_CMD_GET_CONN,

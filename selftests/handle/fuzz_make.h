@@ -3,6 +3,7 @@
 #ifndef FUZZ_MAKE_H
 #define FUZZ_MAKE_H
 
+#include <fcntl.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include <poll.h>
@@ -147,30 +148,48 @@ static void reopen(struct caller *c)
 	c->sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC);
 }
 
-static void question(struct caller *c, struct action *a)
-{
-	static char answer[64 << 10];
-	struct nlmsghdr *nlh = (void *)a->words;
-
-	nlh->nlmsg_type = c->nl.family;	/* another number in each run */
-
-	/* A dump that is left half read. */
-	if (c->sock < 0 || one_in(&c->random, 32))
-		reopen(c);
-	send(c->sock, a->words, a->at < sizeof(a->words) ? a->at : sizeof(a->words), MSG_DONTWAIT);
-	for (unsigned int n = below(&c->random, 8); n; n--)
-		if (recv(c->sock, answer, sizeof(answer), MSG_DONTWAIT) <= 0)
-			break;
-}
-
-/* --- devices ----------------------------------------------------------------- */
-
 static void replace(int *fd, int new)
 {
 	if (*fd >= 0)
 		close(*fd);
 	*fd = new;
 }
+
+/* The next descriptor that is opened. */
+static int next_fd(void)
+{
+	int fd = open("/", O_PATH | O_CLOEXEC);
+
+	close(fd);
+	return fd;
+}
+
+static void question(struct caller *c, struct action *a)
+{
+	static char answer[64 << 10];
+	struct nlmsghdr *nlh = (void *)a->words;
+	int handle;
+
+	nlh->nlmsg_type = c->nl.family;	/* another number in each run */
+
+	/* A dump that is left half read. */
+	if (c->sock < 0 || one_in(&c->random, 32))
+		reopen(c);
+	handle = next_fd();
+	send(c->sock, a->words, a->at < sizeof(a->words) ? a->at : sizeof(a->words), MSG_DONTWAIT);
+	/* It has opened one, whether the answer is ever read or not. */
+	if (fcntl(handle, F_GETFD) >= 0) {
+		unsigned int n = below(&c->random, HANDLES);
+
+		replace(&c->handles[n], handle);
+		c->attached[n] = false;
+	}
+	for (unsigned int n = below(&c->random, 8); n; n--)
+		if (recv(c->sock, answer, sizeof(answer), MSG_DONTWAIT) <= 0)
+			break;
+}
+
+/* --- devices ----------------------------------------------------------------- */
 
 /* From somebody's server: a device is no file on a mount, it can be taken. */
 static void take_device(struct caller *c, unsigned int which)

@@ -2,7 +2,7 @@
 /* The handle itself: who may have one, whom it owns, how it ends. */
 #include <linux/capability.h>
 #include <signal.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
@@ -69,31 +69,51 @@ static int attach_as(void *arg)
 	return th_attach_fd(call->fd, call->id);
 }
 
-TEST_F(handle, device_is_for_root_only)
-{
-	struct call call = { .uid = 1000, .capabilities =
-				1ULL << CAP_CHECKPOINT_RESTORE };
-	struct test_client client;
-	struct stat st;
-
-	ASSERT_EQ(0, stat(FUSECR_DEVICE, &st));
-	EXPECT_EQ(S_IFCHR | 0600, st.st_mode);
-	ASSERT_EQ(0, test_client_start(&client, open_as, &call));
-	EXPECT_EQ(-EACCES, test_client_wait(&client));
-}
-
 TEST_F(handle, open_asks_for_a_capability)
 {
 	struct call call = { .uid = 1000 };
 	struct test_client client;
 
-	ASSERT_EQ(0, chmod(FUSECR_DEVICE, 0666));
 	ASSERT_EQ(0, test_client_start(&client, open_as, &call));
 	EXPECT_EQ(-EPERM, test_client_wait(&client));
 	call.capabilities = 1ULL << CAP_CHECKPOINT_RESTORE;
 	ASSERT_EQ(0, test_client_start(&client, open_as, &call));
 	EXPECT_EQ(0, test_client_wait(&client));
-	ASSERT_EQ(0, chmod(FUSECR_DEVICE, 0600));
+}
+
+TEST_F(handle, is_closed_on_exec)
+{
+	int fd = th_open();
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(fd, F_GETFD));
+	close(fd);
+}
+
+static int open_the_last(void *arg)
+{
+	int at = dup(STDIN_FILENO), fd;
+	struct rlimit none;
+
+	close(at);
+	/* One for the socket. */
+	none = (struct rlimit){ at + 2, at + 2 };
+	if (setrlimit(RLIMIT_NOFILE, &none))
+		return -errno;
+	fd = th_open();
+	if (fd != at + 1)
+		return fd < 0 ? fd : -ESTALE;
+	close(fd);
+	none.rlim_cur = at + 1;
+	return setrlimit(RLIMIT_NOFILE, &none) ? -errno : th_open();
+}
+
+TEST_F(handle, needs_a_descriptor)
+{
+	struct test_client client;
+
+	ASSERT_EQ(0, test_client_start(&client, open_the_last, NULL));
+	EXPECT_EQ(-EMFILE, test_client_wait(&client));
 }
 
 TEST_F(handle, each_call_asks_for_a_capability)

@@ -22,9 +22,14 @@ static inline int th_call(int fd, unsigned long cmd, void *arg)
 
 static inline int th_open(void)
 {
-	int fd = open(FUSECR_DEVICE, O_RDWR | O_CLOEXEC);
+	struct tnl nl;
+	int fd = tnl_open(&nl);
 
-	return fd < 0 ? -errno : fd;
+	if (fd)
+		return fd;
+	fd = tnl_open_handle(&nl);
+	tnl_close(&nl);
+	return fd;
 }
 
 static inline int th_attach_fd(int fd, uint64_t conn_id)

@@ -82,8 +82,10 @@ static void keep(struct tnl *nl, const struct nlmsghdr *nlh,
 	const struct nlattr *nest, *attr;
 
 	mnl_attr_for_each(nest, nlh, sizeof(struct genlmsghdr)) {
-		mnl_attr_for_each_nested(attr, nest)
-			scan_each(nl, mnl_attr_get_type(nest), attr);
+		/* The only one that is none. */
+		if (mnl_attr_get_type(nest) != FUSECR_A_HANDLE)
+			mnl_attr_for_each_nested(attr, nest)
+				scan_each(nl, mnl_attr_get_type(nest), attr);
 		list->v = realloc(list->v, (list->n + 1) * sizeof(*list->v));
 		list->v[list->n].nest = malloc(nest->nla_len);
 		memcpy(list->v[list->n].nest, nest, nest->nla_len);
@@ -204,6 +206,17 @@ int tnl_dump_slowly(struct tnl *nl, const struct tnl_query *q,
 int tnl_do(struct tnl *nl, const struct tnl_query *q, struct tnl_list *list)
 {
 	return ask(nl, q, NLM_F_ACK, list);
+}
+
+int tnl_open_handle(struct tnl *nl)
+{
+	struct tnl_list list;
+	int fd = tnl_do(nl, &(struct tnl_query){ .cmd = FUSECR_CMD_OPEN_HANDLE }, &list);
+
+	if (!fd)
+		fd = list.n == 1 ? (int)mnl_attr_get_u32(list.v[0].nest) : -EBADMSG;
+	tnl_free(&list);
+	return fd;
 }
 
 static int find_family(struct tnl *nl)

@@ -69,6 +69,8 @@ int tnl_dump_slowly(struct tnl *nl, const struct tnl_query *query,
 		    void (*between)(void *arg), void *arg,
 		    struct tnl_list *list);
 void tnl_free(struct tnl_list *list);
+/* A change handle, or -errno. */
+int tnl_open_handle(struct tnl *nl);
 
 /* The @n-th attribute of a type in the nest, or NULL. */
 const struct nlattr *tnl_attr(const struct tnl_obj *obj, uint16_t type,

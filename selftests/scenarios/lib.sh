@@ -268,9 +268,12 @@ tool_dump() {
 	mkdir -p "$dir"
 	LAST=$dir
 	case $PLACE-$VIA in
-	runc-*)
-		runc --root "$T/runc" checkpoint --image-path "$dir" --work-path "$dir" \
+	runc-* | crun-*)
+		"$PLACE" --root "$T/$PLACE" checkpoint --image-path "$dir" --work-path "$dir" \
 			"${CRIU[@]}" "$@" "$ID"
+		;;
+	podman-*)
+		podman_dump "$dir" "$@"
 		;;
 	*-criu)
 		criu dump -t "$PID" -D "$dir" -v4 -o dump.log "${CRIU[@]}" "$@"
@@ -289,9 +292,12 @@ tool_restore() {
 	esac
 	rm -f "$T/pid"
 	case $PLACE-$VIA in
-	runc-*)
-		runc --root "$T/runc" restore -d --image-path "$dir" --work-path "$dir" \
+	runc-* | crun-*)
+		"$PLACE" --root "$T/$PLACE" restore -d --image-path "$dir" --work-path "$dir" \
 			--bundle "$T/bundle" --pid-file "$T/pid" "${CRIU[@]}" "$ID"
+		;;
+	podman-*)
+		podman_restore
 		;;
 	*-criu)
 		criu restore -d --pidfile "$T/pid" -D "$dir" -v4 -o restore.log \

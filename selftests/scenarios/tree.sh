@@ -30,7 +30,9 @@ make_root() {
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$ROOT/etc/passwd"
 	echo 'root:x:0:' >"$ROOT/etc/group"
 	ln -s /proc/mounts "$ROOT/etc/mtab"
-	[ "$PLACE" = runc ] && return
+	case $PLACE in
+	runc | crun | podman) return ;;
+	esac
 	for dev in null zero urandom; do
 		cp -a "/dev/$dev" "$ROOT/dev/"
 	done
@@ -135,8 +137,8 @@ start_runc() {
 				bind("/dev/fuse"; "/dev/fuse")
 			end' >"$T/bundle/config.json"
 	[ -z "$USERS" ] || chown -R $FIRST:$FIRST "$ROOT"
-	runc --root "$T/runc" run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" \
-		</dev/null >>"$T/tool.log" 2>&1 || fail "runc run"
+	"$PLACE" --root "$T/$PLACE" run -d --bundle "$T/bundle" --pid-file "$T/pid" "$ID" \
+		</dev/null >>"$T/tool.log" 2>&1 || fail "$PLACE run"
 	PID=$(cat "$T/pid")
 }
 

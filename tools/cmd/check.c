@@ -153,11 +153,6 @@ static void check_module(struct findings *f, struct nl *nl, int err)
 		      "version %s, but this is fusecr %s", info.version, FUSECR_VERSION);
 	else
 		found(f, "module", OK, NULL, "version %s, fuse's layout read from %s", info.version, info.btf);
-	if (access(FUSECR_DEVICE, R_OK | W_OK))
-		found(f, "device", MISSING, "run this as root, where /dev is a devtmpfs",
-		      "%s: %s", FUSECR_DEVICE, strerror(errno));
-	else
-		found(f, "device", OK, NULL, "%s", FUSECR_DEVICE);
 	check_features(f, &info);
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The change handle: one ioctl a function. */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "handle.h"
+#include "nl.h"
 
 /* How long a directory may be locked by who looks something up in it, */
 #define BUSY_MS	5000
@@ -21,14 +21,25 @@ static int call(int fd, unsigned long request, const void *arg)
 	return ioctl(fd, request, arg) < 0 ? -errno : 0;
 }
 
+int handle_new(void)
+{
+	struct nl *nl;
+	int ret = nl_open(&nl);
+
+	if (ret < 0)
+		return ret;
+	ret = nl_open_handle(nl);
+	nl_close(nl);
+	return ret;
+}
+
 int handle_open(uint64_t conn_id)
 {
 	struct fusecr_attach attach = { .conn_id = conn_id };
-	int fd, ret;
+	int fd = handle_new(), ret;
 
-	fd = open(FUSECR_DEVICE, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	ret = call(fd, FUSECR_IOC_ATTACH, &attach);
 	if (ret < 0) {
 		close(fd);
@@ -200,10 +211,10 @@ int handle_sync(int fd, unsigned int seconds)
 int handle_force_open(uint64_t conn_id)
 {
 	struct fusecr_attach which = { .conn_id = conn_id };
-	int fd = open(FUSECR_DEVICE, O_RDWR | O_CLOEXEC), ret;
+	int fd = handle_new(), ret;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	ret = call(fd, FUSECR_IOC_FORCE_OPEN, &which);
 	close(fd);
 	return ret;

@@ -8,7 +8,9 @@
 #include <sys/types.h>
 #include <linux/fusecr_ioctl.h>
 
-/* All return 0 (open: a descriptor) or -errno. */
+/* All return 0 (new, open: a descriptor) or -errno. */
+/* Owns no connection yet; as long as it is open the module stays. */
+int handle_new(void);
 int handle_open(uint64_t conn_id);
 int handle_set_conn(int fd, const struct fusecr_set_conn *set);
 int handle_set_inode(int fd, uint64_t nodeid, uint64_t nlookup);

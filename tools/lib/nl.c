@@ -323,6 +323,24 @@ int nl_get_info(struct nl *nl, struct nl_info *info)
 	return ask(nl, &q, info_cb, info);
 }
 
+static int handle_cb(struct nl *nl, const struct nlmsghdr *nlh, void *arg)
+{
+	const struct nlattr *attr = find_attr(nlh, FUSECR_A_HANDLE);
+
+	if (!attr || mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
+		return -EBADMSG;
+	*(int *)arg = (int)mnl_attr_get_u32(attr);
+	return 0;
+}
+
+int nl_open_handle(struct nl *nl)
+{
+	const struct question q = { .cmd = FUSECR_CMD_OPEN_HANDLE, .flags = NLM_F_ACK };
+	int fd = -1, ret = ask(nl, &q, handle_cb, &fd);
+
+	return ret < 0 ? ret : fd;
+}
+
 struct walk {
 	uint16_t nest;
 	const ProtobufCMessageDescriptor *desc;

@@ -27,6 +27,8 @@ struct nl_info {
 	uint64_t known_flags;	/* FUSE_INIT flags */
 };
 int nl_get_info(struct nl *nl, struct nl_info *info);
+/* A new change handle, a descriptor, or -errno; see handle.h. */
+int nl_open_handle(struct nl *nl);
 
 /*
  * Each walk calls back once an object; the entry and all it points to live

@@ -9,8 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <linux/fusecr_ioctl.h>
-
+#include "handle.h"
 #include "holder.h"
 #include "proc.h"
 
@@ -139,12 +138,12 @@ static void hold(const struct devices *d, int cord, int module)
 int holder_start(struct snapshot *snap, const int cord[2])
 {
 	/* What the cookies are made with has to stay, and that is the module's. */
-	int module = open(FUSECR_DEVICE, O_RDWR | O_CLOEXEC), err;
+	int module = handle_new(), err;
 	struct devices d = { 0 };
 	pid_t pid;
 
 	if (module < 0)
-		return -errno;
+		return module;
 	err = take_all(&d, snap);
 	pid = err ? -1 : fork();
 	if (!pid)

@@ -24,7 +24,10 @@
  *	FUSECR_CMD_GET_BACKING dump: FUSECR_A_CONN_ID
  *	  -> FUSECR_A_BACKING         { FUSECR_BACKING_* }
  *
- * Changes go through a handle, /dev/fusecr: see fusecr_ioctl.h.
+ *	FUSECR_CMD_OPEN_HANDLE do
+ *	  -> FUSECR_A_HANDLE
+ *
+ * Changes go through that handle: see fusecr_ioctl.h.
  *
  * Identifiers.  A connection id is a 64-bit cookie that is not used again for
  * another connection until the module is reloaded.  Device and file cookies
@@ -56,12 +59,13 @@ enum fusecr_cmd {
 	FUSECR_CMD_GET_INODE,
 	FUSECR_CMD_GET_FILE,
 	FUSECR_CMD_GET_BACKING,
+	FUSECR_CMD_OPEN_HANDLE,
 	__FUSECR_CMD_MAX,
 };
 
 #define FUSECR_CMD_MAX (__FUSECR_CMD_MAX - 1)
 
-/* Top level: what a request names, and the one nest that an answer carries. */
+/* Top level: what a request names, and the one that an answer carries. */
 enum fusecr_attr {
 	FUSECR_A_UNSPEC,
 	FUSECR_A_PAD,
@@ -75,6 +79,7 @@ enum fusecr_attr {
 	FUSECR_A_INODE,		/* nest */
 	FUSECR_A_FILE,		/* nest */
 	FUSECR_A_BACKING,	/* nest */
+	FUSECR_A_HANDLE,	/* u32, a new descriptor of the caller's, close-on-exec */
 	__FUSECR_A_MAX,
 };
 

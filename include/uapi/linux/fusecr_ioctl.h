@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * The change handle: /dev/fusecr.
+ * The change handle: a descriptor that FUSECR_CMD_OPEN_HANDLE gives out.
  *
- * Each open of the device is a handle.  ATTACH makes it the one owner of a
- * connection; every other call works on that connection and answers
+ * ATTACH makes it the one owner of a connection; every other call works on that
+ * connection and answers
  *   ENOTCONN  nothing attached    EBUSY  attached already / owned by another
  *   EPERM     caller lacks the capability (checked on each call)
  * Settings take effect at once and are undone, newest first, when the handle
@@ -19,8 +19,6 @@
 #include <linux/types.h>
 
 #include <linux/fusecr.h>	/* what ids, pids, uses and flags are */
-
-#define FUSECR_DEVICE	"/dev/fusecr"
 
 struct fusecr_attach {
 	__u64 conn_id;		/* ENOENT: there is none; EBUSY: another handle has it, or
