@@ -307,6 +307,9 @@ check_plugin 1 "broken plugin" missing
 cp "$plugin" /usr/lib/criu/fusecr_plugin.so
 check_plugin 0 "all there" ok
 json "check: all ok" '.ok, ([.checks[].status] | unique)' $'true\n["ok"]'
+runtimes='"runc"'
+! type crun >/dev/null 2>&1 || runtimes+=',"crun"'
+json "check: what runs containers" '[.checks[].name | select(. == "runc" or . == "crun")]' "[$runtimes]"
 setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all "$fusecr" check >"$dir/out" 2>"$dir/err"
 [ $? = 1 ]
 result $? "check without privileges: exit status 1"

@@ -274,15 +274,23 @@ static void check_plugin(struct findings *f, unsigned int criu)
 	dlclose(so);
 }
 
-static void check_runc(struct findings *f)
+/* Those that call CRIU; what is above them, as podman, calls one of them. */
+static void check_runtimes(struct findings *f)
 {
-	char line[256];
+	char runc[256], crun[256], criu[256];
+	bool has_runc = ask_program(runc, sizeof(runc), "runc --version 2>/dev/null");
+	bool has_crun = ask_program(crun, sizeof(crun), "crun --version 2>/dev/null");
 
-	if (ask_program(line, sizeof(line), "runc --version 2>/dev/null"))
-		found(f, "runc", OK, NULL, "%s", line);
-	else
-		found(f, "runc", NOTE, "apt-get install runc, if containers are to be checkpointed",
-		      "there is no runc in PATH");
+	if (has_runc)
+		found(f, "runc", OK, NULL, "%s", runc);
+	if (has_crun && ask_program(criu, sizeof(criu), "crun --version | grep CRIU"))
+		found(f, "crun", OK, NULL, "%s", crun);
+	else if (has_crun)
+		found(f, "crun", NOTE, "use runc, or a crun built with CRIU",
+		      "%s, which cannot checkpoint", crun);
+	if (!has_runc && !has_crun)
+		found(f, "runtime", NOTE, "apt-get install runc, if containers are to be checkpointed",
+		      "there is neither runc nor crun in PATH");
 }
 
 static uint64_t effective_caps(void)
@@ -353,7 +361,7 @@ static int check(bool json)
 	check_module(&f, nl, err);
 	nl_close(nl);
 	check_plugin(&f, check_criu(&f));
-	check_runc(&f);
+	check_runtimes(&f);
 	check_privileges(&f);
 	if (!json)
 		print_findings(&f);
