@@ -20,6 +20,22 @@ criu_takes_tcp() {
 	[ ! -e $dir/fails ]
 }
 
+# Whether it dumps a network namespace: up to 4.1.1 it asks for UDP-Lite sockets, which
+# Linux 7.3 has no more.
+criu_takes_net() {
+	local dir=/run/net pid
+	if [ ! -d $dir ]; then
+		mkdir $dir
+		unshare -n setsid busybox sleep 1000 </dev/null >/dev/null 2>&1 &
+		pid=$!
+		until_true grep -q sleep "/proc/$pid/cmdline" || fail "unshare does not start"
+		criu dump -t $pid -D $dir -o dump.log >/dev/null 2>&1 || cp $dir/dump.log $dir/fails
+		kill -KILL $pid 2>/dev/null || :
+		wait $pid || :
+	fi
+	[ ! -e $dir/fails ]
+}
+
 # CRIU tells of the freeze since 4.1; before, such a mount is refused.
 criu_tells() {
 	nm -D "$(command -v criu)" | grep -q ' T checkpoint_devices$'

@@ -103,3 +103,11 @@ podman_moved() {
 	clients_quit c1 c2
 }
 scenario podman-moved-bindfs podman_moved bindfs
+
+# As nearly every container has it: a network of its own.
+with_net() {
+	criu_takes_net || skip "this CRIU cannot dump networks on this kernel, with or without FUSE"
+	NET=1
+	survive runc "$@"
+}
+scenario net-runc with_net rawd
