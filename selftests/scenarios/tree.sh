@@ -120,17 +120,18 @@ child_of() {
 }
 
 # BOUND: where an lxcfs is whose file is to be in the container. USERS, NET: whether its
-# users, its network are its own.
-USERS='' NET=''
+# users, its network are its own. VIEW: where its root is seen by way of a daemon.
+USERS='' NET='' VIEW=''
 start_runc() {
 	mkdir -p "$T/bundle"
-	sed "s|@ROOT@|$ROOT|" "$HERE/config.json" |
-		jq --arg from "${BIND-}" --arg lxcfs "${BOUND-}" --arg users "$USERS" --arg net "$NET" --argjson first $FIRST '
+	sed "s|@ROOT@|${VIEW:-$ROOT}|" "$HERE/config.json" |
+		jq --arg view "${VIEW:+$OUT}" --arg from "${BIND-}" --arg lxcfs "${BOUND-}" --arg users "$USERS" --arg net "$NET" --argjson first $FIRST '
 			def map: [{ containerID: 0, hostID: $first, size: 65536 }];
 			def bind($what; $where): .mounts += [{
 				destination: $where, type: "bind", source: $what, options: ["bind"] }];
 			if $from == "" then . else bind($from; "/data") end |
 			if $lxcfs == "" then . else bind($lxcfs + "/proc/meminfo"; "/proc/meminfo") end |
+			if $view == "" then . else bind($view; "/t") end |
 			if $net == "" then . else .linux.namespaces += [{ type: "network" }] end |
 			if $users == "" then . else
 				.linux.namespaces += [{ type: "user" }] | .linux.uidMappings = map |

@@ -623,6 +623,32 @@ clients_only_runc() {
 }
 scenario clients-only-runc clients_only_runc
 
+# The container's root is served from outside, as by fuse-overlayfs; by a daemon of the
+# tree's own, what is mounted in it.
+root_outside() {
+	place_new runc
+	VIEW=$T/view
+	mkdir $VIEW
+	bindfs $ROOT $VIEW || fail "bindfs"
+	tree_start
+	daemon_start $1
+	client_start c1
+	clients_check c1
+	for n in 1 2; do
+		step "round $n"
+		tool_dump $T/img || fail "the checkpoint failed"
+		expect_no_trace
+		restore $T/img
+		[ $1 = none ] || verify $T/img
+		clients_check c1
+		rm -r $T/img
+	done
+	clients_quit c1
+}
+for daemon in none rawd; do
+	scenario root-outside-$daemon root_outside $daemon
+done
+
 # What a daemon outside keeps, neither CRIU nor fusecr has in hand.
 clients_only_locked() {
 	VIA=$2
