@@ -74,6 +74,7 @@ daemon_programs() {
 	sshfs) echo /usr/bin/sshfs /usr/bin/ssh /bin/mount ;;
 	poll) echo /bin/mount ;;
 	sftp) echo /usr/bin/sshfs /usr/lib/openssh/sftp-server /bin/mount ;;
+	mergerfs | fuse-overlayfs) echo "/usr/bin/$1" /bin/mount ;;
 	esac
 }
 
@@ -147,6 +148,10 @@ daemon_start() {
 		*) set -- -o "modules=subdir,subdir=$IN/src" "$@" ;;
 		esac
 		tree_spawn "$IN/bin/$kind -f -o allow_other $* $MNT"
+		;;
+	*)
+		# In a file of scenarios.
+		"start_$kind" "$@"
 		;;
 	esac
 	until_true mounted_at "$MNT" || fail "$kind does not mount"
