@@ -60,6 +60,7 @@ static const struct {
 	{ .q.cmd = FUSECR_CMD_GET_INODE, .dump = true, .conn = true },
 	{ .q.cmd = FUSECR_CMD_GET_FILE, .dump = true },
 	{ .q.cmd = FUSECR_CMD_GET_BACKING, .dump = true, .conn = true },
+	{ .q.cmd = FUSECR_CMD_OPEN_HANDLE },
 };
 
 static int ask(struct tnl *nl, unsigned int n, uint64_t id,
@@ -230,6 +231,12 @@ FIXTURE_VARIANT_ADD(bad, unknown_command) {
 
 FIXTURE_VARIANT_ADD(bad, no_command) {
 	.q = { .cmd = 0 },
+	.expected = -EOPNOTSUPP,
+};
+
+FIXTURE_VARIANT_ADD(bad, dump_of_a_handle) {
+	.q = { .cmd = FUSECR_CMD_OPEN_HANDLE },
+	.dump = true,
 	.expected = -EOPNOTSUPP,
 };
 
