@@ -377,3 +377,21 @@ led_astray() {
 	clients_quit c1
 }
 scenario restore-symlink led_astray
+
+# What somebody has mounted over ours stays, when the restore fails and ours goes.
+covered_by_another() {
+	dumped_tree
+	at post-restore "mount -t tmpfs other $MNT; exit 1"
+	tool_restore "$T/img" && fail "the restore succeeded"
+	reached post-restore
+	expect_no_trace
+	grep -q " $MNT .* - tmpfs other " /proc/self/mountinfo || fail "the other mount is gone"
+	grep -q "umount $MNT: something else is mounted there" "$T/img/fusecr-restore.log" ||
+		fail "not said"
+	umount "$MNT"
+	umount "$MNT"
+	until_true no_connections || fail "a connection is left"
+	CRIU=()
+	restore_works
+}
+scenario restore-covered covered_by_another
