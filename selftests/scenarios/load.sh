@@ -13,3 +13,44 @@ scenario load-rawd load_busy rawd
 scenario load-rawd-writeback load_busy rawd -I 0x10000
 scenario load-bindfs load_busy bindfs
 scenario load-sshfs load_busy sshfs
+
+# A checkpoint that takes longer than the gate that keeps others away from the mount:
+# CRIU stands still for that long, and there is always somebody who asks.
+load_long() {
+	local asks stops n
+	place_new host
+	tree_start
+	daemon_start rawd
+	client_start c1
+	mkdir "$T/img"
+	{
+		trap 'wait; exit' TERM
+		for ((n = 0; ; n++)); do
+			# New each time; who makes something has the directory for himself.
+			busybox mkdir "$MNT/new.$n" >/dev/null 2>>"$T/asked" &
+			sleep 1
+		done
+	} &
+	asks=$!
+	{
+		until_true grep -qs 'the tree stands still' "$T/img/fusecr-dump.log" &&
+			busybox killall -STOP criu && echo stopped >"$T/stopped" && sleep 125
+		busybox killall -CONT criu
+	} &
+	stops=$!
+	tool_dump "$T/img" --leave-running || fail "the checkpoint failed"
+	wait $stops
+	[ -s "$T/stopped" ] || fail "CRIU was not stopped"
+	expect_unharmed c1
+	expect_no_trace
+	kill $asks
+	wait $asks || :
+	! grep . "$T/asked" || fail "other answers"
+	n=("$MNT"/new.*)
+	[ ${#n[@]} -gt 120 ] || fail "${#n[@]} have asked"
+	rmdir "${n[@]}"
+	cycle 1 c1
+	clients_quit c1
+	expect_rawd_clean
+}
+scenario load-long load_long
