@@ -21,13 +21,14 @@ load_long() {
 	place_new host
 	tree_start
 	daemon_start rawd
-	client_start c1
+	program_start r "remover r $MNT $IN/r"
 	mkdir "$T/img"
 	{
 		trap 'wait; exit' TERM
 		for ((n = 0; ; n++)); do
-			# New each time; who makes something has the directory for himself.
-			busybox mkdir "$MNT/new.$n" >/dev/null 2>>"$T/asked" &
+			# New each time; who makes something has the directory for himself, and
+			# names of what is deleted in there are to be looked up.
+			busybox mkdir "$MNT/r/new.$n" >/dev/null 2>>"$T/asked" &
 			sleep 1
 		done
 	} &
@@ -41,16 +42,16 @@ load_long() {
 	tool_dump "$T/img" --leave-running || fail "the checkpoint failed"
 	wait $stops
 	[ -s "$T/stopped" ] || fail "CRIU was not stopped"
-	expect_unharmed c1
+	expect_unharmed r
 	expect_no_trace
 	kill $asks
 	wait $asks || :
 	! grep . "$T/asked" || fail "other answers"
-	n=("$MNT"/new.*)
+	n=("$MNT"/r/new.*)
 	[ ${#n[@]} -gt 120 ] || fail "${#n[@]} have asked"
 	rmdir "${n[@]}"
-	cycle 1 c1
-	clients_quit c1
+	cycle 1 r
+	clients_quit r
 	expect_rawd_clean
 }
 scenario load-long load_long
