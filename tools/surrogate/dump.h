@@ -21,7 +21,6 @@ struct served {
 	bool own_users;		/* numbered in a user namespace that is not ours */
 	bool held;		/* it outlives the tree, and is not for us to serve */
 	size_t forgets;		/* read by us all the same */
-	size_t rested;		/* of what the engine left unanswered, see outsiders.h */
 	struct asker asker;
 	struct nl *nl;
 	int devfd;		/* our own device instance, a clone */

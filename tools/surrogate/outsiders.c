@@ -13,20 +13,19 @@
 /* In the unique id of an interrupt (FUSE_INT_REQ_BIT, fs/fuse/fuse_i.h). */
 #define INTERRUPT_BIT	1
 
-int outsiders_take(int handle, const struct engine *e, size_t *rested, const char *label)
+int outsiders_take(int handle, const struct engine *e, const char *label)
 {
-	int n = e->held > *rested ? handle_take(handle) : 0;
+	int n = e->held ? handle_take(handle) : 0;
 
 	if (n <= 0)
 		return n == -ENOENT ? n : 0;
-	*rested += n;
 	surrogate_log("%s: %d requests from outside wait for the daemon alone", label, n);
 	return 0;
 }
 
 static bool waits(const struct served *sv)
 {
-	return !sv->held && sv->handle >= 0 && sv->engine.held > sv->rested;
+	return !sv->held && sv->handle >= 0 && sv->engine.held;
 }
 
 bool outsiders_wait(const struct dump *d)
@@ -47,7 +46,7 @@ void outsiders_rest(struct dump *d)
 		if (!waits(sv))
 			continue;
 		snprintf(label, sizeof(label), "connection %u:%u", major(sv->dev), minor(sv->dev));
-		if (outsiders_take(sv->handle, &sv->engine, &sv->rested, label) == -ENOENT)
+		if (outsiders_take(sv->handle, &sv->engine, label) == -ENOENT)
 			handle_gate_close(sv->handle, OUTSIDERS_GATE_S, d->exempt.pid, d->exempt.count);
 	}
 }

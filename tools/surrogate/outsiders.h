@@ -17,13 +17,15 @@
 #define OUTSIDERS_LOOK_MS	10
 
 /*
- * Of one connection: rested counts those of what the engine left unanswered that were put
- * to rest.  Their system calls start over when the gate opens, and meet with the answers.
+ * Puts those to rest, of one connection, whom the engine left without an answer: their
+ * system calls start over when the gate opens, and meet with the answers.  It may open
+ * before us, and then what they ask anew is where it was, without our seeing it: once
+ * there was one, look again and again.
  * 0, or -ENOENT when the gate has opened by itself: close it again.
  */
-int outsiders_take(int handle, const struct engine *e, size_t *rested, const char *label);
+int outsiders_take(int handle, const struct engine *e, const char *label);
 
-/* The same of all at a dump: whether there are some, who are to be looked at again. */
+/* The same of all at a dump: whether there was one. */
 bool outsiders_wait(const struct dump *d);
 void outsiders_rest(struct dump *d);
 /* What they gave up, of which the daemon was to hear, it hears now. */

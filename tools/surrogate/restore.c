@@ -57,14 +57,14 @@ static int close_gate(const struct rebuilt *rb)
 
 static bool outsiders_rest_of(struct rebuilt *rb)
 {
-	if (rb->held || rb->handle < 0 || rb->engine.held <= rb->rested)
+	if (rb->held || rb->handle < 0 || !rb->engine.held)
 		return false;
-	if (outsiders_take(rb->handle, &rb->engine, &rb->rested, model_label(rb->model)) == -ENOENT)
+	if (outsiders_take(rb->handle, &rb->engine, model_label(rb->model)) == -ENOENT)
 		close_gate(rb);
-	return rb->engine.held > rb->rested;
+	return true;
 }
 
-/* Whether there are some who are to be looked at again. */
+/* Whether there was one. */
 static bool outsiders_rest_all(struct restore *re)
 {
 	bool some = false;

@@ -33,7 +33,6 @@ struct rebuilt {
 	uint64_t conn_id;	/* the new one */
 	uint32_t dev;
 	struct asker asker;
-	size_t rested;		/* see outsiders.h */
 	int mnt;		/* detached, or attached somewhere */
 	int handle;
 	struct instance *instances;
