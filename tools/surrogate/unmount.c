@@ -26,15 +26,16 @@ static int add(const FuseMountEntry *m, const char *fstype, const char *source, 
 	return message_list_add(arg, &m->base);
 }
 
-static bool lies_on_other(const struct message_list *l, const FuseMountEntry *m)
+static bool has(const struct message_list *l, uint32_t mnt_id)
 {
 	for (size_t i = 0; i < l->count; i++)
-		if (((FuseMountEntry *)l->items[i])->mnt_id == m->parent_mnt_id)
+		if (((FuseMountEntry *)l->items[i])->mnt_id == mnt_id)
 			return true;
 	return false;
 }
 
-static bool unmount_one(const FuseMountEntry *m)
+/* Or what lies over it, at the same path: that is one of them, too. */
+static bool unmount_one(const struct message_list *l, const FuseMountEntry *m)
 {
 	char path[4096], link[64];
 	int fd cleanup(close_auto) = -1;
@@ -45,7 +46,7 @@ static bool unmount_one(const FuseMountEntry *m)
 		surrogate_log("umount %s: %s", path, strerror(-fd));
 		return false;
 	}
-	if (straight_mount(fd) != m->mnt_id) {
+	if (!has(l, straight_mount(fd))) {
 		surrogate_log("umount %s: something else is mounted there", path);
 		return false;
 	}
@@ -68,7 +69,7 @@ static bool unmount_some(const uint32_t *devs, size_t count)
 	for (size_t i = l.count; i--;) {
 		const FuseMountEntry *m = (const FuseMountEntry *)l.items[i];
 
-		if (!lies_on_other(&l, m) && unmount_one(m))
+		if (!has(&l, m->parent_mnt_id) && unmount_one(&l, m))
 			some = true;
 	}
 	message_list_free(&l);
