@@ -226,3 +226,29 @@ gone() {
 	done
 	return 0
 }
+
+# --- beside it ---------------------------------------------------------------
+
+# outside_start NAME COMMAND - a program that takes orders, and is not of the tree.
+outside_start() {
+	local name=$1
+	shift
+	bring "$1"
+	make_fifos "$OUT/$name.cmd" "$OUT/$name.out"
+	exec {fd}<>"$OUT/$name.cmd"
+	CMD["$name"]=$fd
+	exec {fd}<>"$OUT/$name.out"
+	SAYS["$name"]=$fd
+	PATH=$IN/bin:$PATH "$@" </dev/null >>"$T/outside.log" 2>&1 &
+	expect "$name" ready
+}
+
+# outside_client NAME [MOUNT [UID]]
+outside_client() {
+	outside_start "$1" client ${3:+-u $3} "$1" "${2-$MNT}" "$IN/$1"
+}
+
+# from_host COMMAND... - with the mount as the host sees it.
+from_host() {
+	PID=$$ IN=$OUT MNT=$T/data "$@"
+}
