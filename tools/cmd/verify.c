@@ -304,11 +304,15 @@ static void name_mount(struct verify *v, const FuseMountEntry *e)
 	verify_name(v, ", mount at %.*s", (int)e->mountpoint.len, e->mountpoint.data);
 }
 
+/* An image may say nothing: memcmp() takes no NULL. */
+static bool same_path(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
+{
+	return a->len == b->len && (!a->len || !memcmp(a->data, b->data, a->len));
+}
+
 static bool same_place(const FuseMountEntry *a, const FuseMountEntry *b)
 {
-	return a->mountpoint.len == b->mountpoint.len && a->root.len == b->root.len &&
-	       !memcmp(a->mountpoint.data, b->mountpoint.data, a->mountpoint.len) &&
-	       !memcmp(a->root.data, b->root.data, a->root.len);
+	return same_path(&a->mountpoint, &b->mountpoint) && same_path(&a->root, &b->root);
 }
 
 static bool has_kind(const char *propagation, const char *kind)

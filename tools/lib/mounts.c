@@ -119,7 +119,8 @@ bool mount_shows(const ProtobufCBinaryData *outer, const ProtobufCBinaryData *in
 {
 	if (outer->len == 1)
 		return true;
-	return outer->len <= inner->len && !memcmp(outer->data, inner->data, outer->len) &&
+	/* An image may say nothing: memcmp() takes no NULL. */
+	return outer->len && outer->len <= inner->len && !memcmp(outer->data, inner->data, outer->len) &&
 	       (outer->len == inner->len || inner->data[outer->len] == '/');
 }
 

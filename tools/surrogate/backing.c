@@ -35,6 +35,8 @@ static int open_below(const char *root, const FuseBackingEntry *b)
 
 	if (dir < 0)
 		return -errno;
+	if (!b->path.len)
+		return -ENOENT;
 	if (b->path.len >= sizeof(path))
 		return -ENAMETOOLONG;
 	memcpy(path, b->path.data, b->path.len);
