@@ -313,12 +313,17 @@ static int fill_incomplete(const struct visit *visit)
 	return fusecr_msg_end(visit->msg, hdr, nest, err);
 }
 
-/* The path of a file that is on a FUSE mount, or NULL. */
+/*
+ * The path of a file that is on a FUSE mount, or NULL.  Before 6.7 a mapping of a file
+ * on an overlay is that of the file below, with the overlay's path (ovl_open_realfile(),
+ * fs/overlayfs/file.c): it is the overlay that uses the mount.
+ */
 static const struct path *fuse_path(const struct file *file)
 {
+	const struct super_block *sb = file->f_path.dentry->d_sb;
 	const struct path *path;
 
-	if (fl_is_fuse_sb(file_inode(file)->i_sb))
+	if (fl_is_fuse_sb(sb) && file_inode(file)->i_sb == sb)
 		return &file->f_path;
 	path = compat_user_path(file);
 	return fl_is_fuse_sb(path->dentry->d_sb) ? path : NULL;
