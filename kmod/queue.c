@@ -342,17 +342,18 @@ static int fill_forget(const struct fusecr_msg *msg,
  * What is freed is soon in use again, at the same address: with unique id and
  * the beginning of what it says, it is the same.  Background requests have no
  * unique id, those of FUSE_NOTIFY_RETRIEVE have the daemon's.  Caller holds the
- * lock of the list.
+ * lock of the list.  That of interrupts keeps the request, but not what its arguments
+ * point to: fuse_request_end() takes that lock when the waiter may be on its way.
  */
-static struct fusecr_req_mark mark_of(const struct list_head *pos,
-				      const struct fuse_req *req)
+static struct fusecr_req_mark mark_of(const struct list_head *pos, bool interrupt)
 {
+	const struct fuse_req *req = req_at(pos, interrupt);
 	const struct fuse_args *args = *fl_req_args(req);
 	const struct fuse_in_header *h = fl_req_in_h(req);
 	char head[64];
 	u32 len = 0;
 
-	if (args && !fl_req_test(req, FL_FR_FINISHED)) {
+	if (!interrupt && args && !fl_req_test(req, FL_FR_FINISHED)) {
 		len = min_t(u32, fusecr_payload_in_len(args), sizeof(head));
 		fusecr_payload_in(head, args, 0, len);
 	}
@@ -419,8 +420,8 @@ static struct list_head *resume(struct fusecr_req_cursor *cursor,
 			continue;
 		if (next == head || next != cursor->next.at)
 			break;
-		last = mark_of(pos, req_at(pos, interrupt));
-		follows = mark_of(next, req_at(next, interrupt));
+		last = mark_of(pos, interrupt);
+		follows = mark_of(next, interrupt);
 		if (!fusecr_req_mark_is(&cursor->last, &last) ||
 		    !fusecr_req_mark_is(&cursor->next, &follows))
 			break;
@@ -458,7 +459,7 @@ static int walk_list(struct fusecr_req_cursor *cursor,
 	for (; pos != head && (cursor->index < cursor->left ||
 			       state == FUSECR_REQ_IO); pos = pos->next) {
 		struct fuse_req *req = req_at(pos, interrupt);
-		struct fusecr_req_mark mark = mark_of(pos, req);
+		struct fusecr_req_mark mark = mark_of(pos, interrupt);
 		int err;
 
 		if (!fusecr_req_mark_is(&cursor->next, &mark))
