@@ -278,6 +278,9 @@ bool fusecr_ahead_move_end(const struct fusecr_kept *k, struct fuse_req *req)
 	/* Of a write to the end current holds this: fs/fuse/file.c. */
 	if (!inode || !rwsem_is_locked(&inode->i_rwsem) || k->overtaken)
 		return false;
+	/* An image says what it likes. */
+	if (in->offset > (u64)LLONG_MAX - in->size)
+		return false;
 	restart = fusecr_restart_alloc();
 	if (!restart || fusecr_restart_later(restart))
 		return false;
