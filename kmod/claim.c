@@ -13,6 +13,9 @@
 #include "keep.h"
 #include "kept.h"
 
+/* How long one may be on no list, until it is looked for again, in jiffies. */
+#define BETWEEN_LISTS	max(HZ / 50, 1)
+
 /* --- is it the same request -------------------------------------------------------- */
 
 /* Numbers that differ from one system call to the next that does the same. */
@@ -257,7 +260,7 @@ bool fusecr_keep_concerns(const struct fuse_iqueue *fiq,
 	return found;
 }
 
-/* The one after @prev that may be asked for, not given up meanwhile. */
+/* The one after @prev that may be asked for, and that look() is not giving up. */
 static struct fusecr_kept *next_mine(const struct fuse_iqueue *fiq,
 				     struct fusecr_kept *prev)
 {
@@ -266,7 +269,7 @@ static struct fusecr_kept *next_mine(const struct fuse_iqueue *fiq,
 
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry) {
-		if (past && is_mine(k, fiq)) {
+		if (past && !k->claiming && is_mine(k, fiq)) {
 			k->claiming = true;
 			found = k;
 			break;
@@ -287,35 +290,59 @@ static void let_go(struct fusecr_kept *k)
 }
 
 /* --- taking over ---------------------------------------------------------------- */
-
-/* The proxy's place is the new request's; false: it is being answered. */
-static bool take_place(struct fusecr_kept *k, struct fuse_req *req)
+/* Caller holds the list's lock. */
+static void replace(struct list_head *at, struct fuse_req *req)
 {
-	struct fuse_in_header *h = fl_req_in_h(req);
+	const struct fuse_in_header *h = fl_req_in_h(fl_req_from_list(at));
+
+	fl_req_in_h(req)->unique = h->unique;
+	list_replace_init(at, fl_req_list(req));
+}
+
+/* The daemon has it. */
+static bool take_sent(struct fusecr_kept *k, struct fuse_req *req)
+{
 	const struct list_head *entry;
-	bool found = false;
+	struct list_head *at = NULL;
 
 	spin_lock(fl_conn_dev_lock(k->fc));
 	list_for_each(entry, fl_conn_devices(k->fc)) {
 		struct fuse_dev *fud = fl_dev_from_entry(entry);
-		struct list_head *at;
 
 		spin_lock(fl_pq_lock(fud));
-		list_for_each(at, fl_pq_processing_of(fud, k->h.unique)) {
-			if (fl_req_from_list(at) != READ_ONCE(k->proxy))
-				continue;
-			h->unique = k->h.unique;
+		at = kept_place_of(k, fud);
+		if (at) {
 			fl_req_clear(req, FL_FR_PENDING);
-			list_replace_init(at, fl_req_list(req));
+			replace(at, req);
 			fl_req_set(req, FL_FR_SENT);
-			found = true;
-			break;
 		}
 		spin_unlock(fl_pq_lock(fud));
-		if (found)
+		if (at)
 			break;
 	}
 	spin_unlock(fl_conn_dev_lock(k->fc));
+	return at;
+}
+
+/* It was put back, and the daemon is going to read it again: this one instead. */
+static bool take_pending(struct fusecr_kept *k, struct fuse_req *req)
+{
+	struct fuse_iqueue *fiq = fl_conn_iqueue(k->fc);
+	struct list_head *at;
+	bool found = false;
+
+	spin_lock(fl_iq_lock(fiq));
+	list_for_each(at, fl_iq_pending(fiq)) {
+		struct fuse_req *proxy = fl_req_from_list(at);
+
+		if (proxy != READ_ONCE(k->proxy))
+			continue;
+		replace(at, req);
+		fl_req_clear(proxy, FL_FR_PENDING);
+		found = true;
+		break;
+	}
+	spin_unlock(fl_iq_lock(fiq));
 	return found;
 }
 
@@ -337,16 +364,23 @@ static void take_answer(struct fusecr_kept *k, struct fuse_req *req)
 
 static void claim(struct fusecr_kept *k, struct fuse_req *req)
 {
-	if (!is_answered(k) && take_place(k, req)) {
-		kept_finish(k, KEPT_CLAIMED);
-		kept_end_proxy(k);
-		return;
-	}
-	/* It is being copied from the daemon. */
-	if (wait_event_killable(kept_answered, is_answered(k))) {
-		let_go(k);
-		kept_end_with(req, -EINTR);
-		return;
+	long left = 0;
+
+	while (!is_answered(k)) {
+		/* The proxy's place is the new request's. */
+		if (take_sent(k, req) || take_pending(k, req)) {
+			kept_finish(k, KEPT_CLAIMED);
+			kept_end_proxy(k);
+			return;
+		}
+		/* It is being copied to or from the daemon, or put back (requeue()). */
+		left = wait_event_killable_timeout(kept_answered, is_answered(k),
+						   BETWEEN_LISTS);
+		if (left < 0) {
+			let_go(k);
+			kept_end_with(req, -EINTR);
+			return;
+		}
 	}
 	take_answer(k, req);
 }

@@ -37,6 +37,11 @@
 #define FUSE_REQUEST_TIMEOUT		(1ULL << 42)	/* 6.15 */
 #endif
 
+/* In the unique id of a request that is sent again after NOTIFY_RESEND. */
+#ifndef FUSE_UNIQUE_RESEND
+#define FUSE_UNIQUE_RESEND		(1ULL << 63)	/* 6.9 */
+#endif
+
 /* Requests that older headers lack: numbers of an enum, and ABI, too. */
 #define COMPAT_STATX			52		/* 6.6 */
 #define COMPAT_COPY_FILE_RANGE_64	53		/* 6.18 */

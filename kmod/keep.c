@@ -420,19 +420,34 @@ int kept_place(struct fusecr_kept *k, struct fuse_dev *fud)
 {
 	struct fuse_req *req = k->proxy;
 	struct fuse_in_header *h = fl_req_in_h(req);
-	u32 len = h->len;
 
 	lockdep_assert_held(fl_pq_lock(fud));
 	if (!*fl_pq_connected(fud))
 		return -ENOTCONN;
 	*h = k->h;
-	h->len = len;
+	/* One that waited in the background has none yet (fuse_send_one()). */
+	h->len = sizeof(*h) + k->in_len;
 	fl_req_clear(req, FL_FR_PENDING);
 	list_add_tail(fl_req_list(req), fl_pq_processing_of(fud, h->unique));
 	fl_req_set(req, FL_FR_SENT);
 	k->dev = fusecr_cookie(fud);
 	k->state = KEPT_WAITING;
 	return 0;
+}
+
+struct list_head *kept_place_of(const struct fusecr_kept *k, struct fuse_dev *fud)
+{
+	/* It has that bit when it was read again after NOTIFY_RESEND. */
+	const u64 uniques[] = { k->h.unique, k->h.unique | FUSE_UNIQUE_RESEND };
+	struct list_head *at;
+	unsigned int i;
+
+	lockdep_assert_held(fl_pq_lock(fud));
+	for (i = 0; i < ARRAY_SIZE(uniques); i++)
+		list_for_each(at, fl_pq_processing_of(fud, uniques[i]))
+			if (fl_req_from_list(at) == READ_ONCE(k->proxy))
+				return at;
+	return NULL;
 }
 
 void kept_end_proxy(struct fusecr_kept *k)
@@ -491,15 +506,14 @@ static void interrupt(struct fusecr_kept *k)
 
 	spin_lock(fl_conn_dev_lock(k->fc));
 	list_for_each(entry, fl_conn_devices(k->fc)) {
-		const struct fuse_dev *fud = fl_dev_from_entry(entry);
-		struct list_head *at;
+		struct fuse_dev *fud = fl_dev_from_entry(entry);
+		const struct list_head *at;
 
 		spin_lock(fl_pq_lock(fud));
-		list_for_each(at, fl_pq_processing_of(fud, k->h.unique))
-			if (fl_req_from_list(at) == k->proxy)
-				found = k->proxy;
+		at = kept_place_of(k, fud);
 		/* While it is on the list nobody ends it. */
-		if (found) {
+		if (at) {
+			found = fl_req_from_list(at);
 			fl_req_set(found, FL_FR_INTERRUPTED);
 			fusecr_hook_interrupt(k->fc, found);
 		}

@@ -93,6 +93,11 @@ void kept_free(struct fusecr_kept *k);
 int kept_make_proxy(struct fusecr_kept *k);
 /* Puts the proxy on a processing list; caller holds fl_pq_lock().  -ENOTCONN. */
 int kept_place(struct fusecr_kept *k, struct fuse_dev *fud);
+/*
+ * Where on the device's processing lists the proxy is, or NULL; caller holds
+ * fl_pq_lock().
+ */
+struct list_head *kept_place_of(const struct fusecr_kept *k, struct fuse_dev *fud);
 /* Ends the proxy, which is on no list; frees the record some time. */
 void kept_end_proxy(struct fusecr_kept *k);
 /* The thread is @tid's from now on; watched until it is gone. */

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -397,6 +398,81 @@ TEST_F(requeue, background_request)
 	ASSERT_EQ(0, rawfs_cont(self->fs));
 	EXPECT_EQ(rawfs_node(self->fs, "f6")->attr.size,
 		  test_client_wait(&self->client[0]));
+	close(fd);
+}
+
+/* The one LOOKUP that was read is taken from its client, and put back. */
+static int take_and_put_back(FIXTURE_DATA(requeue) *self)
+{
+	int i, n, err;
+
+	err = test_client_start(&self->client[0], test_stat, (void *)test_path(self->fs, "f1"));
+	if (err)
+		return err;
+	wait_get(self->mine, self->request[0]);
+	if (self->request[0]->h.opcode != FUSE_LOOKUP)
+		return -EPROTO;
+	err = th_gate_close(self->handle, self->fs->pid);
+	/* It may have been read before its sender slept. */
+	for (i = 0; !err && i < 10000 && th_kept(self->handle) != 1; i++) {
+		n = th_take(self->handle);
+		err = n < 0 ? n : 0;
+		test_nap(1);
+	}
+	if (err)
+		return err;
+	n = th_requeue(self->handle, self->mine, self->request[0]->h.unique);
+	return n == 1 ? 0 : -EBADE;
+}
+
+/* Whose call starts over has what is put back for its own again, before it is read. */
+TEST_F(requeue, taken)
+{
+	int i;
+
+	ASSERT_EQ(0, take_and_put_back(self));
+	ASSERT_EQ(0, th_gate_open(self->handle));
+	for (i = 0; i < 10000 && th_kept(self->handle); i++)
+		test_nap(1);
+	EXPECT_EQ(0, th_kept(self->handle));
+	EXPECT_EQ(1, count(self, FUSECR_REQ_PENDING));
+	get(self->mine, self->request[1]);
+	EXPECT_TRUE(same(self->request[0], self->request[1]));
+	ASSERT_EQ(1, th_requeue(self->handle, self->mine, 0));
+	ASSERT_EQ(0, rawfs_cont(self->fs));
+	EXPECT_EQ(0, test_client_wait(&self->client[0]));
+	EXPECT_EQ(1, seen(self->fs, self->request[0]->h.unique));
+}
+
+/*
+ * What stands for it is not even sent while others are in the background, as here pages
+ * that are written back: it is as long all the same.
+ */
+TEST_F(requeue, taken_while_background_is_full)
+{
+	char *map;
+	int fd;
+
+	ASSERT_EQ(0, rawfs_cont(self->fs));
+	fd = open(test_path(self->fs, "f6"), O_RDWR);
+	ASSERT_LE(0, fd);
+	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	*(volatile char *)map = 1;
+	ASSERT_EQ(0, test_fusectl(self->fs, "max_background"));
+	ASSERT_EQ(1, test_fusectl_number(self->fs, "max_background"));
+	ASSERT_EQ(0, rawfs_stop(self->fs));
+	ASSERT_EQ(0, sync_file_range(fd, 0, 4096, SYNC_FILE_RANGE_WRITE));
+	wait_get(self->mine, self->request[2]);
+	ASSERT_EQ(FUSE_WRITE, self->request[2]->h.opcode);
+	ASSERT_EQ(0, take_and_put_back(self));
+	get(self->mine, self->request[1]);
+	ASSERT_TRUE(same(self->request[0], self->request[1]));
+	ASSERT_EQ(0, th_gate_open(self->handle));
+	EXPECT_EQ(2, th_requeue(self->handle, self->mine, 0));
+	ASSERT_EQ(0, rawfs_cont(self->fs));
+	EXPECT_EQ(0, test_client_wait(&self->client[0]));
+	munmap(map, 4096);
 	close(fd);
 }
 
