@@ -118,11 +118,12 @@ int handback(struct restore *re, struct rebuilt *rb, const struct tree *tree)
 	err = err ?: engine_drain(&rb->engine, rb->instances[0].fd);
 	err = err ?: backing_settle(rb, tree->tasks[0].pid);
 	err = err ?: settle_conn(rb->handle, rb->model, tree->tasks[0].pid, tree_ns, rb->engine.held, r);
-	err = err ?: settle_kept(rb->handle, rb->model, restore_device, rb, r);
 	if (!err && rb->engine.held) {
 		err = handle_requeue(rb->handle, rb->instances[0].fd, 0);
 		err = err < 0 ? err : 0;
 	}
+	/* Then: what the daemon has read is not to be read again. */
+	err = err ?: settle_kept(rb->handle, rb->model, restore_device, rb, r);
 	err = err ?: give_flags(rb);
 	/* Last: what it sends is for the daemon. */
 	return err ?: handle_commit(rb->handle, true);
