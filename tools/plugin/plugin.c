@@ -4,8 +4,10 @@
  * /dev/fuse over.  It knows nothing of FUSE and never fails a dump or a restore
  * that has no FUSE in it.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "criu.h"
+#include "early.h"
 #include "killing.h"
 #include "sigbus.h"
 #include "surrogate/control.h"
@@ -35,6 +38,8 @@
 static int control = -1;	/* to the surrogate; -1: it has nothing to do */
 static uint32_t serial;	/* of the last question */
 static bool resumed, stands;
+
+extern struct criu_plugin_desc CR_PLUGIN_DESC;
 
 /* For "fusecr checkpoint" and "fusecr restore": why it failed, word for word. */
 static void report(const char *text)
@@ -264,16 +269,24 @@ static int init_restore(void)
 
 static int fusecr_init(int stage)
 {
+	int ret = 0;
+
 	switch (stage) {
 	case CRIU_STAGE_DUMP:
-		return init_dump();
+		ret = init_dump();
+		if (!ret && control >= 0 && checkpoint_devices)
+			early_ask(&CR_PLUGIN_DESC, CRIU_HOOK_CHECKPOINT_DEVICES);
+		break;
 	case CRIU_STAGE_PRE_DUMP:
-		return init_pre_dump();
+		ret = init_pre_dump();
+		break;
 	case CRIU_STAGE_RESTORE:
-		return init_restore();
-	default:
-		return 0;
+		ret = init_restore();
+		if (!ret && control >= 0)
+			early_ask(&CR_PLUGIN_DESC, CRIU_HOOK_RESUME_DEVICES_LATE);
+		break;
 	}
+	return ret;
 }
 
 static void fusecr_exit(int stage, int ret)
@@ -281,6 +294,7 @@ static void fusecr_exit(int stage, int ret)
 	bool none;
 
 	(void)stage;
+	early_end();
 	sigbus_restore();
 	if (control < 0)
 		return;
@@ -307,7 +321,10 @@ static int dump_file(int fd, int id)
 	return ret ?: none ? -ENOTSUP : 0;
 }
 
-/* Runs in the restored task: only what it inherited reaches the surrogate. */
+/*
+ * Runs in the restored task: only what it inherited reaches the surrogate, which may not
+ * know the file: then it is another plugin's.
+ */
 static int restore_file(int id)
 {
 	struct control_msg m = { .type = CONTROL_FETCH, .value = id };
@@ -323,8 +340,10 @@ static int restore_file(int id)
 	}
 	if (!control_send(inherited, &m, socks[1])) {
 		close(socks[1]);
-		if (control_recv(socks[0], &m, &fd) <= 0 || m.type != CONTROL_DONE)
-			error("the surrogate has no device with id %#x", id);
+		if (control_recv(socks[0], &m, &fd) > 0 && m.type == CONTROL_NONE)
+			fd = -ENOTSUP;
+		else if (fd < 0)
+			error("the surrogate does not give the device with id %#x", id);
 	} else {
 		close(socks[1]);
 		error("the surrogate does not listen: %s", strerror(errno));
@@ -334,9 +353,16 @@ static int restore_file(int id)
 	return fd;
 }
 
+static int restore_file_or_retry(int id, bool *retry)
+{
+	*retry = false;
+	return restore_file(id);
+}
+
 /*
- * Called for each task, the root first, when all stand complete.  CRIU ignores
- * failures here, and a tree with wrong handles must not run.
+ * Called for each task when all stand complete, the root first unless another plugin
+ * took that call for its own.  CRIU ignores failures here, and a tree with wrong handles
+ * must not run.
  */
 static int resume(int pid)
 {
@@ -347,6 +373,7 @@ static int resume(int pid)
 	if (control < 0 || resumed)
 		return -ENOTSUP;
 	resumed = true;
+	pid = knows_root() ? root_item->pid->real : pid;
 	if (ask(CONTROL_RESUME, pid, -1, &none)) {
 		error("the restored tree is killed, because its FUSE mounts are not right");
 		kill_tree(pid);
@@ -356,7 +383,8 @@ static int resume(int pid)
 			;
 	}
 	stop();
-	return 0;
+	/* The others are asked, too. */
+	return -ENOTSUP;
 }
 
 /* Called for each task when all of them stand, before CRIU looks at any file. */
@@ -385,9 +413,22 @@ struct criu_plugin_desc CR_PLUGIN_DESC = {
 	},
 };
 
-/* No more hooks than this CRIU knows. */
-static void __attribute__((constructor)) count_hooks(void)
+/* How many this CRIU knows; 0: it does not say. */
+static size_t known_hooks(void)
+{
+	const ElfW(Sym) *sym = NULL;
+	Dl_info dl;
+
+	if (!&cr_plugin_ctl || !dladdr1(&cr_plugin_ctl, &dl, (void **)&sym, RTLD_DL_SYMENT) || !sym)
+		return 0;
+	return sym->st_size / sizeof(struct criu_list) - 1;
+}
+
+/* No more hooks than this CRIU knows, and as it calls them. */
+static void __attribute__((constructor)) fit_hooks(void)
 {
 	if (checkpoint_devices)
 		CR_PLUGIN_DESC.max_hooks = CRIU_MAX_HOOKS_4;
+	if (known_hooks() >= CRIU_HOOKS_WITH_RETRY)
+		CR_PLUGIN_DESC.hooks[CRIU_HOOK_RESTORE_EXT_FILE] = restore_file_or_retry;
 }

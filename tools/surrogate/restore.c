@@ -485,7 +485,7 @@ int restore_device(uint64_t cookie, const void *arg)
 
 static void on_fetch(struct restore *re)
 {
-	struct control_msg m, answer = { .type = CONTROL_FAILED };
+	struct control_msg m, answer = { .type = CONTROL_NONE };
 	int sock, fd;
 
 	if (control_recv(re->s->inherited, &m, &sock) <= 0 || sock < 0) {
@@ -501,6 +501,7 @@ static void on_fetch(struct restore *re)
 
 			if (!dev->has_criu_id || dev->criu_id != (uint32_t)m.value)
 				continue;
+			answer.type = CONTROL_FAILED;
 			fd = restore_device(dev->cookie, &re->conns[i]);
 		}
 	}
