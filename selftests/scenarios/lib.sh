@@ -445,13 +445,13 @@ expect_unharmed() {
 	clients_check "$@"
 }
 
-# left_out N [FROM] - of a step that many scenarios have, and that a quick run leaves to
-# one of N of them.
+# left_out N [FROM] - of a step that many scenarios have, and that is left to one of N of
+# them where BRIEF is a number, which says to which.
 left_out() {
-	[ -n "${SAMPLE-}" ] && [ $(((NUMBER + ${2-0}) % $1)) != 0 ]
+	[ -n "${BRIEF-}" ] && [ $(((NUMBER + BRIEF + ${2-0}) % $1)) != 0 ]
 }
 
-# cycle N CLIENT... - checkpoint, kill, restore, go on. In a quick run the second time is
+# cycle N CLIENT... - checkpoint, kill, restore, go on. In a brief run the second time is
 # left to those scenarios that do not come to leave_running.
 cycle() {
 	local n=$1 stats=$T/stats
@@ -563,7 +563,7 @@ survive() {
 	[ "$DAEMON" != rawd ] || log_read
 	for n in 1 2 3; do
 		# Where cycle leaves it out, the daemon has seen nothing new.
-		[ $n != 2 ] || [ -z "${SAMPLE-}" ] || continue
+		[ $n != 2 ] || [ -z "${BRIEF-}" ] || continue
 		cycle $n c1 c2
 		if [ "$DAEMON" = rawd ]; then
 			log_read

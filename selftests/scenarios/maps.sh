@@ -30,8 +30,8 @@ for place in host runc; do
 	for daemon in rawd bindfs; do
 		scenario maps-$place-$daemon maps $place $daemon
 	done
+	scenario maps-writeback-$place maps $place rawd -I 0x10000
 done
-scenario maps-writeback maps host rawd -I 0x10000
 
 # Nothing is in memory that the program has not touched since.
 maps_cold() {
