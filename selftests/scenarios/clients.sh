@@ -91,6 +91,36 @@ scenario clients-only-locked clients_only_locked host fusecr
 scenario clients-only-locked-criu clients_only_locked host criu
 scenario clients-only-locked-runc clients_only_locked runc criu
 
+# Locked between the first look and the moment when all stands still.
+clients_locked_late() {
+	local holder
+	place_new host
+	mkdir -p $T/data
+	"$OUT/bin/rawd" -I 0x402 -c 1024 -o allow_other $T/data || fail "rawd"
+	tree_start
+	daemon_start rawd
+	client_start c1
+	holder_start h lock-later "$T/data/f1"
+	tool_dump $T/img --leave-running || fail "the checkpoint failed"
+	rm -r $T/img
+	holder=$(find_task holder)
+	at pre-dump "kill -USR1 $holder"
+	tool_dump $T/img && fail "dumped"
+	reached pre-dump
+	grep -q '(holder) fd [0-9]* (/f1) is locked by process [0-9]* (holder): the daemon keeps that' $T/tool.log $T/img/dump.log ||
+		fail "not named"
+	rm -r $T/img
+	CRIU=()
+	expect_no_trace
+	expect_unharmed c1
+	tell h end
+	until_true not find_task holder >/dev/null
+	leave_running c1
+	clients_quit c1
+	expect_rawd_clean
+}
+scenario clients-locked-late clients_locked_late
+
 # A daemon that does not answer is no reason to wait for ever.
 clients_only_slow() {
 	place_new host

@@ -8,17 +8,22 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <linux/fuse.h>
 
 #include "control.h"
 
@@ -52,6 +57,15 @@ static int hold_lock_end(const char *path)
 	int fd = hold_open(path);
 
 	return fd < 0 ? fd : fcntl(fd, F_SETLK, &lock);
+}
+
+/* One that may be anybody's: it has no pid. */
+static int hold_ofd(const char *path)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 10 };
+	int fd = hold_open(path);
+
+	return fd < 0 ? fd : fcntl(fd, F_OFD_SETLK, &lock);
 }
 
 /* In a message that nobody reads: no descriptor is left of it. */
@@ -90,6 +104,13 @@ static int hold_sent(const char *path)
 	int socks[2];
 
 	return hold_flock(path) ? -1 : send_last(SOCK_DGRAM, socks);
+}
+
+static int hold_ofd_sent(const char *path)
+{
+	int socks[2];
+
+	return hold_ofd(path) ? -1 : send_last(SOCK_DGRAM, socks);
 }
 
 static int hold_sent_open(const char *path)
@@ -222,6 +243,15 @@ static int hold_permission(const char *path)
 	return fd < 0 ? fd : fanotify_mark(fd, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, path);
 }
 
+/* Of programs only: all others may open what they like. */
+static int hold_permission_mount(const char *path)
+{
+	int fd = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY);
+
+	return fd < 0 ? fd : fanotify_mark(fd, FAN_MARK_ADD | FAN_MARK_MOUNT, FAN_OPEN_EXEC_PERM,
+					   AT_FDCWD, path);
+}
+
 static int hold_marked(const char *path, unsigned int what)
 {
 	int fd = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC, O_RDONLY);
@@ -281,6 +311,75 @@ static int hold_device(const char *path)
 	return pidfd < 0 ? -1 : syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 }
 
+/* Another open one of the same daemon, that is nowhere but in a message. */
+static int hold_device_sent(const char *path)
+{
+	int socks[2], fd = hold_device(path);
+	uint32_t from = fd;
+
+	last = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (fd < 0 || last < 0 || ioctl(last, FUSE_DEV_IOC_CLONE, &from) || close(fd))
+		return -1;
+	return send_last(SOCK_DGRAM, socks);
+}
+
+/* A thread that has what says "flags" to itself, and there @path. */
+struct loner {
+	int flags;
+	const char *path;
+	int ready[2];
+};
+
+static void *live_alone(void *arg)
+{
+	const struct loner *l = arg;
+	int err = unshare(l->flags);
+
+	err = err ?: l->flags == CLONE_FS ? chdir(l->path) : -(hold_open(l->path) < 0);
+	if (write(l->ready[1], err ? "-" : "+", 1) == 1)
+		pause();
+	return NULL;
+}
+
+static int hold_alone(int flags, const char *path)
+{
+	static struct loner l;
+	pthread_t thread;
+	char result = 0;
+
+	l = (struct loner){ .flags = flags, .path = path };
+	if (pipe2(l.ready, O_CLOEXEC) || pthread_create(&thread, NULL, live_alone, &l) ||
+	    read(l.ready[0], &result, 1) != 1)
+		return -1;
+	return result == '+' ? 0 : -1;
+}
+
+static int hold_thread_files(const char *path)
+{
+	return hold_alone(CLONE_FILES, path);
+}
+
+static int hold_thread_fs(const char *path)
+{
+	return hold_alone(CLONE_FS, path);
+}
+
+/* Locked when it is signalled. */
+static void lock_last(int sig)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 10 };
+
+	(void)sig;
+	(void)fcntl(last, F_SETLK, &lock);
+}
+
+static int hold_lock_later(const char *path)
+{
+	const struct sigaction action = { .sa_handler = lock_last, .sa_flags = SA_RESTART };
+
+	return hold_open(path) < 0 ? -1 : sigaction(SIGUSR1, &action, NULL);
+}
+
 static const struct {
 	const char *name;
 	int (*hold)(const char *path);
@@ -289,6 +388,9 @@ static const struct {
 	{ "flock", hold_flock },
 	{ "lock", hold_lock },
 	{ "lock-end", hold_lock_end },
+	{ "lock-later", hold_lock_later },
+	{ "ofd", hold_ofd },
+	{ "ofd-sent", hold_ofd_sent },
 	{ "sent", hold_sent },
 	{ "sent-open", hold_sent_open },
 	{ "sent-dup", hold_sent_dup },
@@ -303,6 +405,7 @@ static const struct {
 	{ "watch-deleted", hold_watch_deleted },
 	{ "dnotify", hold_dnotify },
 	{ "permission", hold_permission },
+	{ "permission-mount", hold_permission_mount },
 	{ "watch-all", hold_watch_all },
 	{ "watch-mount", hold_watch_mount },
 	{ "bound", hold_bound },
@@ -310,6 +413,9 @@ static const struct {
 	{ "bound-below", hold_bound_below },
 	{ "dirty", hold_dirty },
 	{ "device", hold_device },
+	{ "device-sent", hold_device_sent },
+	{ "thread-files", hold_thread_files },
+	{ "thread-fs", hold_thread_fs },
 };
 
 int main(int argc, char **argv)

@@ -5,6 +5,46 @@
 # tree goes on unharmed.
 
 scenario refuse-lock-sent holding 'FLOCK.*through no descriptor' sent f0
+
+# CRIU comes upon it, when all stands still.
+device_sent() {
+	local pid fd
+	tree_with rawd
+	pid=$(find_task rawd)
+	fd=$(find /proc/$pid/fd -lname /dev/fuse -printf '%f\n' | head -n 1)
+	holder_start h device-sent $pid/$fd
+	tool_dump $T/img && fail "dumped"
+	grep -q 'one of its /dev/fuse is in a message between processes' $T/tool.log $T/img/dump.log ||
+		fail "not named"
+	[ -z "$(find $T/img -name 'fusecr-*.img')" ] || fail "images are left"
+	rm -r $T/img
+	expect_no_trace
+	expect_unharmed c1
+	tell h end
+	until_true not find_task holder >/dev/null
+	accepted c1
+}
+scenario refuse-device-sent device_sent
+
+# Another of which nothing can be told from it is no proof that it is there.
+alike() {
+	local h
+	tree_with rawd
+	holder_start g ofd "$MNT/f0"
+	holder_start h ofd-sent "$MNT/f0"
+	refused 'OFDLCK.*through no descriptor' c1
+	h=$(pgrep -n -x holder)
+	tell h end
+	until_true gone $h || fail "it does not end"
+	checkpoint $T/img
+	restore $T/img
+	clients_check c1
+	tell g end
+	clients_quit c1
+	expect_rawd_clean
+}
+scenario refuse-lock-alike alike
+
 scenario refuse-sent-nested holding '(holder) in a message to socket [0-9]* (/f2) can be received only with another' sent-nested f2
 scenario refuse-sent-early holding '(holder) in a message to socket [0-9]* (/f2) can be received only with another' sent-early f2
 scenario refuse-deleted-below holding 'd/d) is in a deleted directory, with more of them above it than are known' far-below gone
@@ -68,6 +108,9 @@ scenario refuse-watch-once holding 'watches node.*IN_ONESHOT' watch-once f1
 scenario refuse-watch-deleted holding 'gone) is watched, and deleted' watch-deleted gone
 scenario refuse-dnotify holding 'watched, but through no descriptor' dnotify dir0
 scenario refuse-permission holding 'asked for permission' permission f1
+scenario refuse-permission-mount holding '(holder) watches a mount of it (FAN_MARK_MOUNT) and is asked for permission' permission-mount f1
+scenario refuse-thread-files holding '(holder): its thread [0-9]* has descriptors of its own' thread-files f1
+scenario refuse-thread-fs holding '(holder): its thread [0-9]* has a working directory and a root of its own' thread-fs dir0
 scenario refuse-watch-all holding '(holder) watches all of it (FAN_MARK_FILESYSTEM), which CRIU would lose' watch-all f1
 scenario refuse-device holding 'null) is a device' open null
 scenario refuse-bound-below holding 'gone/socket) is a socket in a deleted directory' bound-below gone
@@ -206,7 +249,15 @@ overlaid() {
 	modprobe overlay
 	mkdir "$OUT/merged"
 	mount -t overlay -o "lowerdir=$MNT:$OUT/bin" overlay "$OUT/merged" || fail "mount"
+	# A program of it runs: what is mapped then is the file below.
+	tree_do "$IN/bin/busybox cp $IN/bin/busybox $MNT/busybox"
+	until_true test -x "$OUT/merged/busybox" || fail "no program"
+	"$OUT/merged/busybox" sleep 1000 &
 	refused "$MNT is in use by the kernel: by the overlay mounted at $OUT/merged" c1
+	fusecr list >/dev/null || fail "cannot list"
+	kill $!
+	wait $! || :
+	in_tree rm "$MNT/busybox"
 	grep -q '1 of its mounts are in no mount namespace' "$T/tool.log" || fail "not counted"
 	umount "$OUT/merged"
 	accepted c1

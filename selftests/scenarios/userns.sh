@@ -121,3 +121,20 @@ userns_old() {
 }
 scenario refuse-userns-old userns_old
 scenario userns-other userns userns_refused 'without allow_other by who is not root' -u 1000:1000
+
+# CRIU that is not root, of a process that has no FUSE: the module does not answer it.
+unprivileged() {
+	local as=(setpriv --reuid 1000 --regid 1000 --clear-groups)
+	cp "$(command -v criu)" $T/criu
+	setcap cap_checkpoint_restore+eip $T/criu || fail "setcap"
+	mkdir -p $T/img
+	chmod 777 $T/img
+	setsid "${as[@]}" busybox sleep 1000 </dev/null >/dev/null 2>&1 &
+	until_true grep -q sleep "/proc/$!/cmdline" || fail "no process"
+	"${as[@]}" $T/criu dump --unprivileged -t $! -D $T/img -v4 -o dump.log ||
+		fail "the checkpoint failed: $(grep Error $T/img/dump.log)"
+	grep -q 'Plugin "fusecr_plugin"' $T/img/dump.log || fail "the plugin is not loaded"
+	[ -z "$(find $T/img -name 'fusecr-*.img')" ] || fail "images of ours"
+	until_true gone $! || fail "it is left"
+}
+scenario userns-unprivileged userns unprivileged

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Process trees and mounts, as /proc shows them. */
 #include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -100,6 +102,21 @@ TEST_F(tree, parents_first)
 TEST_F(tree, no_such_root)
 {
 	EXPECT_EQ(-ESRCH, tree_read(&self->tree, 1 << 22));
+}
+
+/* The list of groups comes before the number of the innermost namespace. */
+TEST_F(tree, many_groups)
+{
+	gid_t groups[NGROUPS_MAX / 16];
+	size_t i;
+
+	for (i = 0; i < sizeof(groups) / sizeof(*groups); i++)
+		groups[i] = 1000000000 + i;
+	ASSERT_EQ(0, setgroups(i, groups));
+	tree_free(&self->tree);
+	ASSERT_EQ(0, tree_read(&self->tree, getpid()));
+	EXPECT_EQ(getpid(), self->tree.tasks[0].vpid);
+	EXPECT_EQ(getppid(), self->tree.tasks[0].ppid);
 }
 
 TEST_F(tree, zombie)
@@ -261,6 +278,15 @@ TEST(source_by_peer_group)
 	/* The first is made, not cloned. */
 	entries[0].propagation = "master:8";
 	EXPECT_EQ(-1, mount_source(&list, 0));
+}
+
+TEST(known_fs_options)
+{
+	EXPECT_TRUE(mount_fs_option_known("user_id=1000"));
+	EXPECT_TRUE(mount_fs_option_known("allow_other"));
+	EXPECT_TRUE(mount_fs_option_known("seclabel"));
+	EXPECT_FALSE(mount_fs_option_known("context=\"system_u:object_r:httpd_sys_content_t:s0\""));
+	EXPECT_FALSE(mount_fs_option_known("dax"));
 }
 
 TEST(known_options)

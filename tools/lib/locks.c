@@ -12,42 +12,38 @@
 
 #include "cleanup.h"
 #include "locks.h"
+#include "proc.h"
 
 #define TRIES	3	/* what is taken and let go meanwhile is no lock that is lost */
 
 /* "POSIX ADVISORY WRITE 4711 00:2d:5 0 9": as fs/locks.c prints it, one space each. */
 #define LOCK_MAX	128
 
+struct shown {
+	char line[LOCK_MAX];
+	pid_t pid;	/* of whom, and at which descriptor; 0: in the list of all */
+	int fd;
+};
+
 struct lock_set {
-	char (*lines)[LOCK_MAX];
+	struct shown *shown;
 	size_t count;
 };
 
-static bool set_has(const struct lock_set *set, const char *line)
+static bool set_add(struct lock_set *set, const struct shown *shown)
 {
-	for (size_t i = 0; i < set->count; i++)
-		if (!strcmp(set->lines[i], line))
-			return true;
-	return false;
-}
+	struct shown *grown = reallocarray(set->shown, set->count + 1, sizeof(*grown));
 
-static bool set_add(struct lock_set *set, const char *line)
-{
-	char (*grown)[LOCK_MAX];
-
-	if (set_has(set, line))
-		return true;
-	grown = reallocarray(set->lines, set->count + 1, LOCK_MAX);
 	if (!grown)
 		return false;
-	set->lines = grown;
-	snprintf(set->lines[set->count++], LOCK_MAX, "%s", line);
+	set->shown = grown;
+	grown[set->count++] = *shown;
 	return true;
 }
 
 static void set_clear(struct lock_set *set)
 {
-	free(set->lines);
+	free(set->shown);
 	*set = (struct lock_set){ 0 };
 }
 
@@ -68,16 +64,17 @@ static bool lock_of(const char *text, uint32_t dev, char *line)
 	return true;
 }
 
-/* The lines of a file that begin so and are locks of that device. */
-static bool read_locks(const char *path, const char *begin, uint32_t dev, struct lock_set *set)
+/* The lines of a file that begin so and are locks of that device; who: whose they are. */
+static bool read_locks(const char *path, const char *begin, uint32_t dev, struct shown who,
+		       struct lock_set *set)
 {
 	FILE *f cleanup(fclose_auto) = fopen(path, "re");
-	char text[256], line[LOCK_MAX];
+	char text[256];
 	bool ok = true;
 
 	while (ok && f && fgets(text, sizeof(text), f))
-		if (!strncmp(text, begin, strlen(begin)) && lock_of(text + strlen(begin), dev, line))
-			ok = set_add(set, line);
+		if (!strncmp(text, begin, strlen(begin)) && lock_of(text + strlen(begin), dev, who.line))
+			ok = set_add(set, &who);
 	return ok;
 }
 
@@ -91,8 +88,10 @@ static bool read_task(pid_t pid, uint32_t dev, struct lock_set *set)
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo", pid);
 	dir = opendir(path);
 	while (ok && dir && (de = readdir(dir))) {
+		struct shown who = { .pid = pid, .fd = atoi(de->d_name) };
+
 		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", pid, de->d_name);
-		ok = read_locks(path, "lock:", dev, set);
+		ok = read_locks(path, "lock:", dev, who, set);
 	}
 	return ok;
 }
@@ -100,11 +99,39 @@ static bool read_task(pid_t pid, uint32_t dev, struct lock_set *set)
 /* Reads all of the device, held: those that the tree has at descriptors. */
 static bool read_all(const struct tree *tree, uint32_t dev, struct lock_set *all, struct lock_set *held)
 {
-	bool ok = read_locks("/proc/locks", "", dev, all);
+	bool ok = read_locks("/proc/locks", "", dev, (struct shown){ .fd = -1 }, all);
 
 	for (size_t i = 0; ok && all->count && i < tree->count; i++)
 		ok = read_task(tree->tasks[i].pid, dev, held);
 	return ok;
+}
+
+/* Whether one before it is the same open file and shows the same. */
+static bool shown_before(const struct lock_set *held, size_t i)
+{
+	const struct shown *one = &held->shown[i];
+
+	for (size_t k = 0; k < i; k++)
+		if (!strcmp(held->shown[k].line, one->line) &&
+		    proc_same_file(held->shown[k].pid, held->shown[k].fd, one->pid, one->fd))
+			return true;
+	return false;
+}
+
+/*
+ * Locks of two can read alike: those of open files have no pid, and those of one
+ * process through two opens have the same.  There are to be as many open files.
+ */
+static bool is_lost(const struct lock_set *all, const struct lock_set *held, size_t i)
+{
+	const char *line = all->shown[i].line;
+	size_t locks = 0, files = 0;
+
+	for (size_t k = 0; k < all->count; k++)
+		locks += !strcmp(all->shown[k].line, line);
+	for (size_t k = 0; k < held->count && files < locks; k++)
+		files += !strcmp(held->shown[k].line, line) && (locks == 1 || !shown_before(held, k));
+	return files < locks;
 }
 
 static size_t count_lost(const struct lock_set *all, const struct lock_set *held)
@@ -112,7 +139,7 @@ static size_t count_lost(const struct lock_set *all, const struct lock_set *held
 	size_t lost = 0;
 
 	for (size_t i = 0; i < all->count; i++)
-		lost += !set_has(held, all->lines[i]);
+		lost += is_lost(all, held, i);
 	return lost;
 }
 
@@ -129,9 +156,9 @@ void locks_refuse(struct report *r, const struct tree *tree, uint32_t dev, const
 	if (!ok)
 		report_add(r, "%s: no memory to look at its locks", label);
 	for (size_t i = 0; i < all.count; i++)
-		if (!set_has(&held, all.lines[i]))
+		if (is_lost(&all, &held, i))
 			report_add(r, "%s: the lock \"%s\" is held through no descriptor of the tree's, and would be lost",
-				   label, all.lines[i]);
+				   label, all.shown[i].line);
 	set_clear(&all);
 	set_clear(&held);
 }
@@ -214,10 +241,10 @@ int locks_of_file(struct snapshot_conn *sc, const struct tree *tree, FuseFileEnt
 	if (file->use != FUSECR_FILE_FD || !is_locked(sc, file->nodeid))
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%u/fdinfo/%lu", file->pid, (unsigned long)file->number);
-	if (!read_locks(path, "lock:", sc->conn->dev, &set))
+	if (!read_locks(path, "lock:", sc->conn->dev, (struct shown){ .pid = file->pid }, &set))
 		err = -ENOMEM;
 	for (size_t i = 0; !err && i < set.count; i++)
-		err = add_line(file, tree, set.lines[i]);
+		err = add_line(file, tree, set.shown[i].line);
 	set_clear(&set);
 	return err;
 }

@@ -138,6 +138,23 @@ ssize_t mount_source(const struct message_list *mounts, size_t i)
 	return source;
 }
 
+bool mount_fs_option_known(const char *word)
+{
+	static const char * const known[] = {
+		"rw", "ro", "sync", "dirsync", "lazytime", "default_permissions",
+		"allow_other", "seclabel",
+	};
+	static const char * const numbers[] = { "user_id=", "group_id=", "max_read=", "blksize=" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (!strcmp(word, known[i]))
+			return true;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		if (!strncmp(word, numbers[i], strlen(numbers[i])))
+			return true;
+	return false;
+}
+
 bool mount_option_known(const char *word)
 {
 	static const char * const known[] = {

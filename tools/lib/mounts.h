@@ -35,6 +35,12 @@ ssize_t mount_source(const struct message_list *mounts, size_t i);
 /* Whether the one root lies below the other, or is the same. */
 bool mount_shows(const ProtobufCBinaryData *outer, const ProtobufCBinaryData *inner);
 
+/*
+ * Whether an option of the file system, as mountinfo shows it, comes back with the
+ * connection, or by itself ("seclabel": SELinux has a policy for it).
+ */
+bool mount_fs_option_known(const char *word);
+
 /* Whether a per-mount option of mountinfo is one that can be made anew. */
 bool mount_option_known(const char *word);
 

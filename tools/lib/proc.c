@@ -58,6 +58,17 @@ long proc_status(pid_t pid, const char *field)
 	return status_value(pid, field, value, sizeof(value)) ? atol(value) : -1;
 }
 
+/* The number of the innermost namespace ends the line. */
+pid_t proc_own_pid(pid_t pid)
+{
+	char value[512], *last;
+
+	if (!status_value(pid, "NSpid", value, sizeof(value)))
+		return -1;
+	last = strrchr(value, '\t');
+	return atoi(last ? last + 1 : value);
+}
+
 char proc_state(pid_t pid)
 {
 	char value[512];
@@ -132,6 +143,14 @@ int proc_take_fd(pid_t pid, int fd)
 bool proc_same_file(pid_t a, int fd_a, pid_t b, int fd_b)
 {
 	return !syscall(SYS_kcmp, a, b, KCMP_FILE, fd_a, fd_b);
+}
+
+/* One that exits has none any more; and what is gone by now exited then. */
+bool proc_unshared(pid_t a, pid_t b, int what)
+{
+	if (syscall(SYS_kcmp, a, b, what, 0, 0) <= 0)
+		return false;
+	return !proc_dying(a) && !proc_dying(b) && proc_start(a) && proc_start(b);
 }
 
 void proc_comm(pid_t pid, char *comm, size_t size)

@@ -10,6 +10,8 @@
 
 /* The first number of a line of /proc/PID/status ("TracerPid"), or -1. */
 long proc_status(pid_t pid, const char *field);
+/* The number that a task has in its own pid namespace, or -1. */
+pid_t proc_own_pid(pid_t pid);
 /* The state letter of a task, 0 when there is no such task. */
 char proc_state(pid_t pid);
 /* Whether it was killed, or exits, whatever its state says meanwhile. */
@@ -26,6 +28,11 @@ void proc_boot_id(char id[PROC_BOOT_ID_SIZE]);
 int proc_take_fd(pid_t pid, int fd);
 /* Whether the descriptors of two processes are one open file. */
 bool proc_same_file(pid_t a, int fd_a, pid_t b, int fd_b);
+/*
+ * Whether two tasks that live have not the same of what says KCMP_FILES or KCMP_FS.
+ * False where the kernel does not tell.
+ */
+bool proc_unshared(pid_t a, pid_t b, int what);
 /* What a task calls itself, "?" when there is no such task. */
 void proc_comm(pid_t pid, char *comm, size_t size);
 /* The user namespace that is for ever (include/linux/proc_ns.h, PROC_USER_INIT_INO). */

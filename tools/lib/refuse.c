@@ -7,6 +7,7 @@
 
 #include <linux/fuse.h>
 #include <linux/fusecr.h>
+#include <linux/kcmp.h>
 
 #include "backings.h"
 #include "blocks.h"
@@ -38,8 +39,33 @@ void refuse_task_label(char *buf, size_t len, uint32_t pid)
 	snprintf(buf, len, "%u (%s)", pid, comm);
 }
 
+struct threads {
+	struct report *r;
+	const struct task *task;
+};
+
+/*
+ * CRIU looks at the first thread of a process only, and restores the others with its
+ * descriptors and directories (criu/cr-dump.c and criu/cr-restore.c, 3.17.1 to 4.2).
+ */
+static int refuse_thread(pid_t pid, pid_t tid, void *arg)
+{
+	const struct threads *t = arg;
+	const char *what = proc_unshared(pid, tid, KCMP_FILES) ? "descriptors" :
+			   proc_unshared(pid, tid, KCMP_FS) ? "a working directory and a root" : NULL;
+
+	if (what)
+		report_add(t->r, "process %d (%s): its thread %d has %s of its own, which CRIU would lose",
+			   pid, t->task->comm, tid, what);
+	return 0;
+}
+
 void refuse_task(struct report *r, const struct snapshot *snap, const struct task *task)
 {
+	struct threads t = { r, task };
+
+	/* What has ended meanwhile has nothing to lose. */
+	tree_each_thread(task->pid, refuse_thread, &t);
 	/* Images name tasks by their innermost pid: there must be one such space. */
 	if (task->pid_ns && task->pid_ns != snap->tree.tasks[0].pid_ns)
 		report_add(r, "process %d (%s): in a nested pid namespace", task->pid, task->comm);

@@ -73,6 +73,30 @@ static void refuse_options(struct report *r, const struct snapshot *snap,
 		object_to_mount(r, sc, m, "a peer of one that is idmapped otherwise", "");
 }
 
+/* SELinux quotes what may have commas in it: context="system_u:object_r:t:s0:c1,c2". */
+static size_t word_length(const char *at)
+{
+	size_t len = strcspn(at, ",\"");
+	const char *end = at[len] == '"' ? strchr(at + len + 1, '"') : NULL;
+
+	return end ? (size_t)(end + 1 - at) : strcspn(at, ",");
+}
+
+/* Those of the file system itself. */
+static void refuse_fs_options(struct report *r, const struct snapshot_conn *sc, const FuseMountEntry *m)
+{
+	size_t len;
+
+	for (const char *at = m->fs_options; *at; at += len + (at[len] == ',')) {
+		char word[256];
+
+		len = word_length(at);
+		snprintf(word, sizeof(word), "%.*s", (int)len, at);
+		if (!mount_fs_option_known(word))
+			object_to_mount(r, sc, m, "with an option that is not carried: ", word);
+	}
+}
+
 struct elsewhere {
 	struct report *r;
 	const struct snapshot *snap;
@@ -229,6 +253,8 @@ static void refuse_own_mount(struct report *r, const struct snapshot *snap,
 	const FuseMountEntry *m = (const FuseMountEntry *)sc->mounts.items[i];
 
 	refuse_options(r, snap, sc, m);
+	if (i == 0)
+		refuse_fs_options(r, sc, m);
 	if (is_deleted(m))
 		object_to_mount(r, sc, m, "of a file that is deleted", "");
 	else if (!snap->own_mnt_ns && mount_source(&sc->mounts, i) < 0)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "cleanup.h"
+#include "proc.h"
 #include "tree.h"
 
 /* The whole of a small /proc file, terminated.  Bytes or -errno. */
@@ -34,40 +35,10 @@ static ssize_t read_proc(const char *path, char *buf, size_t len)
 	return got;
 }
 
-/* What follows "key:" in a status file, or NULL. */
-static const char *status_field(const char *status, const char *key)
-{
-	size_t len = strlen(key);
-	const char *line;
-
-	for (line = status; line; line = strchr(line, '\n')) {
-		/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): read_proc() never fails with errno 0 */
-		line += *line == '\n';
-		if (!strncmp(line, key, len) && line[len] == ':')
-			return line + len + 1;
-	}
-	return NULL;
-}
-
 /* A task that went away meanwhile. */
 static bool is_gone(int err)
 {
 	return err == -ENOENT || err == -ESRCH;
-}
-
-/* The number of the innermost namespace ends the line. */
-static pid_t last_number(const char *line)
-{
-	pid_t pid = 0;
-	char *end;
-
-	while (*line && *line != '\n') {
-		pid = strtol(line, &end, 10);
-		if (end == line)
-			break;
-		line = end;
-	}
-	return pid;
 }
 
 /* A zombie has none: 0. */
@@ -86,8 +57,7 @@ static int read_ns(pid_t pid, const char *name, uint64_t *ino)
 
 static int read_task(struct task *task, pid_t pid)
 {
-	const char *ppid, *nspid;
-	char path[64], status[8192];
+	char path[64];
 	ssize_t n;
 	int ret;
 
@@ -99,17 +69,10 @@ static int read_task(struct task *task, pid_t pid)
 	if (n > 0 && task->comm[n - 1] == '\n')
 		task->comm[n - 1] = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	n = read_proc(path, status, sizeof(status));
-	if (n < 0)
-		return n;
-	ppid = status_field(status, "PPid");
-	nspid = status_field(status, "NSpid");
-	if (!ppid || !nspid)
-		return -EBADMSG;
-	task->ppid = last_number(ppid);
-	task->vpid = last_number(nspid);
-
+	task->ppid = proc_status(pid, "PPid");
+	task->vpid = proc_own_pid(pid);
+	if (task->ppid < 0 || task->vpid < 0)
+		return -ESRCH;
 	ret = read_ns(pid, "mnt", &task->mnt_ns);
 	ret = ret ?: read_ns(pid, "pid", &task->pid_ns);
 	return ret ?: read_ns(pid, "user", &task->user_ns);
@@ -139,13 +102,13 @@ static int add_task(struct tree *tree, pid_t pid)
 }
 
 /* The children that one thread has made. */
-static int add_children(struct tree *tree, pid_t pid, const char *tid)
+static int add_children(struct tree *tree, pid_t pid, pid_t tid)
 {
 	FILE *f cleanup(fclose_auto) = NULL;
 	char path[320];
 	int child, ret;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%s/children", pid, tid);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, tid);
 	f = fopen(path, "re");
 	if (!f)
 		return is_gone(-errno) ? 0 : -errno;
@@ -157,8 +120,7 @@ static int add_children(struct tree *tree, pid_t pid, const char *tid)
 	return 0;
 }
 
-/* Calls back for each thread, by name.  Non-zero ends the walk. */
-static int each_thread(pid_t pid, int (*cb)(pid_t pid, const char *tid, void *arg), void *arg)
+int tree_each_thread(pid_t pid, int (*cb)(pid_t pid, pid_t tid, void *arg), void *arg)
 {
 	DIR *dir cleanup(closedir_auto) = NULL;
 	struct dirent *d;
@@ -172,14 +134,14 @@ static int each_thread(pid_t pid, int (*cb)(pid_t pid, const char *tid, void *ar
 	while ((d = readdir(dir))) {
 		if (d->d_name[0] == '.')
 			continue;
-		ret = cb(pid, d->d_name, arg);
+		ret = cb(pid, atoi(d->d_name), arg);
 		if (ret)
 			return ret;
 	}
 	return 0;
 }
 
-static int children_cb(pid_t pid, const char *tid, void *arg)
+static int children_cb(pid_t pid, pid_t tid, void *arg)
 {
 	return add_children(arg, pid, tid);
 }
@@ -195,7 +157,7 @@ int tree_read(struct tree *tree, pid_t root)
 		ret = -ESRCH;
 	/* The list grows behind i: breadth first, parents before children. */
 	for (i = 0; ret == 0 && i < tree->count; i++) {
-		ret = each_thread(tree->tasks[i].pid, children_cb, tree);
+		ret = tree_each_thread(tree->tasks[i].pid, children_cb, tree);
 		if (is_gone(ret))
 			ret = 0;
 	}

@@ -24,6 +24,8 @@ struct tree {
 /* Walks root and all its descendants.  0 or -errno (-ESRCH: no such root). */
 int tree_read(struct tree *tree, pid_t root);
 void tree_free(struct tree *tree);
+/* Calls back for each thread of a process.  Non-zero ends the walk.  -errno, or what cb said. */
+int tree_each_thread(pid_t pid, int (*cb)(pid_t pid, pid_t tid, void *arg), void *arg);
 const struct task *tree_find(const struct tree *tree, pid_t pid);
 const struct task *tree_find_vpid(const struct tree *tree, pid_t vpid);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "mounts.h"
 #include "proc.h"
 #include "watches.h"
 
@@ -29,6 +30,7 @@ struct scan {
 struct mark {
 	bool fanotify;
 	bool all;		/* of the file system: no node */
+	uint32_t mnt_id;	/* of a mount, or 0 */
 	uint32_t mask;
 	uint64_t nodeid;
 };
@@ -61,6 +63,9 @@ static bool read_mark(const char *line, uint32_t dev, struct mark *m)
 	const char *handle = strstr(line, "f_handle:");
 	uint32_t sdev;
 
+	m->mnt_id = 0;
+	if (!strncmp(line, "fanotify mnt_id:", 16))
+		return number_of(line, "mnt_id:", &m->mnt_id) && number_of(line, " mask:", &m->mask);
 	m->all = !strncmp(line, "fanotify sdev:", 14);
 	m->fanotify = m->all || !strncmp(line, "fanotify ino:", 13);
 	if ((!m->fanotify && strncmp(line, "inotify wd:", 11)) || (!m->all && !handle) ||
@@ -87,8 +92,28 @@ static void see_mark_of_all(const struct scan *s)
 	s->found[s->sc->nr_watched] = true;
 }
 
-static void see_mark(const struct scan *s, const struct mark *m)
+static int same_mount(const FuseMountEntry *e, const char *fstype, const char *source, void *arg)
 {
+	(void)fstype;
+	(void)source;
+	return e->mnt_id == *(uint32_t *)arg;
+}
+
+/* CRIU carries it, but opens files there while who is asked stands still. */
+static void see_mark_of_mount(const struct scan *s, struct mark *m)
+{
+	if ((m->mask & FANOTIFY_PERM) && tree_find(&s->snap->tree, s->pid) &&
+	    mounts_of(s->pid, s->sc->conn->dev, same_mount, &m->mnt_id) > 0)
+		report_add(s->r, "%s: process %d (%s) watches a mount of it (FAN_MARK_MOUNT) and is asked for permission: CRIU would wait for it",
+			   s->label, s->pid, s->comm);
+}
+
+static void see_mark(const struct scan *s, struct mark *m)
+{
+	if (m->mnt_id) {
+		see_mark_of_mount(s, m);
+		return;
+	}
 	if (m->all) {
 		see_mark_of_all(s);
 		return;
@@ -135,28 +160,48 @@ static void scan_task(struct scan *s)
 	}
 }
 
+/* Whoever may have marks on nodes. */
+static void scan_all(struct scan *s)
+{
+	DIR *proc cleanup(closedir_auto) = opendir("/proc");
+	struct dirent *de;
+
+	while (proc && (de = readdir(proc))) {
+		s->pid = atoi(de->d_name);
+		if (s->pid > 0 && !snapshot_stands_in(s->snap, s->pid))
+			scan_task(s);
+	}
+}
+
+/* Of marks on mounts the kernel does not tell whether there are any. */
+static void scan_tree(struct scan *s)
+{
+	for (size_t i = 0; i < s->snap->tree.count; i++) {
+		s->pid = s->snap->tree.tasks[i].pid;
+		scan_task(s);
+	}
+}
+
 void watches_refuse(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc,
 		    const char *label)
 {
 	struct scan s = { .r = r, .snap = snap, .sc = sc, .label = label };
-	DIR *proc cleanup(closedir_auto) = NULL;
-	struct dirent *de;
 
-	if (!sc->nr_watched && !sc->conn->watched)
-		return;
 	s.found = calloc(sc->nr_watched + 1, sizeof(*s.found));
-	proc = opendir("/proc");
-	while (s.found && proc && (de = readdir(proc))) {
-		s.pid = atoi(de->d_name);
-		if (s.pid > 0 && !snapshot_stands_in(snap, s.pid))
-			scan_task(&s);
+	if (!s.found) {
+		report_add(r, "%s: no memory to look for who watches it", label);
+		return;
 	}
+	if (sc->nr_watched || sc->conn->watched)
+		scan_all(&s);
+	else
+		scan_tree(&s);
 	/* dnotify, the audit subsystem, or a descriptor that is in a message. */
 	for (size_t i = 0; i < sc->nr_watched; i++)
-		if (!s.found || !s.found[i])
+		if (!s.found[i])
 			report_add(r, "%s: node %lu is watched, but through no descriptor that could be found",
 				   label, (unsigned long)sc->watched[i]);
-	if (sc->conn->watched && (!s.found || !s.found[sc->nr_watched]))
+	if (sc->conn->watched && !s.found[sc->nr_watched])
 		report_add(r, "%s: all of it is watched (FAN_MARK_FILESYSTEM), but through no descriptor that could be found",
 			   label);
 	free(s.found);

@@ -309,6 +309,8 @@ static void freeze(struct dump *d)
 		if (!err)
 			paths_refuse(r, d->served[i].model);
 	}
+	/* Clients of other daemons went on until now. */
+	err = err ?: foreign_refuse(d);
 	if (err)
 		report_add(r, "the state of the FUSE connections could not be saved: %s",
 			   *image_error() ? image_error() : strerror(-err));
@@ -607,8 +609,8 @@ static void has_none(struct surrogate *s)
 	surrogate_none(s);
 }
 
-/* The module is not loaded: then the tree must not need it. */
-static int without_module(struct dump *d)
+/* The module is not loaded, or does not answer us: then the tree must not need it. */
+static int without_module(struct dump *d, const char *why)
 {
 	pid_t pid = proc_tree_has_dev_fuse(d->s->root);
 
@@ -616,8 +618,15 @@ static int without_module(struct dump *d)
 		has_none(d->s);
 		return 0;
 	}
-	surrogate_fail(d->s, "process %d serves a FUSE file system, but fusecr.ko is not loaded: run \"modprobe fusecr\"", pid);
+	surrogate_fail(d->s, "process %d serves a FUSE file system, but %s", pid, why);
 	return 1;
+}
+
+static bool may_ask(const struct dump *d)
+{
+	struct nl_info info;
+
+	return nl_get_info(d->nl, &info) != -EPERM;
 }
 
 /* The clients are at rest, their daemons have answered: what is left stays. */
@@ -664,7 +673,11 @@ int surrogate_dump(struct surrogate *s)
 	int err = nl_open(&d.nl), killed;
 
 	if (err == -ENOENT)
-		return without_module(&d);
+		return without_module(&d, "fusecr.ko is not loaded: run \"modprobe fusecr\"");
+	if (!err && !may_ask(&d)) {
+		nl_close(d.nl);
+		return without_module(&d, "criu has neither CAP_CHECKPOINT_RESTORE nor CAP_SYS_ADMIN in the initial user namespace");
+	}
 	if (!err)
 		err = prepare_look(&d);
 	if (!err)

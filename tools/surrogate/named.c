@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <sys/sysmacros.h>
+
 #include "named.h"
 
 static int dev_of_fd(const FuseDevEntry *dev, void *arg)
@@ -15,9 +17,11 @@ static int dev_of_fd(const FuseDevEntry *dev, void *arg)
 	return 0;
 }
 
-/* Gives all entries of the device CRIU's id. */
-static void name(struct dump *d, uint64_t cookie, uint32_t criu_id)
+/* Gives all entries of the device CRIU's id.  False when there is none. */
+static bool name(struct dump *d, uint64_t cookie, uint32_t criu_id)
 {
+	bool found = false;
+
 	for (size_t i = 0; i < d->snap->count; i++) {
 		struct message_list *devs = &d->snap->conns[i].devs;
 
@@ -27,9 +31,11 @@ static void name(struct dump *d, uint64_t cookie, uint32_t criu_id)
 			if (dev->cookie == cookie) {
 				dev->has_criu_id = 1;
 				dev->criu_id = criu_id;
+				found = true;
 			}
 		}
 	}
+	return found;
 }
 
 bool named_device(struct dump *d, int fd, uint32_t criu_id)
@@ -40,7 +46,9 @@ bool named_device(struct dump *d, int fd, uint32_t criu_id)
 	if (!d->nl || nl_devs(d->nl, 0, d->s->criu, dev_of_fd, &found) <= 0)
 		return false;
 	/* One without a connection was refused when the tree was looked at. */
-	name(d, found.cookie, criu_id);
+	if (!name(d, found.cookie, criu_id))
+		report_add(&d->s->report, "connection %u:%u: one of its /dev/fuse is in a message between processes (SCM_RIGHTS), and no process has it; receive it first",
+			   major(found.conn_dev), minor(found.conn_dev));
 	return true;
 }
 
