@@ -130,5 +130,6 @@ forgotten() {
 	done
 	clients_quit c1
 	expect_rawd_clean
+	awk '$1 == "op" && $2 ~ /FORGET/ { n += $3 } END { exit !n }' $T/stats.end || fail "nothing was forgotten"
 }
 scenario forgotten forgotten

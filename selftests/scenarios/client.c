@@ -298,6 +298,22 @@ static int check_read(void)
 	return 0;
 }
 
+static int check_inverted(int fd, off_t at, int len)
+{
+	unsigned char want[100], got[100] = { 0 };
+	int other = open("../book", O_RDONLY | O_CLOEXEC), n;
+
+	for (int i = 0; i < len; i++)
+		want[i] = ~pattern(at + i);
+	if (pwrite(fd, want, len, at) != len || fsync(fd))
+		return bad("write over rw: %s", strerror(errno));
+	n = pread(other, got, len, at);
+	close(other);
+	if (n != len || memcmp(got, want, len))
+		return bad("what is written over rw at %ld is not there", (long)at);
+	return 0;
+}
+
 /* What went in through the old descriptor comes out by the path. */
 static int check_write(void)
 {
@@ -307,6 +323,9 @@ static int check_write(void)
 
 	if (at != rw->pos)
 		return bad("rw stands at %ld, not %ld", (long)at, (long)rw->pos);
+	/* First what was not there before: what is lost shows. */
+	if (check_inverted(rw->fd, at, 100))
+		return -1;
 	if (fill(rw->fd, at, 100))
 		return -1;
 	if (fsync(rw->fd))

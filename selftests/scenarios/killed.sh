@@ -67,7 +67,7 @@ done
 # that has all its files on tmpfs. What has to be true is that nothing of ours stays,
 # and that those who go on have lost nothing.
 killed_criu() {
-	local n pid criu line survived=0 ended=0
+	local n pid criu line survived=0 ended=0 killed=0
 	load_start "$1"
 	for ((n = $(times 50); n > 0 && !ended; n--)); do
 		rm -rf "$T/img"
@@ -80,16 +80,18 @@ killed_criu() {
 			done
 		done
 		sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
-		[ -z "$criu" ] || kill -KILL "$criu" 2>/dev/null || :
+		[ -z "$criu" ] || ! kill -KILL "$criu" 2>/dev/null || killed=$((killed + 1))
 		wait $pid || :
 		until_true no_surrogate || fail "a surrogate is left"
-		! fusecr list 2>/dev/null | grep -qi gated || fail "a gate is closed"
+		fusecr list >$T/list || fail "cannot list"
+		! grep -qi gated $T/list || fail "a gate is closed"
 		tell h check
 		line=''
 		read -r -t 20 -u "${SAYS[h]}" line || ended=1
 		[ $ended = 1 ] || [ "$line" = ok ] || fail "h says: $line"
 		[ $ended = 1 ] || survived=$((survived + 1))
 	done
+	[ $killed -gt 0 ] || fail "criu was never killed"
 	step "on $1: $survived of $((survived + ended)) survived"
 }
 scenario killed-criu-rawd killed_criu rawd

@@ -383,6 +383,7 @@ checkpoint() {
 	tool_dump "$1" || fail "the checkpoint failed"
 	# shellcheck disable=SC2086
 	expect_gone $pids
+	nobody_killed "$1"
 	wait
 }
 
@@ -392,6 +393,19 @@ restore() {
 		fail "no pid of the restored tree"
 	fi
 	expect_no_trace
+	nobody_killed "$1"
+}
+
+# Of a surrogate that crashes when all is saved, or handed over, nothing else is to be seen.
+nobody_killed() {
+	! grep -h 'the surrogate was killed' "$1"/fusecr-*.log || [ -n "${DOOMED-}" ] || fail "a surrogate was killed"
+}
+
+# What CRIU says before it creates a task.
+FORKING='Forking task with'
+nothing_forked() {
+	[ -s "$1/restore.log" ] || fail "there is no log of the restore"
+	! grep -q "$FORKING" "$1/restore.log" || fail "tasks were created"
 }
 
 # Lines that print the surrogate that does the work: the other one's child.

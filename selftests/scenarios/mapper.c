@@ -158,14 +158,38 @@ static int check_private(const struct mapped *m)
 	return expect_page(m, 1, 0x5a) ?: expect_page(m, 2, 0) ?: expect_page(m, 3, is_child ? 0 : -1);
 }
 
+/* Where a round writes, and what. */
+static size_t place_of(unsigned int round)
+{
+	return (is_child ? 2 : 1) * PAGE + round * 16;
+}
+
+static unsigned char mark_of(unsigned int round)
+{
+	return 0x80 + round;
+}
+
+/* What earlier rounds have left; their last byte nobody has synced. */
+static int expect_marks(const struct mapped *m)
+{
+	for (unsigned int i = 1; i < rounds; i++) {
+		const unsigned char *at = m->at + place_of(i);
+
+		if ((is_written(m) && (at[0] != mark_of(i) || at[2] != mark_of(i))) ||
+		    at[1] != (unsigned char)(mark_of(i) + 1))
+			return bad("%s: round %u has left %#x %#x %#x", m->name, i, at[0], at[1], at[2]);
+	}
+	return 0;
+}
+
 /* What one writes into memory, a read of the file finds, and the other way. */
 static int check_shared(struct mapped *m)
 {
-	size_t at = (is_child ? 2 : 1) * PAGE + rounds * 16;
-	unsigned char mine = 0x80 + rounds, back = 0;
+	size_t at = place_of(rounds);
+	unsigned char mine = mark_of(rounds), back = 0;
 	int fd;
 
-	if (expect_page(m, 0, -1))
+	if (expect_page(m, 0, -1) || expect_marks(m))
 		return -1;
 	fd = open(m->name, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
@@ -183,6 +207,9 @@ static int check_shared(struct mapped *m)
 	if (m->at[at + 1] != mine)
 		return bad("%s: the file has %#x, memory %#x", m->name, mine, m->at[at + 1]);
 	close(fd);
+	/* Dirty when it is checkpointed. */
+	if (is_written(m))
+		m->at[at + 2] = mark_of(rounds);
 	return 0;
 }
 

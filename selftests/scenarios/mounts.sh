@@ -130,6 +130,63 @@ stacked_busy() {
 }
 scenario stacked-busy stacked_busy host
 
+# Binds that allow more than the mount does, or less.
+unlike() {
+	local before
+	place_new host
+	mkdir "$OUT/mnt3"
+	tree_start
+	daemon_start rawd
+	client_start c1
+	mount --bind "$MNT" "$IN/mnt2"
+	mount --bind "$MNT" "$IN/mnt3"
+	mount -o remount,bind,nosuid,nodev,noexec,nodiratime "$MNT"
+	mount -o remount,bind,ro,noatime "$IN/mnt3"
+	before=$(options_of)
+	cycle 1 c1
+	[ "$(options_of)" = "$before" ] || fail "other options: $(options_of), not $before"
+	cycle 2 c1
+	[ "$(options_of)" = "$before" ] || fail "other options: $(options_of), not $before"
+	clients_quit c1
+	umount "$IN/mnt2" "$IN/mnt3"
+	expect_rawd_clean
+}
+options_of() {
+	awk -v a="$MNT" -v b="$IN/mnt2" -v c="$IN/mnt3" '$5 == a || $5 == b || $5 == c { print $5, $6 }' \
+		/proc/self/mountinfo
+}
+scenario bound-unlike unlike
+
+# Where the mount was made there is a peer of that place: the kernel makes the other by
+# itself, and each is there once. The second is over the place itself.
+peered() {
+	local before
+	place_new host
+	mkdir "$OUT/a" "$OUT/b"
+	mount -t tmpfs tmpfs "$IN/a"
+	mount --make-shared "$IN/a"
+	mkdir "$IN/a/mnt"
+	mount --bind "$IN/a" "$IN/${1:-a}"
+	MNT=$IN/a/mnt
+	tree_start
+	daemon_start rawd
+	client_start c1
+	before=$(mounts_at)
+	[ "$(wc -l <<<"$before")" = 2 ] || fail "not two: $before"
+	cycle 1 c1
+	[ "$(mounts_at)" = "$before" ] || fail "now there are: $(mounts_at)"
+	cycle 2 c1
+	[ "$(mounts_at)" = "$before" ] || fail "now there are: $(mounts_at)"
+	leave_running c1
+	clients_quit c1
+	expect_rawd_clean
+}
+mounts_at() {
+	awk '/ - fuse[. ]/ { print $5, $4 }' /proc/self/mountinfo | sort
+}
+scenario peered-beside peered b
+scenario peered-over peered
+
 # A mount on a directory of another.
 upon() {
 	place_new "$1"

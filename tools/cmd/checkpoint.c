@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "print.h"
 #include "options.h"
 #include "criu.h"
 #include "fusecr.pb-c.h"
@@ -63,7 +64,7 @@ static int tell(pid_t pid, const char *dir, int status, bool json)
 	if (json) {
 		top = json_object_new_object();
 		json_object_object_add(top, "pid", json_object_new_int(pid));
-		json_object_object_add(top, "directory", json_object_new_string(dir));
+		json_object_object_add(top, "directory", print_bytes(dir, strlen(dir)));
 		json_object_object_add(top, "done", json_object_new_boolean(!status));
 		json_object_object_add(top, "tree_runs", json_object_new_boolean(runs));
 		if (holds)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "print.h"
 #include "options.h"
 #include "criu.h"
 
@@ -40,9 +41,9 @@ static int tell(int pid, const char *dir, int status, bool json)
 
 	if (json) {
 		top = json_object_new_object();
-		json_object_object_add(top, "directory", json_object_new_string(dir));
+		json_object_object_add(top, "directory", print_bytes(dir, strlen(dir)));
 		json_object_object_add(top, "done", json_object_new_boolean(!status));
-		if (pid)
+		if (pid && !status)
 			json_object_object_add(top, "pid", json_object_new_int(pid));
 		print_json(top);
 	} else if (!status) {

@@ -19,10 +19,14 @@ uint32_t opens_key(uint32_t flags)
 	return flags & (O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DIRECT);
 }
 
-/* For a mapping or a program CRIU asks for the access only (open_filemap(), criu/files-reg.c). */
+/*
+ * For a mapping or a program CRIU asks for the access only (open_filemap(), criu/files-reg.c);
+ * what is in a message it opens as a descriptor.
+ */
 uint32_t opens_file_key(const FuseFileEntry *file)
 {
-	return file->use == FUSECR_FILE_FD ? opens_key(file->file_flags) : file->file_flags & O_ACCMODE;
+	return file->use == FUSECR_FILE_FD || file->use == FUSECR_FILE_SENT ?
+		opens_key(file->file_flags) : file->file_flags & O_ACCMODE;
 }
 
 /* gcc 12 does not see that the list has what is put into it. */

@@ -202,7 +202,7 @@ int calm(struct dump *d)
 			surrogate_log("the clients came to rest in %ld ms", (long)(surrogate_now_ms() - begin));
 			text_make_own(d);
 			/* A daemon may write what it is given into another's mount. */
-			for (size_t i = 0; !err && i < d->count; i++)
+			for (size_t i = 0; !err && i < d->count && (!i || surrogate_now_ms() < end); i++)
 				err = sync_all(d, end);
 			tell_events(d);
 			return err;

@@ -21,7 +21,7 @@ static int give_flags(const struct rebuilt *rb)
 			const FuseDevEntry *dev = (const FuseDevEntry *)devs->items[k];
 
 			if (dev->cookie == rb->instances[i].cookie &&
-			    fcntl(rb->instances[i].fd, F_SETFL, dev->file_flags & O_NONBLOCK))
+			    fcntl(rb->instances[i].fd, F_SETFL, dev->file_flags & (O_NONBLOCK | O_ASYNC)))
 				return -errno;
 		}
 	return 0;

@@ -158,12 +158,21 @@ int mountfs_attach(int mnt_fd, const char *path)
 	return move_mount(mnt_fd, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) ? -errno : 0;
 }
 
-int mountfs_clone(int mnt_fd, const char *root, const char *options)
+int mountfs_set(int mnt_fd, const char *options)
 {
 	struct mount_attr attr = {
 		.attr_set = parse_attrs(options),
 		.attr_clr = MOUNT_ATTR__ATIME,
 	};
+
+	/* What it was cloned from may have others. */
+	for (size_t i = 0; i < sizeof(attr_names) / sizeof(*attr_names); i++)
+		attr.attr_clr |= attr_names[i].attr;
+	return mount_setattr(mnt_fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) ? -errno : 0;
+}
+
+int mountfs_clone(int mnt_fd, const char *root, const char *options)
+{
 	int fd, err;
 
 	while (*root == '/')
@@ -172,9 +181,9 @@ int mountfs_clone(int mnt_fd, const char *root, const char *options)
 		       AT_SYMLINK_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
-	if (!mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)))
+	err = mountfs_set(fd, options);
+	if (!err)
 		return fd;
-	err = -errno;
 	close(fd);
 	return err;
 }

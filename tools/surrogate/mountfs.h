@@ -25,6 +25,8 @@ int mountfs_attach(int mnt_fd, const char *path);
  * walk into others: whoever serves them must not wait for this.
  */
 int mountfs_clone(int mnt_fd, const char *root, const char *options);
+/* Gives a mount the options that mountinfo has for it, and no others.  0 or -errno. */
+int mountfs_set(int mnt_fd, const char *options);
 /* MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE.  0 or -errno. */
 int mountfs_propagation(int mnt_fd, uint64_t type);
 

@@ -19,6 +19,7 @@
 #include "idmaps.h"
 #include "mounts.h"
 #include "restore.h"
+#include "straight.h"
 #include "unmount.h"
 
 /* A mount of the image. */
@@ -28,6 +29,7 @@ struct spot {
 	const struct spot *source;	/* what it is cloned from; NULL: it is the first */
 	const struct spot *below;	/* one of ours that it lies on, or NULL */
 	int fd;				/* -1: not there yet */
+	uint32_t mnt_id;		/* when it is */
 };
 
 struct spots {
@@ -100,19 +102,72 @@ static int map_ids(const struct spot *s)
 	return s->source && idmap_same(s->source->m, s->m) ? 0 : idmap_set(s->fd, s->m);
 }
 
-/* What lies in a shared mount has become shared. */
-static int put(struct spot *s, char *path)
+/* What came by itself, for one that is not there yet. */
+struct copy {
+	const struct spots *spots;
+	const struct spot *s;
+	uint32_t mnt_id;
+};
+
+static bool same_bytes(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
 {
-	char root[PATH_SIZE];
+	return a->len == b->len && a->len && !memcmp(a->data, b->data, a->len);
+}
+
+static int see_copy(const FuseMountEntry *e, const char *fstype, const char *source, void *arg)
+{
+	struct copy *c = arg;
+
+	(void)fstype;
+	(void)source;
+	if (!same_bytes(&e->mountpoint, &c->s->m->mountpoint) || !same_bytes(&e->root, &c->s->m->root))
+		return 0;
+	for (size_t i = 0; i < c->spots->count; i++)
+		if (c->spots->spot[i].mnt_id == e->mnt_id)
+			return 0;
+	c->mnt_id = e->mnt_id;
+	return 1;
+}
+
+/*
+ * The place of one lies in a peer of what another was put into, as with "mount --bind" in
+ * a shared mount: then the kernel has put a copy there.  1 when it has.
+ */
+static int find_copy(const struct spots *spots, struct spot *s, const char *path)
+{
+	struct copy c = { spots, s, 0 };
+	int err = s->source ? mounts_of(getpid(), s->rb->dev, see_copy, &c) : 0;
+
+	if (err <= 0)
+		return err;
+	s->mnt_id = c.mnt_id;
+	s->fd = straight_open(AT_FDCWD, path, O_PATH);
+	if (s->fd >= 0 && straight_mount(s->fd) == c.mnt_id)
+		return mountfs_set(s->fd, s->m->options) ?: 1;
+	/* Under another, where nobody comes: it is as its source is. */
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = fcntl(s->source->fd, F_DUPFD_CLOEXEC, 0);
+	return s->fd < 0 ? -errno : 1;
+}
+
+/* What lies in a shared mount has become shared. */
+static int put(const struct spots *spots, struct spot *s)
+{
+	char root[PATH_SIZE], *path = spots->path;
 	int err;
 
 	snprintf(root, sizeof(root), "%.*s", (int)s->m->root.len, s->m->root.data);
 	snprintf(path, PATH_SIZE, "%.*s", (int)s->m->mountpoint.len, s->m->mountpoint.data);
+	err = find_copy(spots, s, path);
+	if (err)
+		return err > 0 ? 0 : err;
 	err = s->source ? clone_source(s, root) : take_first(s, root);
 	err = err ?: map_ids(s);
 	err = err ?: mountfs_attach(s->fd, path);
 	if (err)
 		return err;
+	s->mnt_id = straight_mount(s->fd);
 	if (is_shared(s->m))
 		return mountfs_propagation(s->fd, MS_SHARED);
 	return mountfs_propagation(s->fd, mount_group(s->m->propagation, "master:") >= 0 ? MS_SLAVE : MS_PRIVATE);
@@ -136,7 +191,7 @@ static int put_all(struct rebuilt *unused, const void *arg)
 		for (size_t i = 0; !err && i < s->count; i++) {
 			if (!is_ready(&s->spot[i]))
 				continue;
-			err = put(&s->spot[i], s->path);
+			err = put(s, &s->spot[i]);
 			left--;
 		}
 	} while (!err && left && left != before);

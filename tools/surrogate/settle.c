@@ -68,10 +68,10 @@ static int forget_rest(uint64_t nodeid, uint64_t nlookup, bool held, void *arg)
 	struct lookups *l = arg;
 	int err;
 
-	/* One is left for the thread that looks it up again. */
-	if (l->reserve && nlookup && is_named(l->m, nodeid))
-		nlookup--;
 	if (held || !nlookup)
+		return 0;
+	/* One is left for the thread that looks it up again. */
+	if (l->reserve && is_named(l->m, nodeid) && !--nlookup)
 		return 0;
 	err = handle_forget(l->handle, nodeid, nlookup);
 	if (err)
