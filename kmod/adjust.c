@@ -16,6 +16,7 @@
 #include "conn.h"
 #include "defer.h"
 #include "inode.h"
+#include "kh.h"
 #include "layout.h"
 #include "owner.h"
 #include "undo.h"
@@ -283,7 +284,7 @@ static int set_conn_check(const struct fuse_conn *fc,
 }
 
 int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
-		    struct list_head *list)
+		    struct fusecr_khs *khs, struct list_head *list)
 {
 	struct fuse_iqueue *fiq = fl_conn_iqueue(conn->fc);
 	struct undo_conn *u;
@@ -318,9 +319,11 @@ int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
 		*fl_iq_reqctr(fiq) = in->next_unique;
 		spin_unlock(fl_iq_lock(fiq));
 	}
-	if (in->mask & FUSECR_SET_NEXT_KH)
-		atomic_counter_set(fl_conn_khctr(conn->fc), in->next_kh,
-				   &u->kh);
+	if (in->mask & FUSECR_SET_NEXT_KH) {
+		u->kh.old = fusecr_khs_lift(khs, fl_conn_khctr(conn->fc),
+					    in->next_kh);
+		u->kh.new = max(u->kh.old, in->next_kh);
+	}
 	if (in->mask & FUSECR_SET_ATTR_VERSION)
 		atomic_counter_set(fl_conn_attr_version(conn->fc),
 				   in->attr_version, &u->attr_version);
@@ -564,7 +567,7 @@ static int file_apply(struct fuse_conn *fc, struct file *file,
 }
 
 int fusecr_set_file(struct fusecr_conn *conn, const struct fusecr_set_file *in,
-		    struct list_head *list)
+		    struct fusecr_khs *khs, struct list_head *list)
 {
 	const struct fusecr_use use = { in->pid, in->use, in->number };
 	struct undo_file *undo;
@@ -575,6 +578,8 @@ int fusecr_set_file(struct fusecr_conn *conn, const struct fusecr_set_file *in,
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	err = set_file_check(in, file);
+	if (!err && in->mask & FUSECR_SET_KH)
+		err = fusecr_khs_give(khs, in->kh, fl_file(file));
 	if (err)
 		goto err_file;
 	err = -ENOMEM;

@@ -7,6 +7,7 @@
 #include <linux/fusecr_ioctl.h>
 
 struct fusecr_conn;
+struct fusecr_khs;
 
 /*
  * Each of these checks everything first, and then does all of it or nothing.
@@ -15,11 +16,11 @@ struct fusecr_conn;
  * include/uapi/linux/fusecr.h, and -ENOMEM.
  */
 int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
-		    struct list_head *undo);
+		    struct fusecr_khs *khs, struct list_head *undo);
 int fusecr_set_inode(struct fusecr_conn *conn,
 		     const struct fusecr_set_inode *in, struct list_head *undo);
 int fusecr_set_file(struct fusecr_conn *conn, const struct fusecr_set_file *in,
-		    struct list_head *undo);
+		    struct fusecr_khs *khs, struct list_head *undo);
 int fusecr_set_owner(struct fusecr_conn *conn,
 		     const struct fusecr_set_owner *in, struct list_head *undo);
 

@@ -193,7 +193,7 @@ int fusecr_gate_holds(const struct fuse_iqueue *fiq)
 	list_for_each_entry_rcu(gate, &gates, entry)
 		if (gate->fiq == fiq && fusecr_gate_is_closed(gate)) {
 			holds = !gate->taken_only &&
-				!is_exempt(gate, task_tgid(current)) &&
+				!is_exempt_task(gate, current) &&
 				hold_task(gate, current) >= 0;
 			break;
 		}

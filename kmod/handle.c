@@ -32,6 +32,7 @@
 #include "input.h"
 #include "keep.h"
 #include "layout.h"
+#include "kh.h"
 #include "lock.h"
 #include "share.h"
 #include "undo.h"
@@ -42,6 +43,7 @@ struct handle {
 	struct mutex lock;		/* of all but what follows waitq */
 	struct fusecr_conn *conn;	/* NULL until ATTACH */
 	struct list_head undo;
+	struct fusecr_khs khs;
 	struct fusecr_forgets forgets;
 	struct fusecr_admit *admit;
 	struct fusecr_gate *gate;	/* NULL: open; it also opens by itself */
@@ -114,7 +116,7 @@ static int attach(struct handle *handle, void *arg)
 
 static int set_conn(struct handle *handle, void *arg)
 {
-	return fusecr_set_conn(handle->conn, arg, &handle->undo);
+	return fusecr_set_conn(handle->conn, arg, &handle->khs, &handle->undo);
 }
 
 static int set_inode(struct handle *handle, void *arg)
@@ -124,7 +126,7 @@ static int set_inode(struct handle *handle, void *arg)
 
 static int set_file(struct handle *handle, void *arg)
 {
-	return fusecr_set_file(handle->conn, arg, &handle->undo);
+	return fusecr_set_file(handle->conn, arg, &handle->khs, &handle->undo);
 }
 
 static int share_file(struct handle *handle, void *arg)
@@ -524,6 +526,7 @@ static int handle_release(struct inode *inode, struct file *file)
 		disown(handle);
 		fusecr_conn_put(handle->conn);
 	}
+	fusecr_khs_destroy(&handle->khs);
 	kfree_rcu(handle, rcu);
 	return 0;
 }
@@ -548,6 +551,7 @@ struct file *fusecr_handle_file(void)
 	mutex_init(&handle->lock);
 	mutex_init(&handle->names_lock);
 	INIT_LIST_HEAD(&handle->undo);
+	fusecr_khs_init(&handle->khs);
 	INIT_LIST_HEAD(&handle->names);
 	init_waitqueue_head(&handle->waitq);
 	/* It pins the module, by its operations. */

@@ -14,6 +14,8 @@
 
 #define OPEN_FLAGS	FOPEN_KEEP_CACHE
 
+#define LAST_KH	100000
+
 FIXTURE(set_file) {
 	struct rawfs *fs;
 	struct tnl nl;
@@ -55,6 +57,9 @@ FIXTURE_SETUP(set_file)
 		.number = self->fd,
 		.nodeid = rawfs_nodeid(rawfs_index(self->fs, "f5")),
 	};
+	/* Its to give. */
+	ASSERT_EQ(0, th_set_conn(self->handle, (struct fusecr_set_conn){
+			.mask = FUSECR_SET_NEXT_KH, .next_kh = LAST_KH }));
 }
 
 FIXTURE_TEARDOWN(set_file)
@@ -95,6 +100,38 @@ static uint64_t get(FIXTURE_DATA(set_file) *self, uint32_t use,
 static uint64_t get_fd(FIXTURE_DATA(set_file) *self, int fd, uint16_t attr)
 {
 	return get(self, FUSECR_FILE_FD, fd, attr);
+}
+
+/* Of two that have one number, and are polled, fuse takes no notice but BUG_ON(). */
+TEST_F(set_file, kh_is_one_files)
+{
+	uint64_t other = get_fd(self, self->other, FUSECR_FILE_KH);
+	struct fusecr_set_file set = self->set;
+	int handle;
+
+	set.mask = FUSECR_SET_KH;
+	set.kh = other;
+	EXPECT_EQ(-ERANGE, th_set_file(self->handle, set));
+	set.kh = LAST_KH + 1;
+	EXPECT_EQ(-ERANGE, th_set_file(self->handle, set));
+	set.kh = LAST_KH;
+	EXPECT_EQ(0, th_set_file(self->handle, set));
+	EXPECT_EQ(0, th_set_file(self->handle, set));
+	set.number = self->other;
+	EXPECT_EQ(-EEXIST, th_set_file(self->handle, set));
+	EXPECT_EQ(other, get_fd(self, self->other, FUSECR_FILE_KH));
+	set.kh--;
+	EXPECT_EQ(0, th_set_file(self->handle, set));
+	/* Lower is not possible, and nothing is jumped over then. */
+	EXPECT_EQ(0, th_set_conn(self->handle, (struct fusecr_set_conn){
+			.mask = FUSECR_SET_NEXT_KH, .next_kh = 1 }));
+	EXPECT_EQ(LAST_KH, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_KH));
+	ASSERT_EQ(0, th_commit(self->handle));
+	close(self->handle);
+	self->handle = handle = th_attach(self->id);
+	ASSERT_LE(0, handle);
+	set.kh = LAST_KH - 5;
+	EXPECT_EQ(-ERANGE, th_set_file(handle, set));
 }
 
 TEST_F(set_file, close_puts_back)

@@ -204,11 +204,16 @@ static int first_epoch(const struct rebuilt *rb)
 	return err == -EOPNOTSUPP ? 0 : err;
 }
 
-/* What is asked from now on may be left for the daemon, who has seen all before that. */
-static int first_unique(const struct rebuilt *rb)
+/*
+ * What is asked from now on may be left for the daemon, who has seen all before that.
+ * And who opens something gets no number that a file of the image has.
+ */
+static int first_numbers(const struct rebuilt *rb)
 {
 	const struct fusecr_set_conn set = {
-		.mask = FUSECR_SET_NEXT_UNIQUE, .next_unique = model_conn(rb->model)->next_unique,
+		.mask = FUSECR_SET_NEXT_UNIQUE | FUSECR_SET_NEXT_KH,
+		.next_unique = model_conn(rb->model)->next_unique,
+		.next_kh = model_conn(rb->model)->next_kh,
 	};
 
 	return handle_set_conn(rb->handle, &set);
@@ -234,7 +239,7 @@ static int own(struct restore *re, struct rebuilt *rb)
 		return rb->handle;
 	if (rb->held)
 		return 0;
-	err = first_epoch(rb) ?: first_unique(rb) ?: close_gate(rb);
+	err = first_epoch(rb) ?: first_numbers(rb) ?: close_gate(rb);
 	if (err)
 		return err;
 	return model_conn(rb->model)->allow_other ? 0 : admit(re, rb);

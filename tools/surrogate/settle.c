@@ -521,10 +521,9 @@ int settle_conn(int handle, const struct model *m, pid_t root, bool pid_ns, bool
 {
 	const FuseConnEntry *c = model_conn(m);
 	struct fusecr_set_conn set = {
-		.mask = FUSECR_SET_NEXT_KH | FUSECR_SET_NO,
+		.mask = FUSECR_SET_NO,
 		.no = c->no,
 		.next_unique = c->next_unique,
-		.next_kh = c->next_kh,
 		.pid = root,
 	};
 	int err;

@@ -51,7 +51,9 @@ struct fusecr_set_conn {
 				 * lacks.  FUSECR_NO_SYNCFS can be set, not cleared
 				 */
 	__u64 next_unique;	/* with NEXT_UNIQUE, EINVAL when it is odd */
-	__u64 next_kh;
+	__u64 next_kh;		/* the last that was given; never lowered, but when it is
+				 * undone and nobody has a later one
+				 */
 	__u64 attr_version;
 	__s32 pid;		/* PID_NS, USER_NS, OWNER_NS: that of this task (in
 				 * the caller's pid namespace); ESRCH.  With
@@ -69,7 +71,10 @@ struct fusecr_set_inode {
 
 enum fusecr_set_file_mask {
 	FUSECR_SET_FH		= 1 << 0,
-	FUSECR_SET_KH		= 1 << 1,
+	FUSECR_SET_KH		= 1 << 1, /* ERANGE when it is none of those that NEXT_KH
+					   * of this handle has jumped over; EEXIST when
+					   * the handle has given it to another file
+					   */
 	FUSECR_SET_OPEN_FLAGS	= 1 << 2, /* EINVAL when DIRECT_IO or PASSTHROUGH
 					   * would change: fuse decides on them in open
 					   */
