@@ -544,7 +544,7 @@ static int put_obstacles(struct sk_buff *skb, const struct fuse_conn *fc)
  */
 static u32 count_mounts(const struct fusecr_conn *conn)
 {
-	int others = 1 + fusecr_handle_owns(conn->fc) + fusecr_keep_count(conn);
+	int others = 1 + fusecr_handle_owns(conn->fc) + fusecr_keep_pins(conn);
 
 	return max(atomic_read(&conn->sb->s_active) - others, 0);
 }

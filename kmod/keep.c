@@ -27,6 +27,7 @@
  */
 DEFINE_SPINLOCK(kept_lock);
 LIST_HEAD(kept_list);
+static LIST_HEAD(pins);		/* under kept_lock, too */
 DECLARE_WAIT_QUEUE_HEAD(kept_answered);
 
 static void look(struct work_struct *work);
@@ -56,6 +57,9 @@ struct fusecr_kept *kept_new(const struct fusecr_conn *conn,
 	k->fc = fuse_conn_get(conn->fc);
 	k->sb = conn->sb;
 	atomic_inc(&k->sb->s_active);
+	spin_lock(&kept_lock);
+	list_add(&k->pin, &pins);
+	spin_unlock(&kept_lock);
 	kept_pin(k, h->nodeid);
 	k->h = *h;
 	k->in_len = in_len;
@@ -181,6 +185,10 @@ void kept_free(struct fusecr_kept *k)
 		fput(k->file_out);
 	for (i = 0; i < KEPT_INODES; i++)
 		fusecr_inode_put(k->inodes[i]);
+	/* First: rather a mount too many is seen for a moment than one too few. */
+	spin_lock(&kept_lock);
+	list_del(&k->pin);
+	spin_unlock(&kept_lock);
 	if (!atomic_add_unless(&k->sb->s_active, -1, 1))
 		fusecr_defer(deactivate, k->sb);
 	fuse_conn_put(k->fc);
@@ -583,6 +591,18 @@ unsigned int fusecr_keep_count(const struct fusecr_conn *conn)
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry)
 		n += k->fc == conn->fc;
+	spin_unlock(&kept_lock);
+	return n;
+}
+
+unsigned int fusecr_keep_pins(const struct fusecr_conn *conn)
+{
+	const struct fusecr_kept *k;
+	unsigned int n = 0;
+
+	spin_lock(&kept_lock);
+	list_for_each_entry(k, &pins, pin)
+		n += k->sb == conn->sb;
 	spin_unlock(&kept_lock);
 	return n;
 }

@@ -48,6 +48,11 @@ int fusecr_keep_restore(const struct fusecr_conn *conn,
 
 /* How many are kept of a connection. */
 unsigned int fusecr_keep_count(const struct fusecr_conn *conn);
+/*
+ * How often its superblock is active because of them, and of such as were given up and
+ * that the daemon has not answered yet.
+ */
+unsigned int fusecr_keep_pins(const struct fusecr_conn *conn);
 
 /* Writes messages with FUSECR_A_REQ; -EMSGSIZE. */
 struct fusecr_req_cursor;

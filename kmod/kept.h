@@ -54,6 +54,7 @@ enum kept_placed {
 
 struct fusecr_kept {
 	struct list_head entry;		/* on kept_list: not KEPT_NEW */
+	struct list_head pin;		/* on the list of all that keep a superblock */
 	struct fuse_conn *fc;		/* counted */
 	struct super_block *sb;		/* active */
 	struct inode *inodes[KEPT_INODES];	/* counted, what it is about */

@@ -123,6 +123,9 @@ TEST_F(call, killed_while_reading)
 	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_INTERRUPT, 1));
 	test_nap(QUIET_MS);
 	EXPECT_EQ(0, self->fs->nr_op[FUSE_RELEASE]);
+	/* Given up, and still there: that is no mount. */
+	EXPECT_EQ(0, th_kept(self->fd));
+	EXPECT_EQ(1, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_MOUNTS));
 	rawfs_release(self->fs, 0);
 	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
 	ASSERT_EQ(0, th_gate_open(self->fd));
