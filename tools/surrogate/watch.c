@@ -20,6 +20,8 @@
 #include "unmount.h"
 
 #define LOOK_MS		5
+/* The daemons are looked at as often, while others ask. */
+#define ORPHANS_MS	100
 #define BURY_MS		10000
 
 /* Exited: only the parent's wait is missing. */
@@ -160,26 +162,38 @@ static bool is_orphan(const struct dump *d, uint64_t conn_id)
 	return true;
 }
 
-/* A daemon that uses another's mount is dead only when that has answered. */
-static void serve_orphans(struct dump *d)
+/*
+ * A daemon that uses another's mount is dead only when that has answered.  It closes one
+ * file after another: each at once, until it asks no more, or it is time to look.
+ */
+static void serve_orphans(struct dump *d, struct pollfd *pfd)
 {
-	for (size_t i = 0; i < d->count; i++) {
-		struct served *sv = &d->served[i];
+	int64_t end = surrogate_now_ms() + ORPHANS_MS;
 
-		if (sv->devfd < 0 || sv->held || !is_orphan(d, sv->conn_id))
-			continue;
-		sv->engine.phase = ENGINE_DYING;
-		serve_dying(sv);
-	}
+	do {
+		for (size_t i = 0; i < d->count; i++) {
+			struct served *sv = &d->served[i];
+
+			if (sv->devfd >= 0 && !sv->held && is_orphan(d, sv->conn_id)) {
+				sv->engine.phase = ENGINE_DYING;
+				serve_dying(sv);
+			}
+			pfd[i] = (struct pollfd){
+				.fd = sv->engine.phase == ENGINE_DYING ? sv->devfd : -1, .events = POLLIN,
+			};
+		}
+	} while (poll(pfd, d->count, LOOK_MS) > 0 && surrogate_now_ms() < end);
 }
 
 void dump_watch(struct dump *d)
 {
+	struct pollfd *orphans;
 	bool tracer_gone;
 	int pidfd, runs = 0;
 
 	if (!d->p->frozen)
 		return;	/* CRIU never got that far: the daemon never stood still */
+	orphans = calloc(d->count, sizeof(*orphans));
 	pidfd = pidfd_open(d->s->criu, 0);
 	for (;;) {
 		struct pollfd pfd = { .fd = pidfd, .events = POLLIN };
@@ -199,9 +213,12 @@ void dump_watch(struct dump *d)
 			surrogate_log("the tree runs again");
 			break;
 		}
-		serve_orphans(d);
-		poll(NULL, 0, LOOK_MS);
+		if (orphans)
+			serve_orphans(d, orphans);
+		else
+			poll(NULL, 0, LOOK_MS);
 	}
+	free(orphans);
 	if (pidfd >= 0)
 		close(pidfd);
 }
