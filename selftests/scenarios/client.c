@@ -300,7 +300,7 @@ static int check_read(void)
 
 static int check_inverted(int fd, off_t at, int len)
 {
-	unsigned char want[100], got[100] = { 0 };
+	unsigned char want[100] = { 0 }, got[100] = { 0 };
 	int other = open("../book", O_RDONLY | O_CLOEXEC), n;
 
 	for (int i = 0; i < len; i++)

@@ -401,14 +401,18 @@ static void await_closes(struct dump *d, struct pollfd *pfd)
 	surrogate_log("CRIU still has files open on the mounts");
 }
 
-/* Where CRIU could not even ask, it is not to be waited for until it does. */
+/*
+ * Not to be waited for until CRIU asks: in another user namespace it could not even do
+ * that; and what a daemon has written to another's mount since the clients came to rest
+ * would keep its close of that file waiting for ever.
+ */
 static void on_frozen(struct dump *d)
 {
-	bool waits = false;
+	bool own = false;
 
 	for (size_t i = 0; i < d->count; i++)
-		waits = waits || (d->served[i].own_users && !d->served[i].held);
-	if (waits && !d->p->frozen)
+		own = own || !d->served[i].held;
+	if (own && !d->p->frozen)
 		freeze(d);
 	if (d->s->report.count)
 		surrogate_fail(d->s, "-");
