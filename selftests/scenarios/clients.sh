@@ -91,32 +91,43 @@ scenario clients-only-locked clients_only_locked host fusecr
 scenario clients-only-locked-criu clients_only_locked host criu
 scenario clients-only-locked-runc clients_only_locked runc criu
 
-# Locked between the first look and the moment when all stands still.
+# Locked between the first look and the moment when all stands still: while the clients of
+# another daemon come to rest, which takes as long as that does not answer.
 clients_locked_late() {
-	local holder
+	local holder late
 	place_new host
 	mkdir -p $T/data
 	"$OUT/bin/rawd" -I 0x402 -c 1024 -o allow_other $T/data || fail "rawd"
 	tree_start
-	daemon_start rawd
-	client_start c1
+	daemon_start rawd -W -H STATFS
+	program_start asker "asker statfs $MNT $IN/asker"
 	holder_start h lock-later "$T/data/f1"
 	tool_dump $T/img --leave-running || fail "the checkpoint failed"
 	rm -r $T/img
 	holder=$(find_task holder)
-	at pre-dump "kill -USR1 $holder"
-	tool_dump $T/img && fail "dumped"
-	reached pre-dump
+	rawd_signal
+	tell asker go
+	until_true fusecr_counts processing || fail "it does not come"
+	{
+		until fusecr list | grep -q gated; do :; done
+		sleep 1
+		kill -USR1 $holder
+		sleep 1
+		rawd_signal
+	} &
+	late=$!
+	tool_dump $T/img --leave-running && fail "dumped"
+	wait $late
 	grep -q '(holder) fd [0-9]* (/f1) is locked by process [0-9]* (holder): the daemon keeps that' $T/tool.log $T/img/dump.log ||
 		fail "not named"
+	grep -q 'Seized task' $T/img/dump.log || fail "it was seen before all stood"
 	rm -r $T/img
-	CRIU=()
 	expect_no_trace
-	expect_unharmed c1
+	expect asker "done"
 	tell h end
-	until_true not find_task holder >/dev/null
-	leave_running c1
-	clients_quit c1
+	until_true gone $holder
+	tool_dump $T/img --leave-running || fail "the checkpoint failed"
+	tell asker quit
 	expect_rawd_clean
 }
 scenario clients-locked-late clients_locked_late

@@ -18,7 +18,6 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -324,32 +323,6 @@ static int hold_device_sent(const char *path)
 	return send_last(SOCK_DGRAM, socks);
 }
 
-/*
- * @path is PID/FD/FILE: with that descriptor it is one of those that serve a mount, who
- * are never at rest; and it writes to a file of it all the time, by way of memory.
- */
-static void *write_on(void *map)
-{
-	for (;;) {
-		++*(volatile char *)map;
-		usleep(100);
-	}
-	return NULL;
-}
-
-static int hold_writing(const char *path)
-{
-	int fd, skip = 0;
-	pthread_t thread;
-	void *map;
-
-	if (hold_device(path) < 0 || sscanf(path, "%*d/%*d%n", &skip) < 0)
-		return -1;
-	fd = hold_open(path + skip);
-	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	return map == MAP_FAILED || pthread_create(&thread, NULL, write_on, map) ? -1 : 0;
-}
-
 /* A thread that has what says "flags" to itself, and there @path. */
 struct loner {
 	int flags;
@@ -441,7 +414,6 @@ static const struct {
 	{ "dirty", hold_dirty },
 	{ "device", hold_device },
 	{ "device-sent", hold_device_sent },
-	{ "writing", hold_writing },
 	{ "thread-files", hold_thread_files },
 	{ "thread-fs", hold_thread_fs },
 };

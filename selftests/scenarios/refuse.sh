@@ -26,35 +26,6 @@ device_sent() {
 }
 scenario refuse-device-sent device_sent
 
-# Who serves a mount is never at rest, and this one writes to another all the time. It is
-# said, and CRIU does not wait for a daemon that stands still to write it.
-writing() {
-	local pid fd named=0
-	criu_tells || skip "this CRIU does not say when the tree stands"
-	tree_with rawd
-	tree_spawn "$IN/bin/rawd -F -c 1024 -o allow_other -S other $IN/mnt2"
-	until_true mounted_at "$IN/mnt2" || fail "the second rawd does not mount"
-	pid=$(pgrep -n -x rawd)
-	fd=$(find /proc/$pid/fd -lname /dev/fuse -printf '%f\n' | head -n 1)
-	holder_start h writing "$pid/$fd$MNT/f1"
-	for n in 1 2 3; do
-		# Written at that moment, it can even be in order.
-		if ! tool_dump $T/img --leave-running; then
-			grep -q 'dirty pages' $T/tool.log $T/img/dump.log || fail "not named"
-			named=$((named + 1))
-		fi
-		rm -r $T/img
-		expect_no_trace
-		expect_unharmed c1
-	done
-	[ $named -gt 0 ] || fail "it never was in the way"
-	tell h end
-	until_true not find_task holder >/dev/null
-	leave_running c1
-	clients_quit c1
-}
-scenario refuse-writing writing
-
 # Another of which nothing can be told from it is no proof that it is there.
 alike() {
 	local h
