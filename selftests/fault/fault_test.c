@@ -429,7 +429,8 @@ TEST_F_TIMEOUT(change, each_fault, 600)
 			EXPECT_EQ(before, variant->value(self));
 	} while (count == n && n < MANY);
 	TH_LOG("%u faults, %u changes failed", n - 1, failed);
-	EXPECT_LT(0, failed);
+	if (variant->apply != apply_none)
+		EXPECT_LT(0, failed);
 }
 
 /* What takes back must not need memory that there may not be. */
