@@ -290,6 +290,7 @@ static void let_go(struct fusecr_kept *k)
 }
 
 /* --- taking over ---------------------------------------------------------------- */
+
 /* Caller holds the list's lock. */
 static void replace(struct list_head *at, struct fuse_req *req)
 {
@@ -364,8 +365,6 @@ static void take_answer(struct fusecr_kept *k, struct fuse_req *req)
 
 static void claim(struct fusecr_kept *k, struct fuse_req *req)
 {
-	long left = 0;
-
 	while (!is_answered(k)) {
 		/* The proxy's place is the new request's. */
 		if (take_sent(k, req) || take_pending(k, req)) {
@@ -374,9 +373,8 @@ static void claim(struct fusecr_kept *k, struct fuse_req *req)
 			return;
 		}
 		/* It is being copied to or from the daemon, or put back (requeue()). */
-		left = wait_event_killable_timeout(kept_answered, is_answered(k),
-						   BETWEEN_LISTS);
-		if (left < 0) {
+		if (wait_event_killable_timeout(kept_answered, is_answered(k),
+						BETWEEN_LISTS) < 0) {
 			let_go(k);
 			kept_end_with(req, -EINTR);
 			return;

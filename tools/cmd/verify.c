@@ -304,17 +304,6 @@ static void name_mount(struct verify *v, const FuseMountEntry *e)
 	verify_name(v, ", mount at %.*s", (int)e->mountpoint.len, e->mountpoint.data);
 }
 
-/* An image may say nothing: memcmp() takes no NULL. */
-static bool same_path(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
-{
-	return a->len == b->len && (!a->len || !memcmp(a->data, b->data, a->len));
-}
-
-static bool same_place(const FuseMountEntry *a, const FuseMountEntry *b)
-{
-	return same_path(&a->mountpoint, &b->mountpoint) && same_path(&a->root, &b->root);
-}
-
 static bool has_kind(const char *propagation, const char *kind)
 {
 	return propagation && strstr(propagation, kind);
@@ -350,7 +339,7 @@ static int verify_mounts(struct verify *v)
 		FuseMountEntry *e = (FuseMountEntry *)msg;
 
 		for (i = 0; i < list->count; i++)
-			if (list->items[i] && same_place(e, (FuseMountEntry *)list->items[i]))
+			if (list->items[i] && mount_same_place(e, (FuseMountEntry *)list->items[i]))
 				break;
 		name_mount(v, e);
 		if (i == list->count) {

@@ -124,6 +124,17 @@ bool mount_shows(const ProtobufCBinaryData *outer, const ProtobufCBinaryData *in
 	       (outer->len == inner->len || inner->data[outer->len] == '/');
 }
 
+/* An image may say nothing: memcmp() takes no NULL. */
+static bool same_path(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
+{
+	return a->len == b->len && (!a->len || !memcmp(a->data, b->data, a->len));
+}
+
+bool mount_same_place(const FuseMountEntry *a, const FuseMountEntry *b)
+{
+	return same_path(&a->mountpoint, &b->mountpoint) && same_path(&a->root, &b->root);
+}
+
 ssize_t mount_source(const struct message_list *mounts, size_t i)
 {
 	const char *propagation = entry(mounts, i)->propagation;

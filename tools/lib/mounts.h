@@ -32,6 +32,8 @@ int mount_group(const char *propagation, const char *tag);
  * groups reach beyond the list, or the other does not have what it shows.
  */
 ssize_t mount_source(const struct message_list *mounts, size_t i);
+/* Whether both show the same directory, or file, at the same path. */
+bool mount_same_place(const FuseMountEntry *a, const FuseMountEntry *b);
 /* Whether the one root lies below the other, or is the same. */
 bool mount_shows(const ProtobufCBinaryData *outer, const ProtobufCBinaryData *inner);
 

@@ -9,8 +9,7 @@
 /*
  * Adds to the report what CRIU would not carry: watches of processes outside of
  * the tree, such as fit into no image, those that ask for permission, and those of
- * nobody that can be found.
- * label names the connection.
+ * nobody that can be found.  label names the connection.
  */
 void watches_refuse(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc,
 		    const char *label);

@@ -109,18 +109,13 @@ struct copy {
 	uint32_t mnt_id;
 };
 
-static bool same_bytes(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
-{
-	return a->len == b->len && a->len && !memcmp(a->data, b->data, a->len);
-}
-
 static int see_copy(const FuseMountEntry *e, const char *fstype, const char *source, void *arg)
 {
 	struct copy *c = arg;
 
 	(void)fstype;
 	(void)source;
-	if (!same_bytes(&e->mountpoint, &c->s->m->mountpoint) || !same_bytes(&e->root, &c->s->m->root))
+	if (!mount_same_place(e, c->s->m))
 		return 0;
 	for (size_t i = 0; i < c->spots->count; i++)
 		if (c->spots->spot[i].mnt_id == e->mnt_id)

@@ -173,14 +173,13 @@ static void serve_orphans(struct dump *d, struct pollfd *pfd)
 	do {
 		for (size_t i = 0; i < d->count; i++) {
 			struct served *sv = &d->served[i];
+			bool dying = sv->devfd >= 0 && !sv->held && is_orphan(d, sv->conn_id);
 
-			if (sv->devfd >= 0 && !sv->held && is_orphan(d, sv->conn_id)) {
+			if (dying) {
 				sv->engine.phase = ENGINE_DYING;
 				serve_dying(sv);
 			}
-			pfd[i] = (struct pollfd){
-				.fd = sv->engine.phase == ENGINE_DYING ? sv->devfd : -1, .events = POLLIN,
-			};
+			pfd[i] = (struct pollfd){ .fd = dying ? sv->devfd : -1, .events = POLLIN };
 		}
 	} while (poll(pfd, d->count, LOOK_MS) > 0 && surrogate_now_ms() < end);
 }
