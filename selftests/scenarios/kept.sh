@@ -112,3 +112,24 @@ scenario kept-runc-close kept runc close FLUSH
 for op in mkdir unlink rename; do
 	scenario kept-userns-$op userns kept_late userns $op ${op^^}
 done
+
+# Somebody outside asks during the restore: what he asked is put back for the daemon, and
+# not what the daemon has read.
+kept_meanwhile() {
+	place_new host
+	tree_start
+	kept_start mkdir MKDIR -L
+	checkpoint $T/img
+	{
+		until [ -e $T/go ]; do :; done
+		ls $MNT/dir0 >$T/listed 2>&1
+	} &
+	at post-restore "touch $T/go; sleep 1"
+	restore $T/img
+	reached post-restore
+	grep -q 'from outside wait for the daemon' $T/img/fusecr-restore.log || fail "nobody asked"
+	until_true grep -q f1 $T/listed || fail "he has no answer: $(cat $T/listed)"
+	rawd_signal
+	kept_once MKDIR
+}
+scenario kept-meanwhile kept_meanwhile
