@@ -340,6 +340,7 @@ TEST_F(file, sent)
 	const struct tnl_obj *obj;
 	int fd, socks[2], outer[2];
 	uint64_t cookie;
+	char byte;
 
 	fd = open(test_path(self->fs, "f1"), O_RDONLY);
 	ASSERT_LE(0, fd);
@@ -369,6 +370,13 @@ TEST_F(file, sent)
 	EXPECT_EQ(1, self->list.n);
 	EXPECT_TRUE(tnl_u32(obj, FUSECR_FILE_FLAGS) & FUSECR_FF_BEHIND);
 	EXPECT_EQ(cookie, tnl_u64(obj, FUSECR_FILE_COOKIE));
+	/*
+	 * Not left in a circle: since 6.19 no collection comes for what is closed
+	 * while one is under way (gc_in_progress in net/unix/garbage.c), until
+	 * somebody closes another socket.
+	 */
+	EXPECT_EQ(1, recv(outer[1], &byte, 1, 0));
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
 	close(outer[0]);
 	close(outer[1]);
 	close(socks[0]);

@@ -13,8 +13,6 @@
 #include "model.h"
 #include "opens.h"
 
-#define CONNS_MAX	4096
-
 int model_inventory(FusecrInventoryEntry **inv, int dirfd, struct report *r)
 {
 	ProtobufCMessage *msg = NULL;
@@ -27,8 +25,9 @@ int model_inventory(FusecrInventoryEntry **inv, int dirfd, struct report *r)
 	}
 	if ((*inv)->version != IMAGE_VERSION)
 		report_add(r, "the images have version %u, this fusecr reads %u", (*inv)->version, IMAGE_VERSION);
-	else if ((*inv)->conns > CONNS_MAX || (*inv)->n_count != (*inv)->conns)
-		report_add(r, "the inventory names %u connections", (*inv)->conns);
+	else if ((*inv)->n_count != (*inv)->conns)
+		report_add(r, "the inventory names %u connections, and counts what %zu have", (*inv)->conns,
+			   (*inv)->n_count);
 	else if (!(*inv)->frozen)
 		report_add(r, "the images are of a running tree (fusecr dump), not of a checkpoint");
 	return r->count ? -EBADMSG : 0;
