@@ -91,7 +91,7 @@ int fusecr_dev_walk(struct fusecr_dev_cursor *cursor,
 		struct visit visit = {
 			.cursor = cursor,
 			.msg = msg,
-			.pid = task_tgid_nr(task),
+			.pid = task_tgid_vnr(task),
 		};
 		int err;
 

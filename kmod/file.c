@@ -494,7 +494,7 @@ int fusecr_file_walk(struct fusecr_file_cursor *cursor,
 			.cursor = cursor,
 			.msg = msg,
 			.task = task,
-			.pid = task_tgid_nr(task),
+			.pid = task_tgid_vnr(task),
 		};
 		int err;
 

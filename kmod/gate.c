@@ -377,14 +377,14 @@ struct fusecr_gate *fusecr_gate_new(const struct fuse_conn *fc,
 
 int fusecr_gate_close(struct fusecr_gate *gate, unsigned int seconds)
 {
-	struct fusecr_hook *hook = fusecr_hook_get(gate->fc);
+	struct fusecr_hook *hook = fusecr_hook_get(gate->fc, true);
 
 	if (IS_ERR(hook))
 		return PTR_ERR(hook);
 	gate->deadline = jiffies + seconds * HZ;
 	gate->holder = fusecr_hold_begin(gate->waitq);
 	if (gate->holder < 0) {
-		fusecr_hook_put(hook);
+		fusecr_hook_put(hook, true);
 		return gate->holder;
 	}
 	gate->hook = hook;
@@ -412,7 +412,7 @@ void fusecr_gate_open(struct fusecr_gate *gate)
 	/* Those who found it on the list. */
 	synchronize_rcu();
 	fusecr_hold_free(gate->holder);
-	fusecr_hook_put(gate->hook);
+	fusecr_hook_put(gate->hook, true);
 	gate_free(gate);
 }
 

@@ -20,7 +20,7 @@
 struct fusecr_hook {
 	struct list_head entry;
 	struct fuse_iqueue *fiq;
-	unsigned int users;
+	unsigned int users, counting;
 	void *ops;
 	atomic64_t events[FUSECR_EVENTS];
 };
@@ -248,7 +248,18 @@ static struct fusecr_hook *find(const struct fuse_conn *fc)
 	return NULL;
 }
 
-struct fusecr_hook *fusecr_hook_get(const struct fuse_conn *fc)
+/* Caller holds hooks_lock. */
+static void start_counting(struct fusecr_hook *hook)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&hooks_lock);
+	for (i = 0; !hook->counting && i < FUSECR_EVENTS; i++)
+		atomic64_set(&hook->events[i], 0);
+	hook->counting++;
+}
+
+struct fusecr_hook *fusecr_hook_get(const struct fuse_conn *fc, bool counts)
 {
 	struct fusecr_hook *hook;
 
@@ -256,17 +267,21 @@ struct fusecr_hook *fusecr_hook_get(const struct fuse_conn *fc)
 		return ERR_PTR(-EOPNOTSUPP);
 	mutex_lock(&hooks_lock);
 	hook = find(fc) ?: hook_new(fc);
-	if (!IS_ERR(hook))
+	if (!IS_ERR(hook)) {
 		hook->users++;
+		if (counts)
+			start_counting(hook);
+	}
 	mutex_unlock(&hooks_lock);
 	return hook;
 }
 
-void fusecr_hook_put(struct fusecr_hook *hook)
+void fusecr_hook_put(struct fusecr_hook *hook, bool counts)
 {
 	bool last;
 
 	mutex_lock(&hooks_lock);
+	hook->counting -= counts;
 	last = !--hook->users;
 	if (last) {
 		swap_ops(hook->fiq, hook->ops, dev_ops);
@@ -291,6 +306,8 @@ bool fusecr_hook_counts(const struct fuse_conn *fc,
 	memset(counts, 0, sizeof(*counts));
 	mutex_lock(&hooks_lock);
 	hook = find(fc);
+	if (hook && !hook->counting)
+		hook = NULL;
 	for (i = 0; hook && i < FUSECR_EVENTS; i++)
 		counts->of[i] = atomic64_read(&hook->events[i]);
 	mutex_unlock(&hooks_lock);

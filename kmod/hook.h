@@ -29,17 +29,18 @@ struct fusecr_event_counts {
 
 /*
  * Puts them in place unless they are.  The caller keeps the connection until
- * fusecr_hook_put().  May sleep; -EOPNOTSUPP when the kernel's or the
- * connection's queues have others, -ENOMEM.
+ * fusecr_hook_put().  From the first who @counts until the last of them events are
+ * counted.  May sleep; -EOPNOTSUPP when the kernel's or the connection's queues have
+ * others, -ENOMEM.
  */
-struct fusecr_hook *fusecr_hook_get(const struct fuse_conn *fc);
+struct fusecr_hook *fusecr_hook_get(const struct fuse_conn *fc, bool counts);
 
-/* With the last one fuse's own are back.  May sleep. */
-void fusecr_hook_put(struct fusecr_hook *hook);
+/* With the last one fuse's own are back.  As it was got; may sleep. */
+void fusecr_hook_put(struct fusecr_hook *hook, bool counts);
 
 /* One more; any context. */
 void fusecr_hook_event(struct fusecr_hook *hook, enum fusecr_event event);
-/* Since they were put in place; false, and all 0, when they are not.  May sleep. */
+/* False, and all 0, when nobody counts.  May sleep. */
 bool fusecr_hook_counts(const struct fuse_conn *fc,
 			struct fusecr_event_counts *counts);
 

@@ -47,7 +47,7 @@ struct fusecr_kept *kept_new(const struct fusecr_conn *conn,
 	k = kzalloc(sizeof(*k) + fl_size(FL_ARGS), GFP_KERNEL_ACCOUNT);
 	if (!k)
 		return ERR_PTR(-ENOMEM);
-	k->hook = fusecr_hook_get(conn->fc);
+	k->hook = fusecr_hook_get(conn->fc, true);
 	if (IS_ERR(k->hook)) {
 		void *err = k->hook;
 
@@ -178,7 +178,7 @@ void kept_free(struct fusecr_kept *k)
 
 	if (!k)
 		return;
-	fusecr_hook_put(k->hook);
+	fusecr_hook_put(k->hook, true);
 	if (k->file)
 		fput(k->file);
 	if (k->file_out)

@@ -63,7 +63,7 @@ static int put_bytes(struct sk_buff *skb, struct fusecr_req_cursor *cursor,
 static int put_kept(struct sk_buff *skb, const struct fusecr_kept *k)
 {
 	struct task_struct *task = get_pid_task(k->tid, PIDTYPE_PID);
-	u32 waiter = task ? task_tgid_nr(task) : 0;
+	u32 waiter = task ? task_tgid_vnr(task) : 0;
 
 	if (task)
 		put_task_struct(task);

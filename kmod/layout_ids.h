@@ -40,7 +40,7 @@ enum fl_id {
 	FL_CONN_DAX,			/* optional: CONFIG_FUSE_DAX */
 	FL_CONN_RING,			/* optional: 6.14 */
 	FL_CONN_EPOCH,			/* optional: 6.16 */
-	FL_CONN_REQ_TIMEOUT,		/* optional: 6.14 */
+	FL_CONN_REQ_TIMEOUT,		/* optional: 6.15 */
 	FL_CONN_MAX_STACK_DEPTH,	/* optional: 6.9 */
 	FL_CONN_BLKBITS,		/* optional: 6.17 and 6.18 */
 	FL_CONN_BACKING,		/* optional: CONFIG_FUSE_PASSTHROUGH */

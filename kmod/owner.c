@@ -203,7 +203,7 @@ static struct table *table_new(const struct fuse_conn *fc)
 		goto err_made;
 	if (rhashtable_init(&table->by_told, &told_params))
 		goto err_told;
-	table->hook = fusecr_hook_get(fc);
+	table->hook = fusecr_hook_get(fc, false);
 	err = PTR_ERR_OR_ZERO(table->hook);
 	if (err)
 		goto err_hook;
@@ -225,7 +225,7 @@ static void table_end(struct table *table)
 {
 	lockdep_assert_held(&tables_lock);
 	list_del_rcu(&table->entry);
-	fusecr_hook_put(table->hook);
+	fusecr_hook_put(table->hook, false);
 	fusecr_defer(table_free, table);
 }
 

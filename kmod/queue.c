@@ -181,7 +181,7 @@ static u32 waiter_of(const struct fuse_req *req)
 
 	if (!task)
 		return 0;
-	pid = task_tgid_nr(task);
+	pid = task_tgid_vnr(task);
 	put_task_struct(task);
 	return pid;
 }

@@ -31,8 +31,9 @@
 
 #include <linux/fusecr_ioctl.h>
 
-#define MOVERS		2	/* mounts at a time */
+#define MOVERS		4	/* mounts at a time */
 #define HALVES		128
+#define IOCTLS		23	/* by their numbers, of which 0 is none */
 
 /* What those who call know of those who mount. */
 struct shared {
@@ -48,6 +49,8 @@ struct shared {
 	bool passes;		/* the kernel has passthrough */
 	/* what was done with devices, by all */
 	unsigned int clones, reads, backings;
+	/* ioctls by their number: how often they were called, and did something */
+	unsigned long called[IOCTLS], done[IOCTLS];
 };
 
 static struct shared *shared;
@@ -70,6 +73,27 @@ struct devices {
 	int dev;		/* a duplicate of some server's device, or -1 */
 	int clone;		/* made of it, or -1 */
 };
+
+/* Which of them it is, as the header has it, or 0. */
+static unsigned int ioctl_number(uint32_t cmd)
+{
+	static const uint32_t cmds[] = {
+		FUSECR_IOC_ATTACH, FUSECR_IOC_SET_CONN, FUSECR_IOC_SET_INODE,
+		FUSECR_IOC_SET_FILE, FUSECR_IOC_FORGET, FUSECR_IOC_ADMIT,
+		FUSECR_IOC_REQUEUE, FUSECR_IOC_COMMIT, FUSECR_IOC_GATE_CLOSE,
+		FUSECR_IOC_GATE_OPEN, FUSECR_IOC_HOLD, FUSECR_IOC_GATE_STATUS,
+		FUSECR_IOC_SYNC, FUSECR_IOC_FORCE_OPEN, FUSECR_IOC_TAKE,
+		FUSECR_IOC_KEEP, FUSECR_IOC_SHARE_FILE, FUSECR_IOC_DROP_PAGES,
+		FUSECR_IOC_OWN_PAGE, FUSECR_IOC_SET_OWNER, FUSECR_IOC_UNLINK,
+		FUSECR_IOC_SET_LOCK,
+	};
+
+	_Static_assert(sizeof(cmds) / sizeof(*cmds) == IOCTLS - 1, "each is tried");
+	for (unsigned int i = 0; i < sizeof(cmds) / sizeof(*cmds); i++)
+		if (cmds[i] == cmd)
+			return _IOC_NR(cmd);
+	return 0;
+}
 
 /* --- to text ----------------------------------------------------------------- */
 
@@ -137,7 +161,7 @@ static void action_write(FILE *f, const struct devices *d, const struct action *
 /* Returns how many halves it is, 0 when it is no name. */
 static unsigned int read_name(const struct devices *d, const char *text, uint32_t *half)
 {
-	const struct target *t = &shared->targets[text[0] && text[1] == '1'];
+	const struct target *t = &shared->targets[text[0] && text[1] >= '0' ? (text[1] - '0') % MOVERS : 0];
 	uint64_t word;
 
 	switch (text[0]) {

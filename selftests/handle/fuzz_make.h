@@ -90,7 +90,8 @@ struct caller {
 	struct tnl nl;		/* for the family's number */
 	int sock;
 	int handles[HANDLES];
-	bool attached[HANDLES];	/* or was refused */
+	bool attached[HANDLES];
+	const struct target *target[HANDLES];	/* of those */
 	struct devices d;
 	FILE *record;		/* or NULL */
 };
@@ -231,6 +232,15 @@ static void back(struct caller *c)
 	close(map.fd);
 }
 
+/* Mostly that of a connection which it owns: of others it can put nothing back. */
+static unsigned int some_mount(struct caller *c)
+{
+	for (unsigned int i = 0; i < HANDLES; i++)
+		if (c->attached[i] && one_in(&c->random, 2))
+			return c->target[i] - shared->targets;
+	return below(&c->random, MOVERS);
+}
+
 static struct action make_device(struct caller *c)
 {
 	static const char what[] = "tkrrrrbu";
@@ -238,7 +248,7 @@ static struct action make_device(struct caller *c)
 	struct action a = { .what = c->d.dev < 0 ? 't' : what[below(r, 8)] };
 
 	if (a.what == 't')
-		a.at = below(r, MOVERS);
+		a.at = some_mount(c);
 	else if (a.what == 'u')
 		a.at = one_in(r, 4) ? number(r) : 1 + below(r, 8);
 	return a;
@@ -313,7 +323,8 @@ static void fill_keep(struct caller *c, struct fusecr_keep *k)
 	k->named = one_in(r, 16) ? number(r) : (uintptr_t)bytes;
 }
 
-static void fill(struct caller *c, unsigned long cmd, union argument *a)
+/* @t: the mount that it is most likely about. */
+static void fill(struct caller *c, const struct target *t, unsigned long cmd, union argument *a)
 {
 	struct random *r = &c->random;
 
@@ -335,36 +346,36 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		a->conn.pid = one_in(r, 2) ? getpid() : number(r);
 		break;
 	case FUSECR_IOC_SET_FILE:
-		a->file.mask = below(r, 512);
+		a->file.mask = one_in(r, 2) ? 1u << below(r, 9) : below(r, 512);
 		a->file.flags = one_in(r, 16) ? number(r) : below(r, 4) << 8;
-		a->file.pid = shared->targets[below(r, MOVERS)].client;
-		a->file.use = below(r, 6);
-		a->file.number = below(r, 8);
-		a->file.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		a->file.pid = t->client;
+		a->file.use = one_in(r, 2) ? FUSECR_FILE_FD : below(r, 6);
+		a->file.number = one_in(r, 2) ? 3 : below(r, 8);
+		a->file.nodeid = t->nodeid;
 		break;
 	case FUSECR_IOC_SHARE_FILE:
-		a->share.pid = shared->targets[below(r, MOVERS)].client;
+		a->share.pid = t->client;
 		a->share.use = one_in(r, 8) ? number(r) : FUSECR_FILE_MAP;
-		a->share.number = one_in(r, 4) ? number(r) : MAP_AT + below(r, 4) * MAP_SIZE / 4;
+		a->share.number = one_in(r, 4) ? number(r) : MAP_AT + below(r, 2) * MAP_SIZE / 4;
 		a->share.end = one_in(r, 4) ? number(r) : MAP_AT + MAP_SIZE;
-		a->share.from_pid = shared->targets[below(r, MOVERS)].client;
+		a->share.from_pid = t->client;
 		a->share.from_use = below(r, 2);
-		a->share.from_number = a->share.from_use == FUSECR_FILE_FD ? below(r, 8) : MAP_AT;
-		a->share.flags = one_in(r, 8);
+		a->share.from_number = a->share.from_use == FUSECR_FILE_FD ? 3 + below(r, 2) : MAP_AT;
+		a->share.flags = one_in(r, 4);
 		a->share.reserved = one_in(r, 64);
-		a->share.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		a->share.nodeid = t->nodeid;
 		break;
 	case FUSECR_IOC_OWN_PAGE:
-		a->own.pid = shared->targets[below(r, MOVERS)].client;
+		a->own.pid = t->client;
 		a->own.seconds = one_in(r, 16) ? number(r) : 1;
 		a->own.address = one_in(r, 4) ? number(r) : MAP_AT + below(r, MAP_SIZE);
 		break;
 	case FUSECR_IOC_UNLINK:
-		a->unlink.pid = shared->targets[below(r, MOVERS)].client;
-		a->unlink.use = below(r, 7);
-		a->unlink.flags = one_in(r, 8) ? number(r) : below(r, 4) << 7;
-		if (one_in(r, 4))
-			a->unlink.flags = FUSECR_UNLINK_ENTER;
+		a->unlink.pid = t->client;
+		a->unlink.use = one_in(r, 2) ? FUSECR_FILE_FD : below(r, 7);
+		a->unlink.flags = one_in(r, 8) ? number(r) :
+				  one_in(r, 4) ? FUSECR_UNLINK_ENTER :
+				  one_in(r, 2) ? FUSECR_INODE_LINKABLE : 0;
 		if (one_in(r, 4))
 			a->unlink.flags |= FUSECR_UNLINK_WAIT;
 		a->unlink.above = one_in(r, 16) ? number(r) : 0;
@@ -373,30 +384,30 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 		a->unlink.name = one_in(r, 16) ? number(r) : (uintptr_t)bytes;
 		a->unlink.name_len = one_in(r, 16) ? number(r) : 1 + below(r, 8);
 		a->unlink.number = one_in(r, 2) ? 3 : below(r, 8);
-		a->unlink.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		a->unlink.nodeid = t->nodeid;
 		if (one_in(r, 2))
-			fill_gone(&a->unlink, &shared->targets[below(r, MOVERS)], one_in(r, 2));
+			fill_gone(&a->unlink, t, one_in(r, 2));
 		break;
 	case FUSECR_IOC_DROP_PAGES:
-		a->drop.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		a->drop.nodeid = t->nodeid;
 		a->drop.seconds = one_in(r, 16) ? number(r) : 1;
 		a->drop.reserved = one_in(r, 64);
 		break;
 	case FUSECR_IOC_SET_OWNER:
 		a->owner.mask = below(r, 4);
-		a->owner.pid = shared->targets[below(r, MOVERS)].client;
+		a->owner.pid = t->client;
 		a->owner.use = below(r, 2);
 		a->owner.reserved = 0;
 		a->owner.number = one_in(r, 2) ? 3 : below(r, 8);
-		a->owner.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		a->owner.nodeid = t->nodeid;
 		if (one_in(r, 2))
 			a->owner.table = a->owner.open = below(r, 4);
 		break;
 	case FUSECR_IOC_SET_LOCK:
-		a->lock.pid = shared->targets[below(r, MOVERS)].client;
+		a->lock.pid = t->client;
 		a->lock.type = below(r, 2);
 		a->lock.number = one_in(r, 2) ? 3 : below(r, 8);
-		a->lock.nodeid = shared->targets[below(r, MOVERS)].nodeid;
+		a->lock.nodeid = t->nodeid;
 		a->lock.start = below(r, 20);
 		a->lock.end = one_in(r, 16) ? number(r) : 10 + below(r, 20);
 		break;
@@ -407,15 +418,15 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 	case FUSECR_IOC_GATE_CLOSE:
 		/* A server that is held after all serves again when it opens. */
 		a->close.seconds = 1;
-		a->close.nr_exempt = one_in(r, 8) ? below(r, 70) : 2;
+		a->close.nr_exempt = one_in(r, 8) ? below(r, 70) : MOVERS;
 		a->close.flags = one_in(r, 16) ? number(r) : one_in(r, 4);
 		a->close.reserved = one_in(r, 64);
-		a->close.exempt[0] = shared->targets[0].server;
-		a->close.exempt[1] = shared->targets[1].server;
+		for (unsigned int i = 0; i < MOVERS; i++)
+			a->close.exempt[i] = shared->targets[i].server;
 		break;
 	case FUSECR_IOC_HOLD:
 		a->hold.pid = one_in(r, 4) ? (int)number(r) :
-			      shared->targets[below(r, MOVERS)].client;
+			      t->client;
 		break;
 	case FUSECR_IOC_KEEP:
 		fill_keep(c, &a->keep);
@@ -426,6 +437,19 @@ static void fill(struct caller *c, unsigned long cmd, union argument *a)
 	}
 	if (one_in(r, 16))
 		scramble(r, a, sizeof(*a));
+}
+
+/* Mostly one that owns a connection: any other does nothing. */
+static unsigned int some_handle(struct caller *c)
+{
+	unsigned int at = below(&c->random, HANDLES);
+
+	if (one_in(&c->random, 4))
+		return at;
+	for (unsigned int i = 0; i < HANDLES; i++)
+		if (c->attached[(at + i) % HANDLES])
+			return (at + i) % HANDLES;
+	return at;
 }
 
 static struct action make_change(struct caller *c)
@@ -442,18 +466,21 @@ static struct action make_change(struct caller *c)
 		FUSECR_IOC_SET_OWNER, FUSECR_IOC_SET_LOCK,
 	};
 	struct random *r = &c->random;
-	struct action a = { .what = 'i', .at = below(r, HANDLES) };
+	struct action a = { .what = 'i', .at = some_handle(c) };
 	union argument arg;
 
-	if (c->handles[a.at] < 0 || one_in(r, 8)) {
+	if (c->handles[a.at] < 0 || one_in(r, 32)) {
 		a.what = c->handles[a.at] < 0 ? 'o' : one_in(r, 2) ? 'c' : 'l';
 		return a;
 	}
-	a.cmd = c->attached[a.at] ? cmds[below(r, sizeof(cmds) / sizeof(*cmds))] : FUSECR_IOC_ATTACH;
+	a.cmd = c->attached[a.at] || one_in(r, 4) ? cmds[below(r, sizeof(cmds) / sizeof(*cmds))] :
+						    FUSECR_IOC_ATTACH;
 	/* Each waits, for every task or for a server: not too often. */
-	if ((a.cmd == FUSECR_IOC_REQUEUE || a.cmd == FUSECR_IOC_SYNC) && !one_in(r, 64))
+	if ((a.cmd == FUSECR_IOC_REQUEUE && !one_in(r, 4)) ||
+	    (a.cmd == FUSECR_IOC_SYNC && !one_in(r, 32)))
 		a.cmd = FUSECR_IOC_GATE_STATUS;
-	fill(c, a.cmd, &arg);
+	fill(c, c->attached[a.at] && !one_in(r, 8) ? c->target[a.at] : &shared->targets[below(r, MOVERS)],
+	     a.cmd, &arg);
 	memcpy(a.words, &arg, sizeof(arg));
 	if (one_in(r, 64))
 		a.cmd = next(r);

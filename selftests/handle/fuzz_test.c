@@ -33,9 +33,31 @@
 
 #define SEEDS		4	/* processes that call, each with its own */
 #define CALLS		20000
+#define RARE		2	/* ioctls that may have done nothing by then */
 #define TIMES		8	/* that a finding is called */
 
 /* --- calls ------------------------------------------------------------------- */
+
+/* An owner whose connection is gone is of no more use. */
+static void change(struct caller *c, struct action *a, long arg)
+{
+	unsigned int number = ioctl_number(a->cmd), at = a->at % HANDLES;
+	int ret = ioctl(c->handles[at], a->cmd, arg);
+
+	__sync_fetch_and_add(&shared->called[number], 1);
+	if (ret >= 0)
+		__sync_fetch_and_add(&shared->done[number], 1);
+	if (ret >= 0 && a->cmd == FUSECR_IOC_ATTACH) {
+		c->attached[at] = true;
+		for (unsigned int i = 0; i < MOVERS; i++)
+			if (shared->targets[i].conn_id == a->words[0])
+				c->target[at] = &shared->targets[i];
+	}
+	if (ret < 0 && errno == ENOTCONN && c->attached[at] && one_in(&c->random, 4)) {
+		replace(&c->handles[at], -1);
+		c->attached[at] = false;
+	}
+}
 
 static void handle(struct caller *c, struct action *a)
 {
@@ -49,16 +71,16 @@ static void handle(struct caller *c, struct action *a)
 		break;
 	case 'c':
 		replace(fd, -1);
+		c->attached[a->at % HANDLES] = false;
 		break;
 	case 'l':
 		poll(&pfd, 1, 0);
 		break;
 	case 'i':
-		ioctl(*fd, a->cmd, a->words);
-		c->attached[a->at % HANDLES] = true;
+		change(c, a, (long)a->words);
 		break;
 	case 'v':
-		ioctl(*fd, a->cmd, a->words[0]);
+		change(c, a, a->words[0]);
 		break;
 	}
 }
@@ -99,6 +121,7 @@ static int begin(struct caller *c, uint64_t seed)
 		.random = { seed * 0x9e3779b97f4a7c15ULL | 1 },
 		.sock = -1,
 		.handles = { -1, -1, -1, -1 },
+		.target = { shared->targets, shared->targets, shared->targets, shared->targets },
 		.d = { -1, -1 },
 	};
 	return tnl_open(&c->nl);
@@ -111,6 +134,14 @@ static FILE *record(uint64_t seed)
 
 	snprintf(path, sizeof(path), "%s/%lu", dir ? dir : "", seed);
 	return dir ? fopen(path, "we") : NULL;
+}
+
+static bool owns(const struct caller *c)
+{
+	for (unsigned int i = 0; i < HANDLES; i++)
+		if (c->attached[i])
+			return true;
+	return false;
 }
 
 static int call(uint64_t seed, unsigned long calls)
@@ -126,6 +157,8 @@ static int call(uint64_t seed, unsigned long calls)
 			a = make_question(&c);
 		else if (one_in(&c.random, c.d.dev < 0 ? 8 : 32))
 			a = make_device(&c);
+		else if (!owns(&c) && !one_in(&c.random, 4))
+			a = make_question(&c);
 		else
 			a = make_change(&c);
 		perform(&c, &a);
@@ -140,13 +173,19 @@ static int call_again(const struct finding *f, unsigned int times)
 	struct action a;
 	struct caller c;
 
-	while (!shared->targets[0].conn_id || !shared->targets[1].conn_id)
-		test_nap(10);
+	for (unsigned int i = 0; i < MOVERS; i++)
+		while (!shared->targets[i].conn_id)
+			test_nap(10);
 	if (!copy || begin(&c, times))
 		return 1;
 	for (line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		if (!action_read(line, &c.d, &a)) {
 			printf("# %s: cannot be read: %s\n", f->name, line);
+			return 1;
+		}
+		/* Another size of what it takes is another number. */
+		if (strchr("iv", a.what) && _IOC_TYPE(a.cmd) == FUSECR_IOC_MAGIC && !ioctl_number(a.cmd)) {
+			printf("# %s: no ioctl of ours: %s\n", f->name, line);
 			return 1;
 		}
 		perform(&c, &a);
@@ -353,6 +392,20 @@ static bool devices_used(void)
 	return shared->clones && shared->reads && (shared->backings || !shared->passes);
 }
 
+/* Of each something must come; of what needs much to be right, in a long run. */
+static bool changes_made(unsigned long calls)
+{
+	unsigned int without = 0;
+
+	printf("# ioctls that did something, of those called:");
+	for (unsigned int i = 1; i < IOCTLS; i++) {
+		printf(" %u:%lu/%lu", i, shared->done[i], shared->called[i]);
+		without += !shared->done[i];
+	}
+	printf("\n# %lu others\n", shared->called[0]);
+	return without <= (calls > CALLS ? 0 : RARE);
+}
+
 /* Each some times, while everybody else calls at random. */
 static bool call_findings(void)
 {
@@ -381,7 +434,7 @@ int main(void)
 	pid_t callers[SEEDS], movers[MOVERS];
 	bool ok, all;
 
-	printf("TAP version 13\n1..%zu\n", SEEDS + FINDINGS + 3);
+	printf("TAP version 13\n1..%zu\n", SEEDS + FINDINGS + 4);
 	fflush(stdout);
 	signal(SIGPIPE, SIG_IGN);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
@@ -419,5 +472,8 @@ int main(void)
 	ok = devices_used();
 	all = all && ok;
 	printf("%sok %d devices were used\n", ok ? "" : "not ", SEEDS + (int)FINDINGS + 3);
+	ok = changes_made(calls);
+	all = all && ok;
+	printf("%sok %d each ioctl did something\n", ok ? "" : "not ", SEEDS + (int)FINDINGS + 4);
 	return !all;
 }

@@ -2,6 +2,7 @@
 /* Open files, mappings and directories in use. */
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -286,6 +287,54 @@ TEST_F(file, not_opened_by_fuse)
 	EXPECT_FALSE(tnl_has(obj, FUSECR_FILE_FH));
 	close(fifo);
 	close(path);
+}
+
+/* Of a new pid namespace: it knows itself, and of others that they are none of it. */
+static int sees_itself(const FIXTURE_DATA(file) *self, int fd)
+{
+	struct tnl_query q = { .cmd = FUSECR_CMD_GET_FILE, .conn_id = self->id };
+	struct tnl_list list = { 0 };
+	unsigned int ours = 0, others = 0;
+	struct tnl nl;
+
+	if (tnl_open(&nl) || tnl_dump(&nl, &q, &list))
+		return 1;
+	for (size_t i = 0; i < list.n; i++) {
+		if (tnl_u64(&list.v[i], FUSECR_FILE_NUMBER) != (uint64_t)fd)
+			continue;
+		ours += tnl_u32(&list.v[i], FUSECR_FILE_PID) == (uint32_t)getpid();
+		others += !tnl_u32(&list.v[i], FUSECR_FILE_PID);
+	}
+	tnl_free(&list);
+	q.pid = getpid();
+	if (tnl_dump(&nl, &q, &list) || list.n != 1 ||
+	    tnl_u32(&list.v[0], FUSECR_FILE_PID) != q.pid)
+		return 2;
+	tnl_free(&list);
+	tnl_close(&nl);
+	return ours == 1 && others == 2 ? 0 : 3;
+}
+
+TEST_F(file, pids_are_the_askers)
+{
+	int fd = open(test_path(self->fs, "f1"), O_RDONLY), status;
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	pid = fork();
+	if (!pid) {
+		if (unshare(CLONE_NEWPID))
+			_exit(4);
+		pid = fork();
+		if (!pid)
+			_exit(sees_itself(self, fd));
+		if (waitpid(pid, &status, 0) != pid)
+			_exit(5);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 6);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	close(fd);
 }
 
 static int bound(struct rawfs *fs, const char *name)

@@ -572,3 +572,73 @@ hold_timeout() {
 	echo 0 >/proc/sys/fs/fuse/default_request_timeout
 }
 scenario refuse-hold-timeout hold_timeout
+
+# --- who checkpoints ------------------------------------------------------------------
+
+# A pid namespace with a /proc of its own, as in a privileged container.
+WITHIN=()
+start_within() {
+	unshare --mount --pid --fork --propagation private "$IN/bin/busybox" sh -c \
+		"mount -t proc proc /proc; exec $IN/bin/busybox sleep 100000" </dev/null >/dev/null 2>&1 &
+	until_true child_of $! || fail "unshare does not start"
+	WITHIN=(nsenter -t "$PID" -m -p)
+	until_true knows_itself || fail "no /proc of its own"
+	"${WITHIN[@]}" "$IN/bin/subreaper" "$IN/bin/busybox" sh "$IN/tree" </dev/null >/dev/null 2>&1 &
+	until_true child_of $! || fail "nsenter does not start"
+	until_true tree_listens || fail "the tree does not start"
+}
+
+knows_itself() {
+	[ "$("${WITHIN[@]}" cat /proc/1/comm 2>/dev/null)" = busybox ]
+}
+
+# By the number that it has there.
+number_within() {
+	awk '$1 == "NSpid:" { print $NF }' "/proc/$PID/status"
+}
+
+# All of it in one: CRIU, the tool and the tree.
+checkpoint_within() {
+	local number pids
+	place_new host
+	start_within
+	daemon_start rawd
+	client_start c1
+	number=$(number_within)
+	[ "$number" != "$PID" ] || fail "the numbers are the same"
+	step "--leave-running"
+	"${WITHIN[@]}" fusecr checkpoint --pid "$number" -D $T/img.running --leave-running \
+		>$T/tool.log 2>&1 </dev/null || fail "the checkpoint failed"
+	[ -s $T/img.running/fusecr-conn-1.img ] || fail "nothing is saved"
+	"${WITHIN[@]}" fusecr verify -D $T/img.running --pid "$number" >$T/tool.log 2>&1 || fail "verify"
+	expect_no_trace
+	clients_check c1
+	step "checkpoint"
+	pids=$(tree_pids)
+	"${WITHIN[@]}" fusecr checkpoint --pid "$number" -D $T/img >$T/tool.log 2>&1 </dev/null ||
+		fail "the checkpoint failed"
+	until_true gone $pids || fail "processes are left"
+	expect_no_trace
+	step "restore"
+	"${WITHIN[@]}" fusecr restore -D $T/img >$T/tool.log 2>&1 </dev/null || fail "the restore failed"
+	"${WITHIN[@]}" fusecr verify -D $T/img --pid "$number" >$T/tool.log 2>&1 || fail "verify"
+	clients_check c1
+	clients_quit c1
+}
+scenario within-pidns checkpoint_within
+
+# Who uses the mount and is in no part of it, is seen all the same, and named.
+outsider_of_within() {
+	place_new host
+	start_within
+	daemon_start rawd
+	client_start c1
+	outside_start c2 nsenter -t $PID -m $IN/bin/client c2 $MNT $IN/c2
+	"${WITHIN[@]}" fusecr checkpoint --pid "$(number_within)" -D $T/img >$T/tool.log 2>&1 </dev/null &&
+		fail "dumped"
+	grep -q 'outside of this pid namespace.* is outside the tree but uses the mount' $T/tool.log ||
+		fail "not named"
+	expect_no_trace
+	clients_check c1 c2
+}
+scenario within-pidns-outsider outsider_of_within

@@ -224,7 +224,9 @@ TEST(each_attribute_of_a_wrong_size)
 			put_all(&a, kinds[i].desc, k);
 			/* Text without its end, numbers of five bytes. */
 			mnl_attr_put(&a.head, field->id + 1, 5, "12345");
-			EXPECT_EQ(-EBADMSG, decode(&a, kinds[i].desc))
+			/* What only images have is none of the kernel's. */
+			EXPECT_EQ(field->id + 1 <= kinds[i].last ? -EBADMSG : 0,
+				  decode(&a, kinds[i].desc))
 				TH_LOG("%s.%s", kinds[i].desc->name, field->name);
 			nl_decoder_free(&a.decoder);
 		}

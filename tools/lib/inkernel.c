@@ -217,12 +217,10 @@ static int see_number(const FuseConnEntry *conn, void *arg)
 static int count_hidden(const struct scan *s)
 {
 	const struct timespec wait = { 0, WAIT_MS * 1000000 };
+	bool all_seen = proc_own_ns("pid") == PROC_INIT_PID_NS;
 	uint32_t number = 0;
 	int err = 0;
 
-	/* Not all processes are seen, hence not all namespaces. */
-	if (proc_own_ns("pid") != PROC_INIT_PID_NS)
-		return 0;
 	for (int i = 0; !err && i < TRIES; i++) {
 		if (i)
 			nanosleep(&wait, NULL);
@@ -230,8 +228,9 @@ static int count_hidden(const struct scan *s)
 		if (err || number <= s->mounts)
 			return err;
 	}
-	report_add(s->r, "%s: %u of its mounts are in no mount namespace of a process: overlayfs has them, or they were unmounted lazily, or are held open (open_tree); give them up",
-		   refuse_label(s->sc->conn), number - s->mounts);
+	report_add(s->r, "%s: %u of its mounts are in no mount namespace of a process%s: overlayfs has them, or they were unmounted lazily, or are held open (open_tree); give them up%s",
+		   refuse_label(s->sc->conn), number - s->mounts, all_seen ? "" : " that is seen from here",
+		   all_seen ? "" : ", or try from the initial pid namespace");
 	return 0;
 }
 

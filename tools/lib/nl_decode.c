@@ -141,9 +141,33 @@ static int decode_message(struct nl_decoder *d, const struct nlattr *attr, void 
 	return bad(d, field->descriptor, field, "malformed");
 }
 
+/* Fields behind it are the image's own: what a newer module tells there is not for them. */
+static unsigned int last_attr(const ProtobufCMessageDescriptor *desc)
+{
+	static const struct {
+		const ProtobufCMessageDescriptor *desc;
+		unsigned int last;
+	} lasts[] = {
+		{ &fuse_conn_entry__descriptor, FUSECR_CONN_MAX },
+		{ &fuse_dev_entry__descriptor, FUSECR_DEV_MAX },
+		{ &fuse_request_entry__descriptor, FUSECR_REQ_MAX },
+		{ &fuse_inode_entry__descriptor, FUSECR_INODE_MAX },
+		{ &fuse_name_entry__descriptor, FUSECR_NAME_MAX_ATTR },
+		{ &fuse_file_entry__descriptor, FUSECR_FILE_MAX },
+		{ &fuse_above_entry__descriptor, FUSECR_ABOVE_MAX_ATTR },
+		{ &fuse_backing_entry__descriptor, FUSECR_BACKING_MAX },
+	};
+
+	for (size_t i = 0; i < sizeof(lasts) / sizeof(*lasts); i++)
+		if (lasts[i].desc == desc)
+			return lasts[i].last;
+	return 0;
+}
+
 static int decode_nest(struct nl_decoder *d, const struct nlattr *nest,
 		       const ProtobufCMessageDescriptor *desc, void *msg)
 {
+	const unsigned int last = last_attr(desc);
 	const ProtobufCFieldDescriptor *field;
 	const struct nlattr *attr;
 	uint64_t seen = 0;
@@ -151,8 +175,10 @@ static int decode_nest(struct nl_decoder *d, const struct nlattr *nest,
 	int ret;
 
 	mnl_attr_for_each_nested(attr, nest) {
-		field = protobuf_c_message_descriptor_get_field(desc,
-				mnl_attr_get_type(attr) - FIRST_FIELD + 1);
+		const unsigned int type = mnl_attr_get_type(attr);
+
+		field = type > last ? NULL :
+			protobuf_c_message_descriptor_get_field(desc, type - FIRST_FIELD + 1);
 		if (!field)	/* of a newer module, or padding */
 			continue;
 		seen |= 1ULL << (field - desc->fields);

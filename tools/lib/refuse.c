@@ -35,6 +35,10 @@ void refuse_task_label(char *buf, size_t len, uint32_t pid)
 {
 	char comm[32];
 
+	if (!pid) {
+		snprintf(buf, len, "outside of this pid namespace");
+		return;
+	}
 	proc_comm(pid, comm, sizeof(comm));
 	snprintf(buf, len, "%u (%s)", pid, comm);
 }

@@ -31,9 +31,10 @@
  *
  * Identifiers.  A connection id is a 64-bit cookie that is not used again for
  * another connection until the module is reloaded.  Device and file cookies
- * name an instance for as long as it is open.  No kernel address is ever told.
- * Pids are those of the initial pid namespace unless a field says otherwise;
- * uids and gids those of the initial user namespace.
+ * name an instance for as long as it is open; a device has another one before it
+ * is mounted.  No kernel address is ever told.
+ * Pids are those of the asker's pid namespace, 0 for who is in no part of it,
+ * unless a field says otherwise; uids and gids those of the initial user namespace.
  *
  * Answers are read with a buffer of FUSECR_MSG_MAX bytes or more; of a larger
  * one the kernel makes use.  An attribute that a later module adds is ignored.
@@ -169,7 +170,7 @@ enum fusecr_conn_attr {
 	FUSECR_CONN_CONGESTION_THRESHOLD, /* u32, requests */
 	FUSECR_CONN_MAP_ALIGNMENT,	/* u32, log2 bytes, 0 without DAX, absent with */
 	FUSECR_CONN_MAX_STACK_DEPTH,	/* u32, 0 without passthrough */
-	FUSECR_CONN_REQUEST_TIMEOUT,	/* u32, s, absent before 6.14 */
+	FUSECR_CONN_REQUEST_TIMEOUT,	/* u32, s, absent before 6.15 */
 	FUSECR_CONN_NO,			/* u32, enum fusecr_no */
 	/* mount options */
 	FUSECR_CONN_USER_ID,		/* u32 */
@@ -471,6 +472,7 @@ enum fusecr_file_attr {
 	 * absent when it cannot: without FUSE_POSIX_LOCKS OWNER_OPEN is there with
 	 * FUSECR_FF_FLOCK only.
 	 */
+	/* 24 and 28 are not used. */
 	FUSECR_FILE_OWNER_TABLE = 25,	/* u64, FD: POSIX locks, of the task's table
 					 * of descriptors
 					 */

@@ -263,7 +263,7 @@ struct fusecr_gate_status {
 	__u32 kept;		/* requests that are kept, closed or not */
 	__u32 reserved;		/* 0 */
 	/* What has happened since the gate was closed.  It goes on being counted as long
-	 * as some handle has not opened it and requests are kept; after that all is 0
+	 * as some handle has not opened it or requests are kept; after that all is 0
 	 */
 	__u64 ever_held;	/* threads that were to come to rest, each as often as it was */
 	__u64 passed;		/* requests of whomever that were sent nevertheless, but for
