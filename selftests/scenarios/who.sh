@@ -579,7 +579,7 @@ scenario refuse-hold-timeout hold_timeout
 WITHIN=()
 start_within() {
 	unshare --mount --pid --fork --propagation private "$IN/bin/busybox" sh -c \
-		"mount -t proc proc /proc; exec $IN/bin/busybox sleep 100000" </dev/null >/dev/null 2>&1 &
+		"mount -t proc proc /proc; while $IN/bin/busybox sleep 1; do :; done" </dev/null >/dev/null 2>&1 &
 	until_true child_of $! || fail "unshare does not start"
 	WITHIN=(nsenter -t "$PID" -m -p)
 	until_true knows_itself || fail "no /proc of its own"
@@ -609,7 +609,7 @@ checkpoint_within() {
 	step "--leave-running"
 	"${WITHIN[@]}" fusecr checkpoint --pid "$number" -D $T/img.running --leave-running \
 		>$T/tool.log 2>&1 </dev/null || fail "the checkpoint failed"
-	[ -s $T/img.running/fusecr-conn-1.img ] || fail "nothing is saved"
+	compgen -G "$T/img.running/fusecr-conn*.img" >/dev/null || fail "nothing is saved"
 	"${WITHIN[@]}" fusecr verify -D $T/img.running --pid "$number" >$T/tool.log 2>&1 || fail "verify"
 	expect_no_trace
 	clients_check c1
@@ -633,7 +633,9 @@ outsider_of_within() {
 	start_within
 	daemon_start rawd
 	client_start c1
-	outside_start c2 nsenter -t $PID -m $IN/bin/client c2 $MNT $IN/c2
+	printf '#!/bin/sh\nexec nsenter -t %s -m "$@"\n' $PID >$OUT/bin/entering
+	chmod +x $OUT/bin/entering
+	outside_start c2 entering $IN/bin/client c2 $MNT $IN/c2
 	"${WITHIN[@]}" fusecr checkpoint --pid "$(number_within)" -D $T/img >$T/tool.log 2>&1 </dev/null &&
 		fail "dumped"
 	grep -q 'outside of this pid namespace.* is outside the tree but uses the mount' $T/tool.log ||
