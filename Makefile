@@ -168,13 +168,19 @@ dkms-source:
 	$(Q)cp --parents --preserve=timestamps $(MODULE_SRC) LICENSE $(DKMS_SRC)
 	$(Q)sed 's/#MODULE_VERSION#/$(VERSION)/' dkms.conf >$(DKMS_SRC)/dkms.conf
 
-# For each kernel whose headers are there; dkms builds for later ones by itself.
+# For each kernel whose headers are there; dkms builds for later ones by itself. What was
+# built from other sources of this version goes first: dkms would leave it. 77: not for
+# this kernel (BUILD_EXCLUSIVE_...).
 dkms-install: dkms-source
-	$(Q)dkms status fusecr/$(VERSION) | grep -q . || dkms add fusecr/$(VERSION)
-	$(Q)for build in /lib/modules/*/build; do \
-		[ ! -d "$$build/" ] || { kernel=$${build%/build}; \
-			dkms install fusecr/$(VERSION) -k "$${kernel##*/}" || exit; }; \
-	done
+	$(Q)! dkms status fusecr/$(VERSION) | grep -q . || dkms remove fusecr/$(VERSION) --all
+	$(Q)dkms add fusecr/$(VERSION)
+	$(Q)failed=; for build in /lib/modules/*/build; do \
+		[ -d "$$build/" ] || continue; \
+		kernel=$${build%/build}; \
+		dkms install fusecr/$(VERSION) -k "$${kernel##*/}" || [ $$? = 77 ] || \
+			failed="$$failed $${kernel##*/}"; \
+	done; \
+	[ -z "$$failed" ] || { echo "fusecr: not built for$$failed" >&2; exit 1; }
 
 # Of several kernels, dkms does not tell all that it is gone.
 dkms-remove:
@@ -197,7 +203,7 @@ deb:
 	$(Q)printf 'fusecr (%s) unstable; urgency=medium\n\n  * Version %s.\n\n -- %s  %s\n' \
 		'$(VERSION)' '$(VERSION)' 'The fusecr authors <fusecr@localhost>' '$(DEB_DATE)' \
 		>$(DEB_DIR)/debian/changelog
-	$(Q)cd $(DEB_DIR) && dpkg-buildpackage -b -us -uc
+	$(Q)cd $(DEB_DIR) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL dpkg-buildpackage -b -us -uc
 
 # --- tests, in virtual machines; each installs what it needs -----------------
 

@@ -4,7 +4,6 @@
 #include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/pid.h>
-#include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 
@@ -14,6 +13,7 @@
 #include "hold.h"
 #include "inode.h"
 #include "kept.h"
+#include "settle.h"
 
 /*
  * So long others wait for a thread that is free to ask again.  It may have gone another
@@ -73,22 +73,47 @@ static u64 resizes(const struct fuse_in_header *h, const void *in, u32 len)
 	return 0;
 }
 
+/* The node whose size the kernel takes from the answer, whatever it knows by then; 0: none. */
+static u64 tells_size(const struct fusecr_kept *k)
+{
+	switch (k->h.opcode) {
+	case FUSE_SETATTR:
+		return k->h.nodeid;
+	case FUSE_LINK:
+		/* It starts with the node. */
+		return first_nodeid(k->in, k->in_len);
+	}
+	return resizes(&k->h, k->in, k->in_len);
+}
+
+/* Both would have the inode locked. */
+static bool changes(const struct fuse_in_header *h, const void *in, u32 len, u64 nodeid)
+{
+	return resizes(h, in, len) == nodeid ||
+	       (h->opcode == FUSE_SETATTR && h->nodeid == nodeid);
+}
+
+/* Of the same open file, at whose position @k was written. */
+static bool writes_behind(const struct fusecr_kept *k, const struct fuse_in_header *h,
+			  const void *in, u32 len)
+{
+	return h->opcode == FUSE_WRITE && h->nodeid == k->h.nodeid &&
+	       first_nodeid(in, len) == first_nodeid(k->in, k->in_len);
+}
+
 static bool is_behind(const struct fusecr_kept *k, const struct fuse_in_header *h,
 		      const void *in, u32 len)
 {
+	u64 nodeid;
+
+	if (k->settled)
+		return false;
 	if (k->h.opcode == FUSE_CREATE)
 		return adds_names(h, in, len, k->h.nodeid);
-	switch (k->placed) {
-	case KEPT_AT_END:
-		return resizes(h, in, len) == k->h.nodeid;
-	case KEPT_AT_POSITION:
-		/* Of the same open file. */
-		return h->opcode == FUSE_WRITE && h->nodeid == k->h.nodeid &&
-		       first_nodeid(in, len) == first_nodeid(k->in, k->in_len);
-	case KEPT_ANYWHERE:
-		break;
-	}
-	return false;
+	if (k->placed == KEPT_AT_POSITION && writes_behind(k, h, in, len))
+		return true;
+	nodeid = tells_size(k);
+	return nodeid && changes(h, in, len, nodeid);
 }
 
 bool fusecr_ahead_of(const struct fusecr_kept *k, u32 opcode)
@@ -107,13 +132,12 @@ bool fusecr_ahead_of(const struct fusecr_kept *k, u32 opcode)
 	case FUSE_READDIRPLUS:
 		return k->h.opcode == FUSE_CREATE;
 	case FUSE_WRITE:
-		return k->placed != KEPT_ANYWHERE;
 	case FUSE_FALLOCATE:
 	case FUSE_SETATTR:
 	case FUSE_OPEN:
 	case FUSE_COPY_FILE_RANGE:
 	case COMPAT_COPY_FILE_RANGE_64:
-		return k->placed == KEPT_AT_END;
+		return k->h.opcode == FUSE_READ || tells_size(k);
 	}
 	return false;
 }
@@ -133,6 +157,9 @@ static bool is_patient(struct fusecr_kept *k, int holds)
 		k->since = 0;
 		return true;
 	}
+	/* Until the daemon has done it; it is settled then. */
+	if (k->placed != KEPT_ANYWHERE)
+		return true;
 	/* From when it was first in somebody's way. */
 	if (!k->since)
 		k->since = jiffies | 1;
@@ -144,42 +171,57 @@ static struct fuse_conn *comes_later(const struct fuse_iqueue *fiq,
 				     const struct fuse_in_header *h,
 				     const void *in, u32 len, int holds)
 {
+	struct fusecr_settling *settling = NULL;
 	struct fuse_conn *later = NULL;
 	struct fusecr_kept *k;
 
 	spin_lock(&kept_lock);
-	list_for_each_entry(k, &kept_list, entry)
-		if (is_others(k, fiq) && is_behind(k, h, in, len) &&
-		    is_patient(k, holds))
-			later = k->fc;
+	list_for_each_entry(k, &kept_list, entry) {
+		if (!is_others(k, fiq) || !is_behind(k, h, in, len) ||
+		    !is_patient(k, holds))
+			continue;
+		later = k->fc;
+		settling = settling ?: fusecr_settle_prepare(k);
+	}
 	spin_unlock(&kept_lock);
+	fusecr_settle(settling);
 	return later;
 }
 
-/* What is not put off changes the place: it cannot be moved back. */
-static void overtake(const struct fuse_iqueue *fiq,
-		     const struct fuse_in_header *h, const void *in, u32 len)
+/* Who has the folio locked would have read it before it is written to. */
+static struct fusecr_kept *find_outdated(const struct fuse_iqueue *fiq, u64 nodeid)
 {
-	struct fusecr_kept *k;
+	struct fusecr_kept *k, *found = NULL;
 
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry)
-		if (is_others(k, fiq) && is_behind(k, h, in, len))
-			k->overtaken = true;
+		if (is_others(k, fiq) && !k->claiming && kept_is_cached_read(k) &&
+		    k->h.nodeid == nodeid) {
+			k->claiming = true;
+			found = k;
+			break;
+		}
 	spin_unlock(&kept_lock);
+	return found;
+}
+
+/* They are asked for once more: nothing is done by that. */
+static void outdate_reads(const struct fuse_iqueue *fiq, u64 nodeid)
+{
+	struct fusecr_kept *k;
+
+	while (nodeid && (k = find_outdated(fiq, nodeid)))
+		kept_finish(k, KEPT_GIVEN_UP);
 }
 
 /* --- putting off -------------------------------------------------------------------- */
 
-static bool put_off(struct fuse_req *req)
+void fusecr_ahead_put_off(struct fuse_req *req)
 {
-	struct fusecr_restart *restart = fusecr_restart_alloc();
-
-	if (!restart || fusecr_restart_later(restart))
-		return false;
+	/* Without memory it would be done too early.  Who exits has no call to repeat. */
+	fusecr_restart_later(fusecr_restart_alloc(GFP_KERNEL | __GFP_NOFAIL));
 	kept_end_with(req, fl_req_in_h(req)->opcode == FUSE_LOOKUP ?
 			   -EINTR : -ERESTARTNOINTR);
-	return true;
 }
 
 struct look_up {
@@ -241,8 +283,12 @@ static bool answer_lookup(const struct fuse_iqueue *fiq, struct fuse_req *req,
 		return true;
 	}
 	/* Not known to a kernel after a restore: its own thread brings it. */
-	if (!l.inode)
-		return kept_can_start_over(l.fc, req) && put_off(req);
+	if (!l.inode) {
+		if (!kept_can_start_over(l.fc, req))
+			return false;
+		fusecr_ahead_put_off(req);
+		return true;
+	}
 	done = kept_answer_with(req, l.inode);
 	fusecr_inode_put(l.inode);
 	return done;
@@ -261,32 +307,10 @@ bool fusecr_ahead_answer(struct fuse_iqueue *fiq, struct fuse_req *req,
 	/* What current has sent keeps it. */
 	fc = comes_later(fiq, h, in, len, holds);
 	/* Whom a closed gate does not hold has something to do there (CRIU). */
-	if (fc && holds && kept_can_start_over(fc, req) && put_off(req))
+	if (fc && holds && kept_can_start_over(fc, req)) {
+		fusecr_ahead_put_off(req);
 		return true;
-	overtake(fiq, h, in, len);
+	}
+	outdate_reads(fiq, resizes(h, in, len));
 	return false;
-}
-
-/* --- the end of a file ---------------------------------------------------------------- */
-
-bool fusecr_ahead_move_end(const struct fusecr_kept *k, struct fuse_req *req)
-{
-	const struct fuse_write_in *in = k->in;
-	struct inode *inode = k->inodes[0];
-	struct fusecr_restart *restart;
-
-	/* Of a write to the end current holds this: fs/fuse/file.c. */
-	if (!inode || !rwsem_is_locked(&inode->i_rwsem) || k->overtaken)
-		return false;
-	/* An image says what it likes. */
-	if (in->offset > (u64)LLONG_MAX - in->size)
-		return false;
-	restart = fusecr_restart_alloc();
-	if (!restart || fusecr_restart_later(restart))
-		return false;
-	spin_lock(fl_inode_lock(fl_inode(inode)));
-	i_size_write(inode, in->offset);
-	spin_unlock(fl_inode_lock(fl_inode(inode)));
-	kept_end_with(req, -ERESTARTNOINTR);
-	return true;
 }

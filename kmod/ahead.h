@@ -6,9 +6,11 @@
  * request is about, and the place where it writes.  Its thread has let go of the locks
  * that saw to that.  So until it has asked again, others' look-ups of those names are
  * answered as they were, too: else the kernel would believe, for as long as the daemon
- * says, that a name to be removed is gone.  What would move the place starts over; and
- * what has the kernel know a file that open() is still to create.  (Other names that are
- * to be made are always looked up: LOOKUP_EXCL, fs/fuse/dir.c.)
+ * says, that a name to be removed is gone.  What would move the place starts over; so does
+ * what changes the size that the answer is to tell the kernel; and what has the kernel
+ * know a file that open() is still to create.  (Other names that are to be made are always
+ * looked up: LOOKUP_EXCL, fs/fuse/dir.c.)  Bytes that were to be read for the page cache
+ * are read anew once somebody has written to the file.
  */
 #ifndef FUSECR_AHEAD_H
 #define FUSECR_AHEAD_H
@@ -29,11 +31,7 @@ bool fusecr_ahead_of(const struct fusecr_kept *k, u32 opcode);
 bool fusecr_ahead_answer(struct fuse_iqueue *fiq, struct fuse_req *req,
 			 const void *in, u32 len);
 
-/*
- * The same WRITE to the end of a file, and that has moved (somebody was told what the
- * daemon has done already): it moves back, and current tries again.  False: it has to
- * be asked for as it is.
- */
-bool fusecr_ahead_move_end(const struct fusecr_kept *k, struct fuse_req *req);
+/* The request of current ends, and its system call starts over; sleeps. */
+void fusecr_ahead_put_off(struct fuse_req *req);
 
 #endif /* FUSECR_AHEAD_H */

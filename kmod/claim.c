@@ -9,9 +9,12 @@
 
 #include "ahead.h"
 #include "compat.h"
+#include "hold.h"
 #include "inode.h"
 #include "keep.h"
 #include "kept.h"
+#include "origin.h"
+#include "settle.h"
 
 /* How long one may be on no list, until it is looked for again, in jiffies. */
 #define BETWEEN_LISTS	max(HZ / 50, 1)
@@ -353,12 +356,62 @@ static bool is_answered(const struct fusecr_kept *k)
 	return smp_load_acquire(&k->state) == KEPT_ANSWERED;
 }
 
+/*
+ * The daemon may have made up its answer before somebody else wrote, who was let in when
+ * the thread was let out.  fuse tells by a version that the call has noted when it began,
+ * and the call has begun anew; so it is made to be older than what the kernel knows.  Who
+ * has asked is told all the same.
+ */
+static void outdate(const struct fusecr_kept *k, u64 nodeid)
+{
+	struct inode *inode = fusecr_inode_find(k->sb, nodeid);
+	struct fuse_inode *fi;
+
+	if (!inode)
+		return;
+	fi = fl_inode(inode);
+	spin_lock(fl_inode_lock(fi));
+	*fl_inode_attr_version(fi) =
+		atomic64_inc_return(fl_conn_attr_version(k->fc));
+	spin_unlock(fl_inode_lock(fi));
+	fusecr_inode_put(inode);
+}
+
+/* Whose attributes the answer will tell, as far as that is known ... */
+static void outdate_asked(const struct fusecr_kept *k, const void *in, u32 len)
+{
+	switch (k->h.opcode) {
+	case FUSE_GETATTR:
+	case COMPAT_STATX:
+		outdate(k, k->h.nodeid);
+		break;
+	case FUSE_LOOKUP:
+		outdate(k, fusecr_inode_child(k->sb, k->h.nodeid, in,
+					      strnlen(in, len)));
+		break;
+	}
+}
+
+/* ... and whose it tells. */
+static void outdate_told(const struct fusecr_kept *k)
+{
+	const struct fuse_entry_out *entry = k->out;
+
+	if (k->h.opcode == FUSE_READDIRPLUS)
+		kept_each_plus(k, outdate);
+	else if (k->h.opcode == FUSE_LOOKUP && k->answer.count &&
+		 k->answer.size[0] >= sizeof(entry->nodeid))
+		outdate(k, entry->nodeid);
+}
+
 static void take_answer(struct fusecr_kept *k, struct fuse_req *req)
 {
 	int error = k->error;
 
-	if (!error)
+	if (!error) {
+		outdate_told(k);
 		error = fusecr_payload_out(*fl_req_args(req), &k->answer);
+	}
 	kept_finish(k, KEPT_CLAIMED);
 	kept_end_with(req, error);
 }
@@ -401,12 +454,68 @@ static bool is_outdated(const struct fusecr_kept *k, const struct fuse_in_header
 	       h->nodeid == k->h.nodeid;
 }
 
-/* Somebody was told of the end that the daemon has made. */
+/*
+ * The same WRITE, but elsewhere: somebody was told of the end that the daemon has made,
+ * has written behind it, or has moved the position.
+ */
 static bool is_moved(const struct fusecr_kept *k, const struct fuse_in_header *h,
 		     const void *in, u32 len)
 {
-	return k->placed == KEPT_AT_END && h->opcode == FUSE_WRITE &&
-	       h->nodeid == k->h.nodeid && same_input(k, in, len, true);
+	return k->placed != KEPT_ANYWHERE && h->opcode == FUSE_WRITE &&
+	       h->nodeid == k->h.nodeid && same_input(k, in, len, true) &&
+	       fusecr_origin_is_write(k->placed == KEPT_AT_POSITION);
+}
+
+/* It has taken effect: the call is told the result, and does nothing any more. */
+static void tell_result(struct fusecr_kept *k, struct fuse_req *req)
+{
+	loff_t from = 0, to = 0;
+	long result = fusecr_settle_range(k, &from, &to) ? to - from : k->error ?: -EIO;
+
+	/* Its call does not come to that, and has it locked if it is shared. */
+	if (result >= 0 && k->placed == KEPT_AT_END && fusecr_origin_is_write(true))
+		k->file->f_pos = to;
+	fusecr_restart_with(fusecr_restart_alloc(MUST_COMPARE), result);
+	kept_finish(k, KEPT_CLAIMED);
+	kept_end_with(req, -ERESTARTNOINTR);
+}
+
+/* With the inode locked by current, as whoever settles it has. */
+static bool is_settled(const struct fusecr_kept *k)
+{
+	return READ_ONCE(k->settled);
+}
+
+/* Not where the thread is going to write: it waits until that does not matter. */
+static void claim_moved(struct fusecr_kept *k, struct fuse_req *req)
+{
+	struct fusecr_settling *settling;
+
+	if (is_settled(k)) {
+		tell_result(k, req);
+		return;
+	}
+	spin_lock(&kept_lock);
+	settling = fusecr_settle_prepare(k);
+	k->claiming = false;
+	spin_unlock(&kept_lock);
+	fusecr_settle(settling);
+	fusecr_ahead_put_off(req);
+}
+
+static void claim_same(struct fusecr_kept *k, struct fuse_req *req, const void *in,
+		       u32 len)
+{
+	if (is_settled(k) && fusecr_origin_is_write(false)) {
+		tell_result(k, req);
+	} else if (k->h.opcode == FUSE_READDIRPLUS && !is_answered(k)) {
+		/* Whose attributes it tells is known then. */
+		let_go(k);
+		fusecr_ahead_put_off(req);
+	} else {
+		outdate_asked(k, in, len);
+		claim(k, req);
+	}
 }
 
 bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
@@ -421,13 +530,13 @@ bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
 	while ((k = next_mine(fiq, k))) {
 		if (k->h.opcode == h->opcode && k->h.nodeid == h->nodeid &&
 		    same_input(k, in, len, false)) {
-			claim(k, req);
+			claim_same(k, req, in, len);
 			done = true;
 			break;
 		}
 		if (is_moved(k, h, in, len)) {
-			done = fusecr_ahead_move_end(k, req);
-			let_go(k);
+			claim_moved(k, req);
+			done = true;
 			break;
 		}
 		name = h->opcode == FUSE_LOOKUP ?

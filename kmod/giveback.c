@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What an answer to a kept request brought and nobody wants, see kept.h. */
 
+#include <linux/fcntl.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
@@ -18,7 +19,8 @@ static void forget(const struct fusecr_kept *k, u64 nodeid)
 	fusecr_forgets_free(&forgets);
 }
 
-static void forget_plus(const struct fusecr_kept *k)
+void kept_each_plus(const struct fusecr_kept *k,
+		    void (*fn)(const struct fusecr_kept *k, u64 nodeid))
 {
 	const void *at = k->out;
 	const void *end = at + (k->answer.count ? k->answer.size[0] : 0);
@@ -31,7 +33,7 @@ static void forget_plus(const struct fusecr_kept *k)
 		if (len > end - at || !n)
 			break;
 		if (!(n <= 2 && !memcmp(d->dirent.name, "..", n)))
-			forget(k, d->entry_out.nodeid);
+			fn(k, d->entry_out.nodeid);
 		at += len;
 	}
 }
@@ -95,6 +97,55 @@ static void release(const struct fusecr_kept *k, u64 nodeid, u64 fh,
 		release_free(r);
 }
 
+struct unlock {
+	struct fuse_lk_in in;
+	unsigned long args[];
+};
+
+static void unlock_end(void *args)
+{
+	kfree(container_of(args, struct unlock, args));
+	module_put(THIS_MODULE);
+}
+
+static void unlock_end_6_1(struct fuse_mount *fm, struct fuse_args *args, int error)
+{
+	unlock_end(args);
+}
+
+static void unlock_end_7_3(struct fuse_args *args, int error)
+{
+	unlock_end(args);
+}
+
+/*
+ * Who was killed has closed the file, which told the daemon to let go of his locks (FLUSH):
+ * too early for this one.  Without all this he would have waited for it.
+ */
+static void unlock(const struct fusecr_kept *k)
+{
+	const struct fuse_lk_in *in = k->in;
+	struct fuse_args *args;
+	struct unlock *u;
+
+	if (k->in_len < sizeof(*in) || in->lk.type == F_UNLCK)
+		return;
+	u = kzalloc(sizeof(*u) + fl_size(FL_ARGS), GFP_KERNEL);
+	if (!u)
+		return;
+	__module_get(THIS_MODULE);
+	u->in = *in;
+	u->in.lk.type = F_UNLCK;
+	u->in.lk.pid = 0;
+	args = (void *)u->args;
+	*fl_args_nodeid(args) = k->h.nodeid;
+	*fl_args_opcode(args) = FUSE_SETLK;
+	*fl_args_in_numargs(args) = 1;
+	fl_args_set_in(args, 0, sizeof(u->in), &u->in);
+	if (kept_send(k, args, unlock_end_6_1, unlock_end_7_3))
+		unlock_end(args);
+}
+
 /* One argument of the answer; NULL when it has less than @size bytes. */
 static const void *answer_at(const struct fusecr_kept *k, u32 nth, u32 size)
 {
@@ -132,8 +183,12 @@ static void give_back_all(const struct fusecr_kept *k)
 		if (entry)
 			forget(k, entry->nodeid);
 		break;
+	case FUSE_SETLK:
+	case FUSE_SETLKW:
+		unlock(k);
+		break;
 	case FUSE_READDIRPLUS:
-		forget_plus(k);
+		kept_each_plus(k, forget);
 		break;
 	}
 }

@@ -392,6 +392,7 @@ struct fusecr_restart {
 	struct callback_head work;
 	bool always;
 	bool later;
+	long result;
 };
 
 /*
@@ -406,7 +407,8 @@ static void restart_fn(struct callback_head *work)
 
 	if (syscall_get_nr(current, regs) >= 0 &&
 	    (restart->always || syscall_get_error(current, regs)))
-		syscall_set_return_value(current, regs, -ERESTARTNOINTR, 0);
+		syscall_set_return_value(current, regs, min(restart->result, 0L),
+					 max(restart->result, 0L));
 	/* Nothing is locked here. */
 	if (restart->later && may_sleep())
 		schedule_timeout_interruptible(MOMENT);
@@ -414,11 +416,12 @@ static void restart_fn(struct callback_head *work)
 	module_put(THIS_MODULE);
 }
 
-struct fusecr_restart *fusecr_restart_alloc(void)
+struct fusecr_restart *fusecr_restart_alloc(gfp_t gfp)
 {
-	struct fusecr_restart *restart = kzalloc(sizeof(*restart), GFP_KERNEL);
+	struct fusecr_restart *restart = kzalloc(sizeof(*restart), gfp);
 
 	if (restart) {
+		restart->result = -ERESTARTNOINTR;
 		init_task_work(&restart->work, restart_fn);
 		__module_get(THIS_MODULE);
 	}
@@ -448,6 +451,12 @@ int fusecr_restart(struct fusecr_restart *restart, struct task_struct *task,
 int fusecr_restart_later(struct fusecr_restart *restart)
 {
 	restart->later = true;
+	return fusecr_restart(restart, current, false);
+}
+
+int fusecr_restart_with(struct fusecr_restart *restart, long result)
+{
+	restart->result = result;
 	return fusecr_restart(restart, current, false);
 }
 

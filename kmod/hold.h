@@ -61,13 +61,16 @@ void fusecr_hold_nudge(int holder, bool (*busy)(struct task_struct *task, void *
  * fail: -ESRCH only for a task that is exiting, which frees it, too.
  */
 struct fusecr_restart;
-struct fusecr_restart *fusecr_restart_alloc(void);
+struct fusecr_restart *fusecr_restart_alloc(gfp_t gfp);
 void fusecr_restart_free(struct fusecr_restart *restart);
 int fusecr_restart(struct fusecr_restart *restart, struct task_struct *task,
 		   bool always);
 
 /* That of current, after a moment. */
 int fusecr_restart_later(struct fusecr_restart *restart);
+
+/* That of current does not: it returns @result, if it fails. */
+int fusecr_restart_with(struct fusecr_restart *restart, long result);
 
 /* No task is held. */
 void fusecr_hold_exit(void);

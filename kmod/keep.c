@@ -17,6 +17,7 @@
 #include "keep.h"
 #include "kept.h"
 #include "origin.h"
+#include "settle.h"
 
 /* How often to look whether threads are gone. */
 #define LOOK	(HZ / 4)
@@ -532,6 +533,13 @@ static void interrupt(struct fusecr_kept *k)
 	spin_unlock(fl_conn_dev_lock(k->fc));
 }
 
+bool kept_is_cached_read(const struct fusecr_kept *k)
+{
+	return k->h.opcode == FUSE_READ && k->in_len >= sizeof(struct fuse_read_in) &&
+	       k->file && !(k->file->f_flags & O_DIRECT) &&
+	       !(*fl_file_open_flags(fl_file(k->file)) & FOPEN_DIRECT_IO);
+}
+
 /*
  * Of several who wait for one page the first one reads it for all: the others find
  * it there, and ask no more.  Had they to, it would be as good to read it again.
@@ -542,9 +550,7 @@ static bool is_read_by_others(const struct fusecr_kept *k)
 	struct page *page;
 	bool uptodate;
 
-	if (k->state != KEPT_ANSWERED || k->h.opcode != FUSE_READ ||
-	    k->in_len < sizeof(*in) || !k->file || k->file->f_flags & O_DIRECT ||
-	    *fl_file_open_flags(fl_file(k->file)) & FOPEN_DIRECT_IO)
+	if (k->state != KEPT_ANSWERED || !kept_is_cached_read(k))
 		return false;
 	page = find_get_page(k->file->f_mapping, in->offset >> PAGE_SHIFT);
 	if (!page)
@@ -554,15 +560,27 @@ static bool is_read_by_others(const struct fusecr_kept *k)
 	return uptodate;
 }
 
-/* One that is, not to be claimed any more. */
-static struct fusecr_kept *next_over(void)
+/*
+ * Others write behind it, where it ends: they wait until it is done, as they would for
+ * a thread that was killed and that has the file locked so long.
+ */
+static bool is_in_the_way(const struct fusecr_kept *k)
+{
+	return k->placed != KEPT_ANYWHERE && !k->settled && k->inodes[0] &&
+	       *fl_iq_connected(fl_conn_iqueue(k->fc));
+}
+
+/* One that is, not to be claimed any more; each once in a @round. */
+static struct fusecr_kept *next_over(unsigned int round)
 {
 	struct fusecr_kept *k, *found = NULL;
 
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry)
-		if (!k->claiming && (is_over(k) || is_read_by_others(k))) {
+		if (!k->claiming && k->looked != round &&
+		    (is_over(k) || is_read_by_others(k))) {
 			k->claiming = true;
+			k->looked = round;
 			found = k;
 			break;
 		}
@@ -570,14 +588,32 @@ static struct fusecr_kept *next_over(void)
 	return found;
 }
 
+static void settle(struct fusecr_kept *k)
+{
+	struct fusecr_settling *settling;
+
+	spin_lock(&kept_lock);
+	settling = fusecr_settle_prepare(k);
+	k->claiming = false;
+	spin_unlock(&kept_lock);
+	fusecr_settle(settling);
+}
+
 static void look(struct work_struct *work)
 {
+	static unsigned int round;
 	struct fusecr_kept *k;
 
-	while ((k = next_over())) {
-		if (READ_ONCE(k->state) == KEPT_WAITING)
+	round++;
+	while ((k = next_over(round))) {
+		if (READ_ONCE(k->state) == KEPT_WAITING && !k->interrupted) {
 			interrupt(k);
-		kept_finish(k, KEPT_GIVEN_UP);
+			k->interrupted = true;
+		}
+		if (is_in_the_way(k))
+			settle(k);
+		else
+			kept_finish(k, KEPT_GIVEN_UP);
 	}
 	if (!list_empty(&kept_list))
 		schedule_delayed_work(&look_work, LOOK);

@@ -71,7 +71,9 @@ struct fusecr_kept {
 	/* All below: kept_lock, once it is on the list. */
 	enum kept_state state;
 	bool claiming;			/* somebody works on it */
-	bool overtaken;			/* the place has changed since, see ahead.h */
+	bool settled;			/* it has taken effect, see settle.h */
+	bool interrupted;		/* the daemon was told that nobody waits */
+	unsigned int looked;		/* when it was last looked for whether it is over */
 	unsigned long since;		/* jiffies: others wait, or 0 */
 	struct fuse_req *proxy;		/* until KEPT_ANSWERED */
 	int error;
@@ -119,6 +121,9 @@ void kept_find_names(struct fusecr_kept *k);
 struct kept_name *kept_find_name(struct fusecr_kept *k, u64 parent, const char *name,
 				 u32 len);
 
+/* Whether it was read for the page cache. */
+bool kept_is_cached_read(const struct fusecr_kept *k);
+
 /* Whether the call that current sends this for starts over if it is not done. */
 bool kept_can_start_over(const struct fuse_conn *fc, const struct fuse_req *req);
 
@@ -133,6 +138,10 @@ bool kept_answer_with(struct fuse_req *req, struct inode *inode);
  */
 int kept_send(const struct fusecr_kept *k, struct fuse_args *args,
 	      fl_end_fn with_mount, fl_end_fn_7_3 without);
+
+/* Of an answered READDIRPLUS: the nodes of which the daemon counts a lookup. */
+void kept_each_plus(const struct fusecr_kept *k,
+		    void (*fn)(const struct fusecr_kept *k, u64 nodeid));
 
 /*
  * For fusecr_defer(): the end of a record, whose answer has been used; or was not,

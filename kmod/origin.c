@@ -158,6 +158,30 @@ static bool writes_at_position(const struct fusecr_origin *o)
 	return false;
 }
 
+static bool writes_from_memory(const struct fusecr_origin *o)
+{
+	switch (o->nr) {
+	case __NR_write:
+	case __NR_writev:
+	case __NR_pwrite64:
+	case __NR_pwritev:
+	case __NR_pwritev2:
+		return true;
+	}
+	return false;
+}
+
+bool fusecr_origin_is_write(bool at_position)
+{
+	struct fusecr_origin o;
+	bool is;
+
+	fusecr_origin_note(&o, current);
+	is = writes_from_memory(&o) && (!at_position || writes_at_position(&o));
+	fusecr_origin_put(&o);
+	return is;
+}
+
 /* With the caller's own reference, and that of one descriptor. */
 static bool is_shared(struct task_struct *task, struct file *file)
 {
@@ -177,8 +201,10 @@ bool fusecr_origin_writes_next(const struct fusecr_origin *o, struct file *file,
 	/* Which nobody sees later. */
 	if (o->nr == __NR_pwritev2 && o->args[5] & (__force int)RWF_APPEND)
 		return false;
-	return !writes_at_position(o) || offset == READ_ONCE(file->f_pos) ||
-	       !is_shared(o->task, file);
+	if (!writes_at_position(o) || !is_shared(o->task, file))
+		return true;
+	/* What others do to the position a call can be told, and not one to a pipe. */
+	return offset == READ_ONCE(file->f_pos) && writes_from_memory(o);
 }
 
 /* What was made, and is not there for the call that starts over. */

@@ -40,6 +40,12 @@ bool fusecr_origin_starts_over(const struct fusecr_origin *o,
 bool fusecr_origin_writes_next(const struct fusecr_origin *o, struct file *file,
 			       u64 offset);
 
+/*
+ * Whether current is in a call that says how many bytes of its memory it has written,
+ * and, if @at_position, one that moves the position of the open file.
+ */
+bool fusecr_origin_is_write(bool at_position);
+
 /* Whether it is an open() by which a file may have come to be already. */
 bool fusecr_origin_may_create(const struct fusecr_origin *o);
 /* Whether it is a call for an extended attribute, and for nothing else. */

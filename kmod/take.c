@@ -551,7 +551,7 @@ static bool copy_and_prepare(const struct taking *t, const struct candidate *c,
 static int take(const struct taking *t, const struct candidate *c)
 {
 	struct swapping s = { .c = c, .taker = t->taker };
-	struct fusecr_restart *restart = fusecr_restart_alloc();
+	struct fusecr_restart *restart = fusecr_restart_alloc(GFP_KERNEL);
 
 	if (!restart)
 		return -ENOMEM;

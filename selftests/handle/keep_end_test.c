@@ -131,6 +131,27 @@ TEST_F(call, killed_while_reading)
 	ASSERT_EQ(0, th_gate_open(self->fd));
 }
 
+static int lock_and_wait(void *path)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_len = 10 };
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	return fcntl(fd, F_SETLKW, &lock) ? -errno : 0;
+}
+
+/* The lock comes after the FLUSH of who was killed, and nobody else would let go of it. */
+TEST_F(call, killed_while_locking)
+{
+	ASSERT_EQ(0, keep_one(self, FUSE_SETLKW, false, lock_and_wait, path(self, "f1")));
+	EXPECT_EQ(0, kill_client(self));
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_SETLKW, 1));
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_SETLK, 1));
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	EXPECT_EQ(NULL, rawfs_lock(self->fs, "f1", 0));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+}
+
 /* The node goes after the handle. */
 TEST_F(call, killed_while_creating)
 {

@@ -388,7 +388,8 @@ TEST_F(above, is_deleted)
 	ASSERT_EQ(0, th_unlink(self->handle, self->which));
 	EXPECT_TRUE(path_ends(self->fd, "/new/b/file" SUFFIX));
 	EXPECT_TRUE(inode_flags(&self->nl, self->id, self->a) & FUSECR_INODE_DEAD);
-	EXPECT_EQ(1, self->fs->nr_done[FUSE_RMDIR]);
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RMDIR, 1));
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_RMDIR]);
 }
 
 /* Other settings are kept; and if it has its second name, the first one is what counts. */
