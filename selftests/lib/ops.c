@@ -89,6 +89,7 @@ static int has_name(const char *names, ssize_t len, const char *name)
 	}
 
 static struct stat st;
+static struct statx stx;
 static struct statfs stfs;
 static char buf[4096];
 static int opened;		/* and left so */
@@ -126,6 +127,7 @@ CALL(listxattr, has_name(buf, flistxattr(fd, buf, sizeof(buf)), "user.there"))
 CALL(removexattr, fremovexattr(fd, "user.there"))
 CALL(opendir, (opened = open(path(dir, "dir0"), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ? -1 : 0)
 CALL(readdir, has_entry(buf, syscall(SYS_getdents64, fd, buf, sizeof(buf)), "f1"))
+CALL(readdirplus, has_entry(buf, syscall(SYS_getdents64, fd, buf, sizeof(buf)), "f1"))
 CALL(access, access(path(dir, "f1"), R_OK))
 CALL(fallocate, fallocate(fd, 0, 0, 100000))
 CALL(lseek, full(lseek(fd, 10, SEEK_DATA), 10))
@@ -137,6 +139,7 @@ CALL(setlk, fcntl(fd, F_SETLK, &lock))
 CALL(getlk, fcntl(fd, F_GETLK, &lock) || lock.l_type != F_UNLCK ? -1 : 0)
 CALL(fsyncdir, fsync(fd))
 CALL(tmpfile, (opened = open(path(dir, "dir0"), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) < 0 ? -1 : 0)
+CALL(statx, statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BTIME, &stx))
 CALL(ioctl, ioctl(fd, RAWFS_IOC_SIZE, &size))
 
 #define OP(name, opcode, file, flags, there, gone)			\
@@ -169,6 +172,7 @@ const struct op ops[] = {
 	OP(removexattr, REMOVEXATTR, "f1", O_RDWR, NULL, NULL),
 	OP(opendir, OPENDIR, NULL, 0, NULL, NULL),
 	OP(readdir, READDIR, "dir0", O_RDONLY | O_DIRECTORY, NULL, NULL),
+	OP(readdirplus, READDIRPLUS, "dir0", O_RDONLY | O_DIRECTORY, NULL, NULL),
 	OP(access, ACCESS, NULL, 0, NULL, NULL),
 	OP(fallocate, FALLOCATE, "f1", O_RDWR, NULL, NULL),
 	OP(lseek, LSEEK, "f1", O_RDWR, NULL, NULL),
@@ -180,6 +184,7 @@ const struct op ops[] = {
 	OP(getlk, GETLK, "f1", O_RDWR, NULL, NULL),
 	OP(fsyncdir, FSYNCDIR, "dir0", O_RDONLY | O_DIRECTORY, NULL, NULL),
 	OP(tmpfile, TMPFILE, NULL, 0, NULL, NULL),
+	OP(statx, STATX, "f1", O_RDONLY, NULL, NULL),
 	OP(ioctl, IOCTL, "f1", O_RDWR, NULL, NULL),
 	OP(chown, SETATTR, "f1", O_RDONLY, NULL, NULL),
 	OP(utimens, SETATTR, "f1", O_RDONLY, NULL, NULL),
@@ -205,4 +210,34 @@ int ops_prepare(const char *dir)
 int op_open(const struct op *op, const char *dir)
 {
 	return op->file ? open(path(dir, op->file), op->flags | O_CLOEXEC) : 0;
+}
+
+static int ends_with(const char *file, const char *text, size_t len)
+{
+	char end[64];
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	off_t want = lseek(fd, 0, SEEK_END) - 2 * len;
+	int err = full(pread(fd, end, 2 * len, want), 2 * len);
+
+	close(fd);
+	/* What comes before is the file's own. */
+	err = err ?: same(end + len, text, len);
+	if (!err && !memcmp(end, text, len)) {
+		errno = EEXIST;
+		return -1;
+	}
+	return err;
+}
+
+int op_check(const struct op *op, const char *dir)
+{
+	struct stat found;
+
+	if (op->there && lstat(path(dir, op->there), &found))
+		return -1;
+	if (op->gone && !lstat(path(dir, op->gone), &found)) {
+		errno = EEXIST;
+		return -1;
+	}
+	return op->call == call_append ? ends_with(path(dir, op->file), "appended", 8) : 0;
 }

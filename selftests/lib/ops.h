@@ -29,4 +29,7 @@ int ops_prepare(const char *dir);
 /* The file for op->call(): 0 when it needs none, or -1 and errno. */
 int op_open(const struct op *op, const char *dir);
 
+/* Whether what it was to do is done, and once. 0 or -1 and errno. */
+int op_check(const struct op *op, const char *dir);
+
 #endif

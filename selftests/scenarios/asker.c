@@ -5,8 +5,8 @@
  *	asker OPERATION MOUNT CONTROL
  *
  * OPERATION is one of selftests/lib/ops.h. Says "ready" to the FIFO CONTROL.out;
- * on a line from CONTROL.cmd does it, says "done" or what went wrong, and does
- * nothing more until a second line ends it.
+ * on a line from CONTROL.cmd does it, says "done" or what went wrong; on "check"
+ * then says "and once" if nothing is missing, and nothing there twice, and ends.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,5 +39,9 @@ int main(int argc, char **argv)
 		control_say("%s: %s", op->name, strerror(errno));
 	else
 		control_say("done");
-	return control_hear(line, sizeof(line)) ? 0 : 1;
+	if (!control_hear(line, sizeof(line)))
+		return 1;
+	if (!strcmp(line, "check"))
+		control_say("%s", op_check(op, argv[2]) ? strerror(errno) : "and once");
+	return 0;
 }

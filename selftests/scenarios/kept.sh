@@ -38,7 +38,8 @@ kept_once() {
 	esac
 	[ "$n" = $want ] || fail "the daemon was asked for $1 $n times"
 	expect_no_duplicates
-	tell asker quit
+	tell asker check
+	expect asker "and once"
 }
 
 # kept PLACE OPERATION OPCODE [OPTION...]
@@ -66,12 +67,22 @@ kept_late() {
 	kept "$@" -L
 }
 
-while read -r op opcode; do
-	scenario kept-host-$op kept_late host $op $opcode
+# kept_since VERSION OPERATION OPCODE [OPTION...] - what older kernels do not ask for.
+kept_since() {
+	[ "$(printf '%s\n' "$1" "$(uname -r)" | sort -V | head -n 1)" = "$1" ] ||
+		skip "this kernel's fuse has no $3"
+	kept_late host "${@:2}"
+}
+
+while read -r op opcode options; do
+	scenario kept-host-$op kept_late host $op $opcode $options
 done <<'END'
 lookup LOOKUP
 getattr GETATTR
 chmod SETATTR
+chown SETATTR
+utimens SETATTR
+touch SETATTR
 truncate SETATTR
 readlink READLINK
 symlink SYMLINK
@@ -95,12 +106,20 @@ listxattr LISTXATTR
 removexattr REMOVEXATTR
 opendir OPENDIR
 readdir READDIR
+readdirplus READDIRPLUS -I 0x2000
+fsyncdir FSYNCDIR
+setlk SETLK -I 0x2
+getlk GETLK -I 0x2
+ioctl IOCTL
 access ACCESS
 fallocate FALLOCATE
 lseek LSEEK
 close FLUSH
 dup2 FLUSH
 END
+
+scenario kept-host-tmpfile kept_since 6.2 tmpfile TMPFILE
+scenario kept-host-statx kept_since 6.6 statx STATX
 
 # It has not; and from inside a container.
 scenario kept-host-mkdir-undone kept host mkdir MKDIR

@@ -301,12 +301,12 @@ scenario hold-restore-again restore_again post-restore
 image_lost() {
 	held_tree rawd
 	checkpoint_held $T/img
-	# Without files.img CRIU 4.2.1 crashes.
-	mv $T/img/pstree.img $T
+	criu_may_crash
+	mv $T/img/files.img $T
 	tool_restore $T/img && fail "the restore succeeded"
 	expect_no_trace
 	holder_runs $HOLDER || fail "the mount is not held any more"
-	mv $T/pstree.img $T/img
+	mv $T/files.img $T/img
 	restore_held $T/img
 	clients_check c1 c2
 }
