@@ -101,7 +101,10 @@ SSH_OPTIONS="-F /dev/null -p 2222 -o BatchMode=yes -o LogLevel=ERROR \
 daemon_start() {
 	local kind=$1
 	shift
-	DAEMON=$kind
+	DAEMON=$kind BACK=''
+	case " $* " in
+	*' -I 0x10000 '*) BACK=1 ;;
+	esac
 	case $kind in
 	none)
 		return
