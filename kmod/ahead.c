@@ -157,8 +157,8 @@ static bool is_patient(struct fusecr_kept *k, int holds)
 		k->since = 0;
 		return true;
 	}
-	/* Until the daemon has done it; it is settled then. */
-	if (k->placed != KEPT_ANYWHERE)
+	/* It is settled then. */
+	if (kept_is_waited_for(k))
 		return true;
 	/* From when it was first in somebody's way. */
 	if (!k->since)

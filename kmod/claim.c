@@ -496,6 +496,7 @@ static void claim_moved(struct fusecr_kept *k, struct fuse_req *req)
 		return;
 	}
 	spin_lock(&kept_lock);
+	k->guessed = false;
 	settling = fusecr_settle_prepare(k);
 	k->claiming = false;
 	spin_unlock(&kept_lock);

@@ -104,12 +104,14 @@ static bool pin_file(const struct fusecr_kept *k, struct file **file,
 	return *file;
 }
 
-/* One that only happens to be there waits for nothing, but is right. */
-static enum kept_placed placed(const struct file *file, u64 offset)
+static void place(struct fusecr_kept *k, u64 offset, const struct fusecr_origin *o)
 {
-	if (file->f_flags & O_APPEND)
-		return KEPT_AT_END;
-	return READ_ONCE(file->f_pos) == offset ? KEPT_AT_POSITION : KEPT_ANYWHERE;
+	if (k->file->f_flags & O_APPEND)
+		k->placed = KEPT_AT_END;
+	else if (READ_ONCE(k->file->f_pos) == offset &&
+		 (!o || fusecr_origin_writes(o, true)))
+		k->placed = KEPT_AT_POSITION;
+	k->guessed = !o && k->placed == KEPT_AT_POSITION;
 }
 
 /*
@@ -117,7 +119,8 @@ static enum kept_placed placed(const struct file *file, u64 offset)
  * to release the handle that it works with.  As fuse does, whose requests have a
  * waiter that lasts as long as they do.
  */
-bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task)
+bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task,
+		    const struct fusecr_origin *o)
 {
 	const struct fuse_copy_file_range_in *copy = k->in;
 	const struct fuse_setattr_in *setattr = k->in;
@@ -147,7 +150,7 @@ bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task)
 		if (k->in_len < sizeof(*write) ||
 		    !pin_file(k, &k->file, task, k->h.nodeid, write->fh))
 			return false;
-		k->placed = placed(k->file, write->offset);
+		place(k, write->offset, o);
 		return true;
 	case FUSE_READ:
 	case FUSE_FLUSH:
@@ -560,13 +563,15 @@ static bool is_read_by_others(const struct fusecr_kept *k)
 	return uptodate;
 }
 
-/*
- * Others write behind it, where it ends: they wait until it is done, as they would for
- * a thread that was killed and that has the file locked so long.
- */
+bool kept_is_waited_for(const struct fusecr_kept *k)
+{
+	return k->h.opcode == FUSE_WRITE && k->file && k->inodes[0] && !k->guessed;
+}
+
+/* As others would for a thread that is killed, and has the file locked so long. */
 static bool is_in_the_way(const struct fusecr_kept *k)
 {
-	return k->placed != KEPT_ANYWHERE && !k->settled && k->inodes[0] &&
+	return kept_is_waited_for(k) && !k->settled &&
 	       *fl_iq_connected(fl_conn_iqueue(k->fc));
 }
 

@@ -17,6 +17,7 @@
 
 struct file;
 struct fusecr_hook;
+struct fusecr_origin;
 struct fusecr_conn;
 struct inode;
 struct pid;
@@ -68,6 +69,8 @@ struct fusecr_kept {
 	void *in;
 	struct kept_name names[KEPT_NAMES];
 	enum kept_placed placed;
+	/* From an image: AT_POSITION unless its thread turns out to be in another call. */
+	bool guessed;
 	/* All below: kept_lock, once it is on the list. */
 	enum kept_state state;
 	bool claiming;			/* somebody works on it */
@@ -111,9 +114,15 @@ void kept_finish(struct fusecr_kept *k, enum kept_state state);
 bool kept_pin(struct fusecr_kept *k, u64 nodeid);
 /*
  * The files whose handles are in it stay as long, too; false when @task does not have
- * all of them open.
+ * all of them open.  @o: what @task is in, or NULL where that is not known.
  */
-bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task);
+bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task,
+		    const struct fusecr_origin *o);
+/*
+ * Whether others have to wait until the daemon has done it: a WRITE, which takes effect
+ * then (settle.h), but for one that its thread has to be waited for.
+ */
+bool kept_is_waited_for(const struct fusecr_kept *k);
 /* Finds the names in the input, pins what it tells by number. */
 void kept_find_names(struct fusecr_kept *k);
 

@@ -237,7 +237,7 @@ static void pin_files(struct fusecr_kept *k)
 
 	if (!task)
 		return;
-	kept_pin_files(k, task);
+	kept_pin_files(k, task, NULL);
 	put_task_struct(task);
 }
 

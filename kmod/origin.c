@@ -171,13 +171,18 @@ static bool writes_from_memory(const struct fusecr_origin *o)
 	return false;
 }
 
+bool fusecr_origin_writes(const struct fusecr_origin *o, bool at_position)
+{
+	return writes_from_memory(o) && (!at_position || writes_at_position(o));
+}
+
 bool fusecr_origin_is_write(bool at_position)
 {
 	struct fusecr_origin o;
 	bool is;
 
 	fusecr_origin_note(&o, current);
-	is = writes_from_memory(&o) && (!at_position || writes_at_position(&o));
+	is = fusecr_origin_writes(&o, at_position);
 	fusecr_origin_put(&o);
 	return is;
 }

@@ -41,9 +41,11 @@ bool fusecr_origin_writes_next(const struct fusecr_origin *o, struct file *file,
 			       u64 offset);
 
 /*
- * Whether current is in a call that says how many bytes of its memory it has written,
+ * Whether it is a call that says how many bytes of its memory it has written,
  * and, if @at_position, one that moves the position of the open file.
  */
+bool fusecr_origin_writes(const struct fusecr_origin *o, bool at_position);
+/* The same of current. */
 bool fusecr_origin_is_write(bool at_position);
 
 /* Whether it is an open() by which a file may have come to be already. */

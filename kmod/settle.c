@@ -18,6 +18,7 @@ struct fusecr_settling {
 	/* Looked for again by both: it may be gone, and another be there. */
 	const struct fusecr_kept *k;
 	u64 unique;
+	bool moves;		/* the position of the open file */
 };
 
 bool fusecr_settle_range(const struct fusecr_kept *k, loff_t *from, loff_t *to)
@@ -40,8 +41,7 @@ struct fusecr_settling *fusecr_settle_prepare(struct fusecr_kept *k)
 	struct fusecr_settling *s;
 
 	lockdep_assert_held(&kept_lock);
-	if (k->placed == KEPT_ANYWHERE || k->state != KEPT_ANSWERED ||
-	    k->settled || !k->inodes[0])
+	if (!kept_is_waited_for(k) || k->state != KEPT_ANSWERED || k->settled)
 		return NULL;
 	/* Without memory whoever needs it tries again. */
 	s = kmalloc(sizeof(*s), GFP_ATOMIC);
@@ -51,6 +51,7 @@ struct fusecr_settling *fusecr_settle_prepare(struct fusecr_kept *k)
 	s->file = get_file(k->file);
 	s->k = k;
 	s->unique = k->h.unique;
+	s->moves = k->placed == KEPT_AT_POSITION;
 	ihold(s->inode);
 	return s;
 }
@@ -100,7 +101,7 @@ static void settle(void *arg)
 		invalidate_inode_pages2_range(s->inode->i_mapping, from >> PAGE_SHIFT,
 					      (to - 1) >> PAGE_SHIFT);
 		grow(s->inode, to);
-		if (!(s->file->f_flags & O_APPEND) && s->file->f_pos == from)
+		if (s->moves && s->file->f_pos == from)
 			s->file->f_pos = to;
 	}
 	inode_unlock(s->inode);

@@ -17,7 +17,7 @@ struct fusecr_settling;
 bool fusecr_settle_range(const struct fusecr_kept *k, loff_t *from, loff_t *to);
 
 /*
- * Of one whose place matters, and that is answered and neither settled nor claimed yet;
+ * Of one that is answered and neither settled nor claimed yet (kept_is_waited_for());
  * NULL: of another.  Caller holds kept_lock.
  */
 struct fusecr_settling *fusecr_settle_prepare(struct fusecr_kept *k);

@@ -372,6 +372,39 @@ TEST_F(call, write_while_writer_stopped)
 	close(kept.fd);
 }
 
+static int write_here(void *arg)
+{
+	const struct writer *w = arg;
+	int n = strlen(w->text);
+
+	return pwrite(w->fd, w->text, n, lseek(w->fd, 0, SEEK_CUR)) == n ? 0 : -errno;
+}
+
+/* It happens to be where the position is, and does not move that. */
+TEST_F(call, write_while_positioned_writer_stopped)
+{
+	struct writer kept = { .text = "kept" }, other = { .text = "other" };
+	uint64_t size = rawfs_node(self->fs, "f1")->attr.size;
+
+	kept.fd = open(path(self, "f1"), O_WRONLY | O_CLOEXEC);
+	other.fd = open(path(self, "f1"), O_WRONLY | O_CLOEXEC);
+	ASSERT_EQ(size, lseek(kept.fd, 0, SEEK_END));
+	ASSERT_EQ(size + 4, lseek(other.fd, 4, SEEK_END));
+	ASSERT_EQ(0, keep_one(self, FUSE_WRITE, true, write_here, &kept));
+	ASSERT_EQ(0, kill(self->clients[0].pid, SIGSTOP));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	ASSERT_EQ(0, test_client_start(&self->clients[1], write_shared, &other));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&self->clients[1]));
+	ASSERT_EQ(0, kill(self->clients[0].pid, SIGCONT));
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(2, self->fs->nr_op[FUSE_WRITE]);
+	EXPECT_TRUE(ends_with(self->fs, size, "keptother"));
+	EXPECT_EQ(size, lseek(kept.fd, 0, SEEK_CUR));
+	close(kept.fd);
+	close(other.fd);
+}
+
 /* Who only moves the position asks nobody. */
 TEST_F(call, seek_while_writing)
 {
