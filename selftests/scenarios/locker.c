@@ -240,7 +240,8 @@ static int check(void)
 	if (kernel && (fcntl(fds[LEASE], F_GETLEASE) != F_RDLCK || fcntl(fds[ALONE], F_GETLEASE) != F_WRLCK))
 		return bad("the leases are %d and %d", fcntl(fds[LEASE], F_GETLEASE),
 			   fcntl(fds[ALONE], F_GETLEASE));
-	return lock_all() ?: in_child(be_excluded);
+	/* As they are, before they are locked again, and after. */
+	return in_child(be_excluded) ?: lock_all() ?: in_child(be_excluded);
 }
 
 /* --- the end ---------------------------------------------------------------------- */

@@ -42,7 +42,9 @@ told() {
 			next: [.conn.next_unique, .conn.next_kh],
 			requests: .requests | length,
 			devs: .devs | map(del(.cookie, .conn_id, .conn_dev, .conn_dev_name, .pid, .criu_id)),
-			mounts: .mounts | map(del(.mnt_id, .parent_mnt_id, .ext_key, .propagation)),
+			mounts: .mounts | map(del(.mnt_id, .parent_mnt_id, .ext_key) |
+				.propagation |= ((. // "") | gsub("[0-9]+"; "N"))),
+			backings: .backings | map(del(.cookie, .dev, .ino)) | sort_by(.id),
 			files: .files | map(del(.conn_id, .conn_dev, .conn_dev_name, .cookie, .pid,
 				.mnt_id, .readdir_version, .readdir_cache_off, .file_flags) |
 				.file_flags_names |= ((. // []) - ["O_DIRECTORY", "O_CLOEXEC"])) |
@@ -51,12 +53,22 @@ told() {
 		})'
 }
 
+# again PLACE DAEMON "PROGRAM..." [OPTION...] - of the daemon.
 again() {
+	local program names=()
 	# shellcheck disable=SC2046
 	place_new "$1" $(daemon_programs "$2")
 	tree_start
-	daemon_start "$2"
-	client_start c1
+	daemon_start "$2" "${@:4}"
+	for program in $3; do
+		names+=("$program")
+		case $program in
+		client) client_start client ;;
+		locker) program_start locker "locker -k $MNT $IN/locker" && CRIU+=(--file-locks) ;;
+		*) program_start $program "$program $program $MNT $IN/$program" ;;
+		esac
+	done
+	clients_check "${names[@]}"
 	checkpoint "$T/img.1"
 	restore "$T/img.1"
 	checkpoint "$T/img.2"
@@ -73,8 +85,10 @@ again() {
 			[., ($a | getpath($p)), ($b | getpath($p))])' "$T/both")"
 	jq -s -e '[.[0], .[1] | map(.next)] | .[0] <= .[1]' "$T/told" || fail "numbers are given out twice"
 	restore "$T/img.2"
-	clients_check c1
-	clients_quit c1
+	clients_check "${names[@]}"
+	clients_quit "${names[@]}"
 }
-scenario again-host-rawd again host rawd
-scenario again-runc-bindfs again runc bindfs
+scenario again-host-rawd again host rawd "client remover dweller mapper locker sender special watcher"
+scenario again-runc-bindfs again runc bindfs "client remover dweller mapper"
+scenario again-host-writeback again host rawd "client mapper moder" -I 0x10000
+scenario again-host-clones again host clones "client remover special sender"
