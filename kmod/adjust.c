@@ -210,9 +210,7 @@ static int user_ns_set(const struct fusecr_conn *conn,
 	if (!err && ns != &init_user_ns && ns != conn->sb->s_user_ns)
 		err = -EINVAL;
 	if (!err && in->mask & FUSECR_SET_USER_NS)
-		ns = xchg(fl_conn_user_ns(conn->fc), ns);
-	if (!err && in->mask & FUSECR_SET_USER_NS)
-		u->user_ns = ns;
+		u->user_ns = xchg(fl_conn_user_ns(conn->fc), ns);
 	else
 		put_user_ns(ns);
 	return err;

@@ -101,12 +101,25 @@ static bool writes_behind(const struct fusecr_kept *k, const struct fuse_in_head
 	       first_nodeid(in, len) == first_nodeid(k->in, k->in_len);
 }
 
+/* Such writes have the inode locked together (since 6.2). */
+static bool is_parallel(const struct fusecr_kept *k, const struct fuse_in_header *h,
+			const void *in, u32 len)
+{
+	const struct fuse_write_in *a = k->in, *b = in;
+
+	return k->h.opcode == FUSE_WRITE && h->opcode == FUSE_WRITE && k->file &&
+	       k->placed == KEPT_ANYWHERE && len >= sizeof(*b) &&
+	       *fl_file_open_flags(fl_file(k->file)) & FOPEN_PARALLEL_DIRECT_WRITES &&
+	       a->offset + a->size <= i_size_read(file_inode(k->file)) &&
+	       b->offset + b->size <= i_size_read(file_inode(k->file));
+}
+
 static bool is_behind(const struct fusecr_kept *k, const struct fuse_in_header *h,
 		      const void *in, u32 len)
 {
 	u64 nodeid;
 
-	if (k->settled)
+	if (k->settled || is_parallel(k, h, in, len))
 		return false;
 	if (k->h.opcode == FUSE_CREATE)
 		return adds_names(h, in, len, k->h.nodeid);
@@ -177,8 +190,10 @@ static struct fuse_conn *comes_later(const struct fuse_iqueue *fiq,
 
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry) {
-		if (!is_others(k, fiq) || !is_behind(k, h, in, len) ||
-		    !is_patient(k, holds))
+		/* current's own, too, by a handler before the call starts over. */
+		if (fl_conn_iqueue(k->fc) != fiq ||
+		    (!is_others(k, fiq) && !kept_is_waited_for(k)) ||
+		    !is_behind(k, h, in, len) || !is_patient(k, holds))
 			continue;
 		later = k->fc;
 		settling = settling ?: fusecr_settle_prepare(k);
@@ -188,30 +203,30 @@ static struct fuse_conn *comes_later(const struct fuse_iqueue *fiq,
 	return later;
 }
 
-/* Who has the folio locked would have read it before it is written to. */
-static struct fusecr_kept *find_outdated(const struct fuse_iqueue *fiq, u64 nodeid)
-{
-	struct fusecr_kept *k, *found = NULL;
-
-	spin_lock(&kept_lock);
-	list_for_each_entry(k, &kept_list, entry)
-		if (is_others(k, fiq) && !k->claiming && kept_is_cached_read(k) &&
-		    k->h.nodeid == nodeid) {
-			k->claiming = true;
-			found = k;
-			break;
-		}
-	spin_unlock(&kept_lock);
-	return found;
-}
-
-/* They are asked for once more: nothing is done by that. */
-static void outdate_reads(const struct fuse_iqueue *fiq, u64 nodeid)
+/* What is not put off has its way: of those the size and the bytes count that are last. */
+static void overtake(const struct fuse_iqueue *fiq,
+		     const struct fuse_in_header *h, const void *in, u32 len)
 {
 	struct fusecr_kept *k;
 
-	while (nodeid && (k = find_outdated(fiq, nodeid)))
-		kept_finish(k, KEPT_GIVEN_UP);
+	spin_lock(&kept_lock);
+	list_for_each_entry(k, &kept_list, entry)
+		if (fl_conn_iqueue(k->fc) == fiq && is_behind(k, h, in, len))
+			k->overtaken = true;
+	spin_unlock(&kept_lock);
+}
+
+void fusecr_ahead_outdate(const struct fuse_iqueue *fiq, u64 nodeid)
+{
+	struct fusecr_kept *k;
+
+	/* Who had the folio locked would have read it before it is written to. */
+	spin_lock(&kept_lock);
+	list_for_each_entry(k, &kept_list, entry)
+		if (fl_conn_iqueue(k->fc) == fiq && k->h.nodeid == nodeid &&
+		    !k->claiming && kept_is_cached_read(k))
+			k->outdated = true;
+	spin_unlock(&kept_lock);
 }
 
 /* --- putting off -------------------------------------------------------------------- */
@@ -311,6 +326,7 @@ bool fusecr_ahead_answer(struct fuse_iqueue *fiq, struct fuse_req *req,
 		fusecr_ahead_put_off(req);
 		return true;
 	}
-	outdate_reads(fiq, resizes(h, in, len));
+	overtake(fiq, h, in, len);
+	fusecr_ahead_outdate(fiq, resizes(h, in, len));
 	return false;
 }

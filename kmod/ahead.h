@@ -31,6 +31,9 @@ bool fusecr_ahead_of(const struct fusecr_kept *k, u32 opcode);
 bool fusecr_ahead_answer(struct fuse_iqueue *fiq, struct fuse_req *req,
 			 const void *in, u32 len);
 
+/* What was read of this node for the page cache is read anew.  Any context. */
+void fusecr_ahead_outdate(const struct fuse_iqueue *fiq, u64 nodeid);
+
 /* The request of current ends, and its system call starts over; sleeps. */
 void fusecr_ahead_put_off(struct fuse_req *req);
 

@@ -102,7 +102,7 @@ static int check_private(struct mm_struct *mm, const struct job *job)
 	vma = find_vma(mm, job->address);
 	if (vma && vma->vm_start <= job->address && vma->vm_file &&
 	    file_inode(vma->vm_file)->i_sb == job->sb)
-		err = vma->vm_flags & VM_SHARED ? -EINVAL : 0;
+		err = (vma->vm_flags & VM_SHARED) ? -EINVAL : 0;
 	mmap_read_unlock(mm);
 	return err;
 }

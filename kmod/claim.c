@@ -88,9 +88,7 @@ static void *normalized(u32 opcode, const void *in, u32 in_len)
 	return copy;
 }
 
-/* @elsewhere: but for where it is written to. */
-static bool same_input(const struct fusecr_kept *k, const void *in, u32 in_len,
-		       bool elsewhere)
+static bool same_input(const struct fusecr_kept *k, const void *in, u32 in_len)
 {
 	void *a, *b;
 	bool same;
@@ -99,10 +97,6 @@ static bool same_input(const struct fusecr_kept *k, const void *in, u32 in_len,
 		return false;
 	a = normalized(k->h.opcode, k->in, in_len);
 	b = normalized(k->h.opcode, in, in_len);
-	if (elsewhere) {
-		BLANK(a, in_len, fuse_write_in, offset);
-		BLANK(b, in_len, fuse_write_in, offset);
-	}
 	same = !memcmp(a, b, in_len);
 	kvfree(a);
 	kvfree(b);
@@ -250,14 +244,19 @@ bool fusecr_keep_concerns(const struct fuse_iqueue *fiq,
 	bool found = false;
 
 	/* Read without the lock: what is kept of us was put there before. */
-	if (list_empty(&kept_list) || fl_req_test(req, FL_FR_BACKGROUND) ||
-	    !fl_req_test(req, FL_FR_ISREPLY))
+	if (list_empty(&kept_list) || !fl_req_test(req, FL_FR_ISREPLY))
 		return false;
+	if (fl_req_test(req, FL_FR_BACKGROUND)) {
+		if (h->opcode == FUSE_WRITE)
+			fusecr_ahead_outdate(fiq, h->nodeid);
+		return false;
+	}
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry)
-		if (is_mine(k, fiq) ?
-		    h->opcode == FUSE_LOOKUP || k->h.opcode == h->opcode :
-		    fl_conn_iqueue(k->fc) == fiq && fusecr_ahead_of(k, h->opcode))
+		if (fl_conn_iqueue(k->fc) == fiq &&
+		    (fusecr_ahead_of(k, h->opcode) ||
+		     (is_mine(k, fiq) &&
+		      (h->opcode == FUSE_LOOKUP || k->h.opcode == h->opcode))))
 			found = true;
 	spin_unlock(&kept_lock);
 	return found;
@@ -364,7 +363,7 @@ static bool is_answered(const struct fusecr_kept *k)
  */
 static void outdate(const struct fusecr_kept *k, u64 nodeid)
 {
-	struct inode *inode = fusecr_inode_find(k->sb, nodeid);
+	struct inode *inode = nodeid ? fusecr_inode_find_hashed(k->sb, nodeid) : NULL;
 	struct fuse_inode *fi;
 
 	if (!inode)
@@ -455,14 +454,22 @@ static bool is_outdated(const struct fusecr_kept *k, const struct fuse_in_header
 }
 
 /*
- * The same WRITE, but elsewhere: somebody was told of the end that the daemon has made,
- * has written behind it, or has moved the position.
+ * The same write(2): how much of it is sent at a time depends on what is cached
+ * (fuse_fill_write_pages(), fs/fuse/file.c).  And it may be elsewhere: somebody was told
+ * of the end that the daemon has made, has written behind it, or has moved the position.
  */
-static bool is_moved(const struct fusecr_kept *k, const struct fuse_in_header *h,
-		     const void *in, u32 len)
+static bool is_same_write(const struct fusecr_kept *k, const struct fuse_in_header *h,
+			  const void *in, u32 len)
 {
-	return k->placed != KEPT_ANYWHERE && h->opcode == FUSE_WRITE &&
-	       h->nodeid == k->h.nodeid && same_input(k, in, len, true) &&
+	const struct fuse_write_in *a = k->in, *b = in;
+
+	if (k->h.opcode != FUSE_WRITE || h->opcode != FUSE_WRITE ||
+	    h->nodeid != k->h.nodeid || k->in_len < sizeof(*a) || len < sizeof(*b))
+		return false;
+	return a->fh == b->fh && a->write_flags == b->write_flags &&
+	       a->flags == b->flags &&
+	       (a->offset == b->offset || k->placed != KEPT_ANYWHERE) &&
+	       !memcmp(a + 1, b + 1, min(k->in_len, len) - sizeof(*a)) &&
 	       fusecr_origin_is_write(k->placed == KEPT_AT_POSITION);
 }
 
@@ -470,12 +477,15 @@ static bool is_moved(const struct fusecr_kept *k, const struct fuse_in_header *h
 static void tell_result(struct fusecr_kept *k, struct fuse_req *req)
 {
 	loff_t from = 0, to = 0;
-	long result = fusecr_settle_range(k, &from, &to) ? to - from : k->error ?: -EIO;
+	long result = k->error;
 
+	if (!result)
+		result = fusecr_settle_range(k, &from, &to) && to > from ?
+			 to - from : -EIO;
 	/* Its call does not come to that, and has it locked if it is shared. */
-	if (result >= 0 && k->placed == KEPT_AT_END && fusecr_origin_is_write(true))
+	if (result > 0 && k->placed != KEPT_AT_POSITION && fusecr_origin_is_write(true))
 		k->file->f_pos = to;
-	fusecr_restart_with(fusecr_restart_alloc(MUST_COMPARE), result);
+	fusecr_restart_with(fusecr_restart_alloc(MUST_COMPARE), result, k->file, from);
 	kept_finish(k, KEPT_CLAIMED);
 	kept_end_with(req, -ERESTARTNOINTR);
 }
@@ -530,12 +540,12 @@ bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
 
 	while ((k = next_mine(fiq, k))) {
 		if (k->h.opcode == h->opcode && k->h.nodeid == h->nodeid &&
-		    same_input(k, in, len, false)) {
+		    !READ_ONCE(k->outdated) && same_input(k, in, len)) {
 			claim_same(k, req, in, len);
 			done = true;
 			break;
 		}
-		if (is_moved(k, h, in, len)) {
+		if (is_same_write(k, h, in, len) && k->file) {
 			claim_moved(k, req);
 			done = true;
 			break;
@@ -547,7 +557,7 @@ bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
 			let_go(k);
 			break;
 		}
-		if (is_outdated(k, h)) {
+		if (is_outdated(k, h) || READ_ONCE(k->outdated)) {
 			kept_finish(k, KEPT_GIVEN_UP);
 			k = NULL;
 		}

@@ -30,6 +30,9 @@
 #define FUSE_PASSTHROUGH		(1ULL << 37)	/* 6.9 */
 #endif
 
+#ifndef FOPEN_PARALLEL_DIRECT_WRITES
+#define FOPEN_PARALLEL_DIRECT_WRITES	(1 << 6)		/* 6.2 */
+#endif
 #ifndef FUSE_OVER_IO_URING
 #define FUSE_OVER_IO_URING		(1ULL << 41)	/* 6.14 */
 #endif

@@ -119,13 +119,13 @@ static struct super_block *best_of(struct pick *pick)
 /* Called by sget_fc() with sb_lock held. */
 static int pick_super(struct super_block *unused, struct fs_context *fc)
 {
-	struct pick *pick = container_of(fc, struct pick, fc);
+	struct pick *p = container_of(fc, struct pick, fc);
 	struct super_block *sb;
 
 	rcu_read_lock();
-	while ((sb = best_of(pick))) {
+	while ((sb = best_of(p))) {
 		if (atomic_inc_not_zero(&sb->s_active)) {
-			pick->sb = sb;
+			p->sb = sb;
 			break;
 		}
 		/* Gone meanwhile: conn_of() does not show it again. */

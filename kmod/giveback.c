@@ -3,6 +3,9 @@
 
 #include <linux/fcntl.h>
 #include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 
 #include "inode.h"
@@ -118,6 +121,17 @@ static void unlock_end_7_3(struct fuse_args *args, int error)
 	unlock_end(args);
 }
 
+/* Another thread of it may have a lock there, too, of the same owner. */
+static bool process_lives(const struct fusecr_kept *k)
+{
+	struct task_struct *task = get_pid_task(k->tgid, PIDTYPE_TGID);
+	bool lives = task && !(READ_ONCE(task->signal->flags) & SIGNAL_GROUP_EXIT);
+
+	if (task)
+		put_task_struct(task);
+	return lives;
+}
+
 /*
  * Who was killed has closed the file, which told the daemon to let go of his locks (FLUSH):
  * too early for this one.  Without all this he would have waited for it.
@@ -128,7 +142,9 @@ static void unlock(const struct fusecr_kept *k)
 	struct fuse_args *args;
 	struct unlock *u;
 
-	if (k->in_len < sizeof(*in) || in->lk.type == F_UNLCK)
+	/* flock() goes with the open file, at its RELEASE. */
+	if (k->in_len < sizeof(*in) || in->lk.type == F_UNLCK ||
+	    in->lk_flags & FUSE_LK_FLOCK || process_lives(k))
 		return;
 	u = kzalloc(sizeof(*u) + fl_size(FL_ARGS), GFP_KERNEL);
 	if (!u)

@@ -9,7 +9,10 @@
  */
 
 #include <linux/cgroup.h>
+#include <linux/file.h>
 #include <linux/freezer.h>
+#include <linux/fs.h>
+#include <linux/fsnotify.h>
 #include <linux/hashtable.h>
 #include <linux/module.h>
 #include <linux/refcount.h>
@@ -393,7 +396,23 @@ struct fusecr_restart {
 	bool always;
 	bool later;
 	long result;
+	struct file *file;	/* counted, or NULL */
+	loff_t from;
 };
+
+/* What write(2) does at its end, see vfs_write() and generic_write_sync(). */
+static long end_write(const struct fusecr_restart *r)
+{
+	int err = 0;
+
+	if (r->result <= 0)
+		return r->result;
+	fsnotify_modify(r->file);
+	if (r->file->f_flags & O_DSYNC)
+		err = vfs_fsync_range(r->file, r->from, r->from + r->result - 1,
+				      (r->file->f_flags & __O_SYNC) ? 0 : 1);
+	return err ?: r->result;
+}
 
 /*
  * Before the decision whether to rewind (arch_do_signal_or_restart()), which is
@@ -404,14 +423,19 @@ static void restart_fn(struct callback_head *work)
 	struct fusecr_restart *restart = container_of(work, struct fusecr_restart,
 						      work);
 	struct pt_regs *regs = task_pt_regs(current);
+	bool exits = current->flags & (PF_EXITING | PF_POSTCOREDUMP | PF_DUMPCORE);
 
+	/* Nothing is locked here. */
+	if (restart->file && !exits)
+		restart->result = end_write(restart);
 	if (syscall_get_nr(current, regs) >= 0 &&
 	    (restart->always || syscall_get_error(current, regs)))
 		syscall_set_return_value(current, regs, min(restart->result, 0L),
 					 max(restart->result, 0L));
-	/* Nothing is locked here. */
-	if (restart->later && may_sleep())
+	if (restart->later && !exits)
 		schedule_timeout_interruptible(MOMENT);
+	if (restart->file)
+		fput(restart->file);
 	kfree(restart);
 	module_put(THIS_MODULE);
 }
@@ -432,6 +456,8 @@ void fusecr_restart_free(struct fusecr_restart *restart)
 {
 	if (!restart)
 		return;
+	if (restart->file)
+		fput(restart->file);
 	kfree(restart);
 	module_put(THIS_MODULE);
 }
@@ -454,9 +480,12 @@ int fusecr_restart_later(struct fusecr_restart *restart)
 	return fusecr_restart(restart, current, false);
 }
 
-int fusecr_restart_with(struct fusecr_restart *restart, long result)
+int fusecr_restart_with(struct fusecr_restart *restart, long result,
+			struct file *file, loff_t from)
 {
 	restart->result = result;
+	restart->file = get_file(file);
+	restart->from = from;
 	return fusecr_restart(restart, current, false);
 }
 

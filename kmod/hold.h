@@ -14,6 +14,7 @@
 
 #include <linux/types.h>
 
+struct file;
 struct task_struct;
 struct wait_queue_head;
 
@@ -69,8 +70,12 @@ int fusecr_restart(struct fusecr_restart *restart, struct task_struct *task,
 /* That of current, after a moment. */
 int fusecr_restart_later(struct fusecr_restart *restart);
 
-/* That of current does not: it returns @result, if it fails. */
-int fusecr_restart_with(struct fusecr_restart *restart, long result);
+/*
+ * That of current does not: it returns @result, if it fails; so many bytes that were
+ * written to @file, which is counted, from @from on.
+ */
+int fusecr_restart_with(struct fusecr_restart *restart, long result,
+			struct file *file, loff_t from);
 
 /* No task is held. */
 void fusecr_hold_exit(void);

@@ -83,7 +83,7 @@ static int has_nodeid(struct inode *inode, void *nodeid)
 	return *fl_inode_nodeid(fl_inode(inode)) == *(u64 *)nodeid;
 }
 
-struct inode *fusecr_inode_find(struct super_block *sb, u64 nodeid)
+struct inode *fusecr_inode_find_hashed(struct super_block *sb, u64 nodeid)
 {
 	struct inode *inode;
 
@@ -96,6 +96,13 @@ struct inode *fusecr_inode_find(struct super_block *sb, u64 nodeid)
 	if (inode)
 		inode = get(inode);
 	rcu_read_unlock();
+	return inode;
+}
+
+struct inode *fusecr_inode_find(struct super_block *sb, u64 nodeid)
+{
+	struct inode *inode = fusecr_inode_find_hashed(sb, nodeid);
+
 	if (inode)
 		return inode;
 

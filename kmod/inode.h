@@ -14,6 +14,9 @@ struct fusecr_msg;
  */
 struct inode *fusecr_inode_find(struct super_block *sb, u64 nodeid);
 
+/* Only what the kernel may still hand out: not one that is stale. */
+struct inode *fusecr_inode_find_hashed(struct super_block *sb, u64 nodeid);
+
 /*
  * The node id behind a name in the directory @parent, as far as the kernel has
  * it cached; 0 when it is known not to exist, or not known.

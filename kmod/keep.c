@@ -197,6 +197,7 @@ void kept_free(struct fusecr_kept *k)
 		fusecr_defer(deactivate, k->sb);
 	fuse_conn_put(k->fc);
 	put_pid(k->tid);
+	put_pid(k->tgid);
 	kvfree(k->in);
 	kvfree(k->out);
 	kfree(k);
@@ -511,7 +512,7 @@ static bool is_over(const struct fusecr_kept *k)
 }
 
 /* A killed waiter would have said so to the daemon before it slept on. */
-static void interrupt(struct fusecr_kept *k)
+static bool interrupt(struct fusecr_kept *k)
 {
 	const struct list_head *entry;
 	struct fuse_req *found = NULL;
@@ -534,6 +535,7 @@ static void interrupt(struct fusecr_kept *k)
 			break;
 	}
 	spin_unlock(fl_conn_dev_lock(k->fc));
+	return found;
 }
 
 bool kept_is_cached_read(const struct fusecr_kept *k)
@@ -611,10 +613,8 @@ static void look(struct work_struct *work)
 
 	round++;
 	while ((k = next_over(round))) {
-		if (READ_ONCE(k->state) == KEPT_WAITING && !k->interrupted) {
-			interrupt(k);
-			k->interrupted = true;
-		}
+		if (READ_ONCE(k->state) == KEPT_WAITING && !k->interrupted)
+			k->interrupted = interrupt(k);
 		if (is_in_the_way(k))
 			settle(k);
 		else

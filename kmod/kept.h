@@ -63,18 +63,22 @@ struct fusecr_kept {
 	struct file *file_out;		/* counted, of the other one, or NULL */
 	struct fusecr_hook *hook;
 	struct pid *tid;		/* counted; who sent it */
+	struct pid *tgid;		/* counted; of which process, or NULL */
 	struct fuse_in_header h;
 	u64 dev;			/* cookie of the instance that read it */
 	u32 in_len;
 	void *in;
 	struct kept_name names[KEPT_NAMES];
 	enum kept_placed placed;
-	/* From an image: AT_POSITION unless its thread turns out to be in another call. */
+	/* Of an image that does not tell: AT_POSITION unless its thread is in another call. */
 	bool guessed;
 	/* All below: kept_lock, once it is on the list. */
 	enum kept_state state;
 	bool claiming;			/* somebody works on it */
 	bool settled;			/* it has taken effect, see settle.h */
+	bool settling;			/* it is going to */
+	bool overtaken;			/* by who could not wait: its size counts */
+	bool outdated;			/* what was read has been written to */
 	bool interrupted;		/* the daemon was told that nobody waits */
 	unsigned int looked;		/* when it was last looked for whether it is over */
 	unsigned long since;		/* jiffies: others wait, or 0 */

@@ -60,6 +60,16 @@ static int put_bytes(struct sk_buff *skb, struct fusecr_req_cursor *cursor,
 	return 0;
 }
 
+static_assert(KEPT_ANYWHERE + 1 == FUSECR_KEEP_ANYWHERE);
+static_assert(KEPT_AT_END + 1 == FUSECR_KEEP_AT_END);
+static_assert(KEPT_AT_POSITION + 1 == FUSECR_KEEP_AT_POSITION);
+
+static u32 place_of(const struct fusecr_kept *k)
+{
+	return (k->guessed ? 0 : k->placed + 1) |
+	       (k->settled ? FUSECR_KEEP_SETTLED : 0);
+}
+
 static int put_kept(struct sk_buff *skb, const struct fusecr_kept *k)
 {
 	struct task_struct *task = get_pid_task(k->tid, PIDTYPE_PID);
@@ -86,7 +96,8 @@ static int put_kept(struct sk_buff *skb, const struct fusecr_kept *k)
 	    nla_put_u8(skb, FUSECR_REQ_ANSWERED, k->state == KEPT_ANSWERED) ||
 	    nla_put_u32(skb, FUSECR_REQ_ERROR, -k->error) ||
 	    fusecr_put_u64(skb, FUSECR_REQ_NAMED_0, k->names[0].nodeid) ||
-	    fusecr_put_u64(skb, FUSECR_REQ_NAMED_1, k->names[1].nodeid))
+	    fusecr_put_u64(skb, FUSECR_REQ_NAMED_1, k->names[1].nodeid) ||
+	    nla_put_u32(skb, FUSECR_REQ_PLACE, place_of(k)))
 		return -EMSGSIZE;
 	return 0;
 }
@@ -118,7 +129,8 @@ static const struct fusecr_kept *kept_after(const struct fusecr_conn *conn,
 	lockdep_assert_held(&kept_lock);
 	for (entry = entry->next; entry != &kept_list; entry = entry->next) {
 		k = list_entry(entry, struct fusecr_kept, entry);
-		if (k->fc == conn->fc)
+		/* What is to be read anew anyway, the daemon may answer to nobody. */
+		if (k->fc == conn->fc && !k->outdated)
 			return k;
 	}
 	return NULL;
@@ -182,19 +194,20 @@ int fusecr_keep_walk(const struct fusecr_conn *conn,
 
 static int check(const struct fusecr_keep *in)
 {
-	u64 out_len = 0;
+	u64 room = 0;
 	u32 i;
 
 	if (!in->unique || in->unique & 1 || in->in_len > FUSECR_KEEP_MAX ||
 	    in->out_count > FL_OUT_ARGS || in->out_var > 1 ||
-	    in->answered > 1 || in->reserved)
+	    in->answered > 1 ||
+	    (in->place & ~FUSECR_KEEP_SETTLED) > FUSECR_KEEP_AT_POSITION)
 		return -EINVAL;
 	/* As fuse_dev_do_write(): nothing that means something else than -errno. */
 	if (in->error > 0 || in->error <= -512)
 		return -EINVAL;
 	for (i = 0; i < in->out_count; i++)
-		out_len += in->out_size[i];
-	return out_len > FUSECR_KEEP_MAX ? -EINVAL : 0;
+		room += in->out_size[i];
+	return room > FUSECR_KEEP_MAX ? -EINVAL : 0;
 }
 
 /* As the connection numbers them now. */
@@ -238,22 +251,35 @@ static void pin_files(struct fusecr_kept *k)
 	if (!task)
 		return;
 	kept_pin_files(k, task, NULL);
+	k->tgid = get_task_pid(task, PIDTYPE_TGID);
 	put_task_struct(task);
+}
+
+/* Of a WRITE whose file is there; an older image does not tell. */
+static void place(struct fusecr_kept *k, u32 place)
+{
+	u32 placed = place & ~FUSECR_KEEP_SETTLED;
+
+	if (!placed || k->h.opcode != FUSE_WRITE || !k->file)
+		return;
+	k->placed = placed - 1;
+	k->guessed = false;
+	k->settled = place & FUSECR_KEEP_SETTLED;
 }
 
 static int fill(struct fusecr_kept *k, const struct fusecr_keep *in)
 {
-	u32 i, out_len = 0;
+	u32 i, room = 0;
 
 	if (copy_from_user(k->in, u64_to_user_ptr(in->in), in->in_len))
 		return -EFAULT;
 	for (i = 0; i < in->out_count; i++)
-		out_len += in->out_size[i];
+		room += in->out_size[i];
 	for (i = in->out_count; i < FL_OUT_ARGS; i++)
 		if (in->out_size[i])
 			return -EINVAL;
 	if (in->answered && !in->error &&
-	    copy_from_user(k->out, u64_to_user_ptr(in->out), out_len))
+	    copy_from_user(k->out, u64_to_user_ptr(in->out), room))
 		return -EFAULT;
 	rcu_read_lock();
 	k->tid = get_pid(find_pid_ns(in->pid, *fl_conn_pid_ns(k->fc)));
@@ -261,6 +287,7 @@ static int fill(struct fusecr_kept *k, const struct fusecr_keep *in)
 	if (!k->tid)
 		return -ESRCH;
 	pin_files(k);
+	place(k, in->place);
 	kept_find_names(k);
 	return fill_names(k, in);
 }

@@ -41,7 +41,8 @@ struct fusecr_settling *fusecr_settle_prepare(struct fusecr_kept *k)
 	struct fusecr_settling *s;
 
 	lockdep_assert_held(&kept_lock);
-	if (!kept_is_waited_for(k) || k->state != KEPT_ANSWERED || k->settled)
+	if (!kept_is_waited_for(k) || k->state != KEPT_ANSWERED || k->settled ||
+	    k->settling)
 		return NULL;
 	/* Without memory whoever needs it tries again. */
 	s = kmalloc(sizeof(*s), GFP_ATOMIC);
@@ -52,12 +53,14 @@ struct fusecr_settling *fusecr_settle_prepare(struct fusecr_kept *k)
 	s->k = k;
 	s->unique = k->h.unique;
 	s->moves = k->placed == KEPT_AT_POSITION;
+	k->settling = true;
 	ihold(s->inode);
 	return s;
 }
 
 /* From where to where it was written; false: it is claimed, or was not done. */
-static bool mark(const struct fusecr_settling *s, loff_t *from, loff_t *to)
+static bool mark(const struct fusecr_settling *s, loff_t *from, loff_t *to,
+		 bool *overtaken)
 {
 	struct fusecr_kept *k;
 	bool done = false;
@@ -68,6 +71,7 @@ static bool mark(const struct fusecr_settling *s, loff_t *from, loff_t *to)
 		    k->state != KEPT_ANSWERED || k->settled)
 			continue;
 		k->settled = true;
+		*overtaken = k->overtaken;
 		done = fusecr_settle_range(k, from, to);
 		break;
 	}
@@ -75,7 +79,10 @@ static bool mark(const struct fusecr_settling *s, loff_t *from, loff_t *to)
 	return done;
 }
 
-/* As fuse_write_update_attr() does it (fuse_write_update_size() of 6.1, fs/fuse/file.c). */
+/* What a write changes, FUSE_STATX_MODSIZE in fs/fuse/fuse_i.h. */
+#define MODSIZE	(STATX_MTIME | STATX_CTIME | STATX_BLOCKS | STATX_SIZE)
+
+/* As fuse_write_update_attr() does it (fs/fuse/file.c). */
 static void grow(struct inode *inode, loff_t end)
 {
 	struct fuse_inode *fi = fl_inode(inode);
@@ -86,26 +93,31 @@ static void grow(struct inode *inode, loff_t end)
 	if (end > i_size_read(inode))
 		i_size_write(inode, end);
 	spin_unlock(fl_inode_lock(fi));
+	set_mask_bits(fl_inode_inval_mask(fi), 0, MODSIZE);
 }
 
 static void settle(void *arg)
 {
 	struct fusecr_settling *s = arg;
+	bool overtaken = false;
 	loff_t from, to;
 
 	/* In the order of write(2). */
-	mutex_lock(&s->file->f_pos_lock);
+	if (s->moves)
+		mutex_lock(&s->file->f_pos_lock);
 	inode_lock(s->inode);
-	if (mark(s, &from, &to) && to > from) {
+	if (mark(s, &from, &to, &overtaken) && to > from) {
 		/* Who has read the old end has something else there. */
 		invalidate_inode_pages2_range(s->inode->i_mapping, from >> PAGE_SHIFT,
 					      (to - 1) >> PAGE_SHIFT);
-		grow(s->inode, to);
+		/* Who wrote since, or cut the file, has told the size. */
+		grow(s->inode, overtaken ? 0 : to);
 		if (s->moves && s->file->f_pos == from)
 			s->file->f_pos = to;
 	}
 	inode_unlock(s->inode);
-	mutex_unlock(&s->file->f_pos_lock);
+	if (s->moves)
+		mutex_unlock(&s->file->f_pos_lock);
 	fusecr_inode_put(s->inode);
 	fput(s->file);
 	kfree(s);

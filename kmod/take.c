@@ -138,9 +138,6 @@ static bool can_take_from(struct task_struct *task, const struct fuse_req *req)
 	u32 opcode = fl_req_in_h(req)->opcode;
 	int nr;
 
-	/* Numbered in the daemon's world, or it is not found there again. */
-	if (!fl_req_in_h(req)->pid)
-		return false;
 	if (READ_ONCE(task->flags) & (PF_EXITING | PF_KTHREAD) ||
 	    task->in_execve)
 		return false;
@@ -183,7 +180,8 @@ static bool is_candidate(const struct taking *t, const struct fuse_req *req)
 		return false;
 	if (is_read_ahead(req))
 		return true;
-	if (fl_req_test(req, FL_FR_BACKGROUND))
+	/* Numbered in the daemon's world, or it is not found there again. */
+	if (fl_req_test(req, FL_FR_BACKGROUND) || !fl_req_in_h(req)->pid)
 		return false;
 	task = fusecr_queue_waiter(req);
 	if (!task)
@@ -399,6 +397,7 @@ static bool exchange(struct fuse_dev *fud, struct fuse_req *req, void *arg)
 		if (s->err)
 			return true;
 		k->tid = get_task_pid(s->task, PIDTYPE_PID);
+		k->tgid = get_task_pid(s->task, PIDTYPE_TGID);
 	}
 	/* Cleared first: no interrupt is queued for it from here on. */
 	fl_req_clear(req, FL_FR_SENT);

@@ -110,7 +110,7 @@ TEST_F(call, keep_is_refused)
 	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.error = 1));
 	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.answered = 1, _k.error = -512));
 	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.answered = 1, _k.error = -4096));
-	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.reserved = 1));
+	EXPECT_EQ(-EINVAL, KEEP_WITH(dev, _k.place = 4));
 	EXPECT_EQ(-EBADF, KEEP_WITH(-1, ));
 	EXPECT_EQ(-EBADF, KEEP_WITH(1000, ));
 	EXPECT_EQ(-EBADF, KEEP_WITH(null, ));

@@ -372,6 +372,76 @@ TEST_F(call, write_while_writer_stopped)
 	close(kept.fd);
 }
 
+#define MUCH	5000
+
+static int append_pages(void *arg)
+{
+	static char buf[MUCH];
+
+	memset(buf, 'k', MUCH);
+	return write(*(int *)arg, buf, MUCH) == MUCH ? 0 : -errno;
+}
+
+/* What one request had is sent in several, when the first page is not cached any more. */
+TEST_F(call, repeated_in_pieces)
+{
+	uint64_t size = rawfs_node(self->fs, "f1")->attr.size;
+	int fd = open(path(self, "f1"), O_RDWR | O_APPEND | O_CLOEXEC);
+	char buf[2 * MUCH];
+
+	ASSERT_LE(0, fd);
+	ASSERT_NE(0, size % 4096);
+	ASSERT_EQ(1, pread(fd, buf, 1, size - 1));
+	ASSERT_EQ(0, keep_one(self, FUSE_WRITE, true, append_pages, &fd));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	rawfs_release(self->fs, 0);
+	/* The rest is a short write's, if the daemon has had less. */
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_WRITE]);
+	EXPECT_EQ(MUCH, pread(fd, buf, sizeof(buf), size));
+	for (int i = 0; i < MUCH; i++)
+		ASSERT_EQ('k', buf[i]);
+	EXPECT_EQ(size + MUCH, lseek(fd, 0, SEEK_CUR));
+	close(fd);
+}
+
+static struct writer handled;
+
+static void handle_alarm(int sig)
+{
+	(void)sig;
+	write_shared(&handled);
+}
+
+static int append_and_handle(void *arg)
+{
+	struct sigaction act = { .sa_handler = handle_alarm };
+
+	sigaction(SIGALRM, &act, NULL);
+	return write_shared(arg);
+}
+
+/* The handler runs before the call starts over, and writes to the same file. */
+TEST_F(call, append_by_a_handler)
+{
+	uint64_t size = rawfs_node(self->fs, "f1")->attr.size;
+	struct writer kept = { .text = "kept" };
+
+	kept.fd = open(path(self, "f1"), O_WRONLY | O_APPEND | O_CLOEXEC);
+	ASSERT_LE(0, kept.fd);
+	handled = (struct writer){ .fd = kept.fd, .text = "other" };
+	ASSERT_EQ(0, keep_one(self, FUSE_WRITE, true, append_and_handle, &kept));
+	ASSERT_EQ(0, kill(self->clients[0].pid, SIGALRM));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	test_nap(QUIET_MS);
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_WRITE]);
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(2, self->fs->nr_op[FUSE_WRITE]);
+	EXPECT_TRUE(ends_with(self->fs, size, "keptother"));
+	close(kept.fd);
+}
+
 static int write_here(void *arg)
 {
 	const struct writer *w = arg;

@@ -513,11 +513,14 @@ busy_rounds() {
 }
 
 leave_running() {
+	local stats=$T/stats
 	! left_out 2 || return 0
 	step "--leave-running"
+	[ "$DAEMON" != rawd ] || rawd_stats >"$stats.0"
 	tool_dump "$T/img.running" --leave-running || fail "the checkpoint failed"
 	[ -d "/proc/$PID" ] || fail "the tree is gone"
 	expect_no_trace
+	[ "$DAEMON" != rawd ] || { rawd_stats >"$stats.1" && expect_quiet "$stats".[01]; }
 	clients_check "$@"
 }
 

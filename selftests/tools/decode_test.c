@@ -128,6 +128,7 @@ static const struct {
 	REQ(OUT_SIZE_0, "out_size_0"), REQ(OUT_SIZE_1, "out_size_1"), REQ(OUT_VAR, "out_var"),
 	REQ(ANSWERED, "answered"), REQ(ERROR, "error"), REQ(OUT_LEN, "out_len"),
 	REQ(NAMED_0, "named_0"), REQ(NAMED_1, "named_1"),
+	REQ(PLACE, "place"),
 	INODE(NODEID, "nodeid"), INODE(GENERATION, "generation"), INODE(NLOOKUP, "nlookup"),
 	INODE(ORIG_INO, "orig_ino"), INODE(MODE, "mode"), INODE(UID, "uid"), INODE(GID, "gid"),
 	INODE(NLINK, "nlink"), INODE(RDEV, "rdev"), INODE(SIZE, "size"), INODE(BLOCKS, "blocks"),

@@ -575,6 +575,7 @@ static int keep(int handle, const struct model *m, const FuseRequestEntry *q, in
 		.out_var = q->out_var,
 		.answered = q->answered,
 		.error = -(int32_t)q->error,
+		.place = q->place,
 		.out = (uintptr_t)q->in_data.data + q->in_len,
 		.named = (uintptr_t)named,
 	};

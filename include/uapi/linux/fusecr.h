@@ -309,10 +309,21 @@ enum fusecr_req_attr {
 				 */
 	FUSECR_REQ_NAMED_0,	/* u64 */
 	FUSECR_REQ_NAMED_1,	/* u64 */
+	FUSECR_REQ_PLACE,	/* u32, enum fusecr_keep_place */
 	__FUSECR_REQ_MAX,
 };
 
 #define FUSECR_REQ_MAX (__FUSECR_REQ_MAX - 1)
+
+/* Where a kept WRITE goes to, when its thread asks again. */
+enum fusecr_keep_place {
+	FUSECR_KEEP_ANYWHERE	= 1, /* where it says, and so any other request */
+	FUSECR_KEEP_AT_END	= 2, /* the file is open with O_APPEND */
+	FUSECR_KEEP_AT_POSITION	= 3, /* of the open file, which it moves */
+	FUSECR_KEEP_SETTLED	= 1 << 8, /* besides: the kernel's size and position are
+					   * those after it
+					   */
+};
 #define FUSECR_IN_CHUNK	8192
 
 enum fusecr_name_attr {
