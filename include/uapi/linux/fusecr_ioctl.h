@@ -4,8 +4,10 @@
  *
  * ATTACH makes it the one owner of a connection; every other call works on that
  * connection and answers
- *   ENOTCONN  nothing attached    EBUSY  attached already / owned by another
+ *   ENOTCONN  nothing attached, or (REQUEUE, KEEP) the connection has ended
+ *   EBUSY     attached already / owned by another
  *   EPERM     caller lacks the capability (checked on each call)
+ *   EFAULT, ENOMEM, ENOTTY    as ever; EINTR where it waits, and is killed
  * Settings take effect at once and are undone, newest first, when the handle
  * is closed without COMMIT, by whatever way its last descriptor goes.
  * FORGETs are only queued by COMMIT.  ADMIT and the ownership itself always
@@ -102,7 +104,8 @@ struct fusecr_set_file {
 	__u32 use;		/* FUSECR_FILE_FD, _MAP, _EXE or _SENT; EINVAL */
 	__u32 open_flags;	/* FOPEN_* */
 	__u64 number;		/* as FUSECR_FILE_NUMBER; EBADF when it is no FUSE
-				 * file of this connection
+				 * file of this connection; _SENT: EBUSY when somebody
+				 * receives from that socket at the moment
 				 */
 	__u64 nodeid;		/* expected; ESTALE when it is another */
 	__u64 fh;
@@ -128,7 +131,9 @@ enum fusecr_share_flag {
 
 struct fusecr_share_file {
 	__s32 pid;		/* the place; caller's pid namespace; ESRCH */
-	__u32 use;		/* FUSECR_FILE_MAP or _EXE; EINVAL */
+	__u32 use;		/* FUSECR_FILE_MAP or _EXE; EINVAL; EOPNOTSUPP for
+				 * _EXE when others may write to one of the two only
+				 */
 	__u64 number;		/* as in struct fusecr_set_file, also below */
 	__u64 end;		/* MAP: all mappings up to here; EINVAL when it is not
 				 * above number
@@ -173,7 +178,7 @@ struct fusecr_unlink {
 				 */
 	__u32 flags;		/* FUSECR_INODE_DEAD or FUSECR_UNLINK_ENTER of a directory,
 				 * FUSECR_INODE_LINKABLE of a file, FUSECR_UNLINK_WAIT;
-				 * EINVAL for other bits
+				 * EINVAL for other bits, and for the first two at once
 				 */
 	__u32 above;		/* 0, or a directory above it instead: its own is 1; EINVAL
 				 * beyond FUSECR_UNLINK_ABOVE, and for the root
@@ -258,7 +263,9 @@ struct fusecr_gate_status {
 	__u32 held;		/* threads at rest, or stopped */
 	__u32 coming;		/* threads that are not yet, of which */
 	__u32 asleep;		/* sleep interruptibly in something else */
-	__u32 requests;		/* under way whose answer a client waits for */
+	__u32 requests;		/* under way whose answer a client waits for; ~0 when
+				 * there was no memory to count them
+				 */
 	__u32 background;	/* background requests, queued and under way */
 	__u32 kept;		/* requests that are kept, closed or not */
 	__u32 reserved;		/* 0 */
@@ -374,7 +381,8 @@ struct fusecr_set_lock {
 #define FUSECR_IOC_SET_FILE	_IOW(FUSECR_IOC_MAGIC, 4, struct fusecr_set_file)
 #define FUSECR_IOC_FORGET	_IOW(FUSECR_IOC_MAGIC, 5, struct fusecr_forget)
 /* argument 1: tasks with CAP_SYS_ADMIN in the initial user namespace pass
- * allow_other's check on this connection; 0: no more.  EOPNOTSUPP
+ * allow_other's check on this connection; 0: no more.  EINVAL for others;
+ * EOPNOTSUPP
  */
 #define FUSECR_IOC_ADMIT	_IO(FUSECR_IOC_MAGIC, 6)
 #define FUSECR_IOC_REQUEUE	_IOWR(FUSECR_IOC_MAGIC, 7, struct fusecr_requeue)
@@ -404,6 +412,7 @@ struct fusecr_set_lock {
 
 /* ENOENT when the gate is open */
 #define FUSECR_IOC_TAKE		_IOR(FUSECR_IOC_MAGIC, 15, struct fusecr_take)
+/* EOPNOTSUPP with io_uring queues */
 #define FUSECR_IOC_KEEP		_IOW(FUSECR_IOC_MAGIC, 16, struct fusecr_keep)
 #define FUSECR_IOC_SET_OWNER	_IOW(FUSECR_IOC_MAGIC, 20, struct fusecr_set_owner)
 
