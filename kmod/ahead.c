@@ -203,15 +203,17 @@ static struct fuse_conn *comes_later(const struct fuse_iqueue *fiq,
 	return later;
 }
 
-/* What is not put off has its way: of those the size and the bytes count that are last. */
+/* What is not put off has its way: what it has cut off is not grown again. */
 static void overtake(const struct fuse_iqueue *fiq,
 		     const struct fuse_in_header *h, const void *in, u32 len)
 {
 	struct fusecr_kept *k;
 
+	if (h->opcode != FUSE_SETATTR && h->opcode != FUSE_OPEN)
+		return;
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry)
-		if (fl_conn_iqueue(k->fc) == fiq && is_behind(k, h, in, len))
+		if (fl_conn_iqueue(k->fc) == fiq && resizes(h, in, len) == k->h.nodeid)
 			k->overtaken = true;
 	spin_unlock(&kept_lock);
 }
@@ -224,7 +226,7 @@ void fusecr_ahead_outdate(const struct fuse_iqueue *fiq, u64 nodeid)
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry)
 		if (fl_conn_iqueue(k->fc) == fiq && k->h.nodeid == nodeid &&
-		    !k->claiming && kept_is_cached_read(k))
+		    kept_is_cached_read(k))
 			k->outdated = true;
 	spin_unlock(&kept_lock);
 }

@@ -453,6 +453,13 @@ static bool is_outdated(const struct fusecr_kept *k, const struct fuse_in_header
 	       h->nodeid == k->h.nodeid;
 }
 
+/* Of a call that is told where it has written. */
+static bool can_move(const struct fusecr_kept *k)
+{
+	return k->placed != KEPT_ANYWHERE &&
+	       fusecr_origin_is_write(k->placed == KEPT_AT_POSITION);
+}
+
 /*
  * The same write(2): how much of it is sent at a time depends on what is cached
  * (fuse_fill_write_pages(), fs/fuse/file.c).  And it may be elsewhere: somebody was told
@@ -464,20 +471,22 @@ static bool is_same_write(const struct fusecr_kept *k, const struct fuse_in_head
 	const struct fuse_write_in *a = k->in, *b = in;
 
 	if (k->h.opcode != FUSE_WRITE || h->opcode != FUSE_WRITE ||
-	    h->nodeid != k->h.nodeid || k->in_len < sizeof(*a) || len < sizeof(*b))
+	    h->nodeid != k->h.nodeid || k->in_len < sizeof(*a) ||
+	    len < sizeof(*b) || !k->file || !k->inodes[0])
 		return false;
 	return a->fh == b->fh && a->write_flags == b->write_flags &&
-	       a->flags == b->flags &&
-	       (a->offset == b->offset || k->placed != KEPT_ANYWHERE) &&
+	       a->flags == b->flags && (a->offset == b->offset || can_move(k)) &&
 	       !memcmp(a + 1, b + 1, min(k->in_len, len) - sizeof(*a)) &&
-	       fusecr_origin_is_write(k->placed == KEPT_AT_POSITION);
+	       fusecr_origin_is_call(k->call, k->call_args, a->size);
 }
 
 /* It has taken effect: the call is told the result, and does nothing any more. */
 static void tell_result(struct fusecr_kept *k, struct fuse_req *req)
 {
+	const struct fuse_write_in *in = k->in;
 	loff_t from = 0, to = 0;
 	long result = k->error;
+	u32 sync = in->flags & O_SYNC;
 
 	if (!result)
 		result = fusecr_settle_range(k, &from, &to) && to > from ?
@@ -485,7 +494,11 @@ static void tell_result(struct fusecr_kept *k, struct fuse_req *req)
 	/* Its call does not come to that, and has it locked if it is shared. */
 	if (result > 0 && k->placed != KEPT_AT_POSITION && fusecr_origin_is_write(true))
 		k->file->f_pos = to;
-	fusecr_restart_with(fusecr_restart_alloc(MUST_COMPARE), result, k->file, from);
+	/* As fuse_direct_write_iter(), which leaves that to the daemon. */
+	if (*fl_file_open_flags(fl_file(k->file)) & FOPEN_DIRECT_IO)
+		sync = 0;
+	fusecr_restart_with(fusecr_restart_alloc(MUST_COMPARE), result, k->file, from,
+			    sync);
 	kept_finish(k, KEPT_CLAIMED);
 	kept_end_with(req, -ERESTARTNOINTR);
 }
@@ -496,14 +509,21 @@ static bool is_settled(const struct fusecr_kept *k)
 	return READ_ONCE(k->settled);
 }
 
-/* Not where the thread is going to write: it waits until that does not matter. */
-static void claim_moved(struct fusecr_kept *k, struct fuse_req *req)
+/*
+ * Not where the thread is going to write, or not so much: it waits until that does not
+ * matter.  False: it cannot be told (sendfile), and writes the same once more.
+ */
+static bool claim_moved(struct fusecr_kept *k, struct fuse_req *req)
 {
 	struct fusecr_settling *settling;
 
+	if (is_settled(k) && !fusecr_origin_is_write(false)) {
+		kept_finish(k, KEPT_CLAIMED);
+		return false;
+	}
 	if (is_settled(k)) {
 		tell_result(k, req);
-		return;
+		return true;
 	}
 	spin_lock(&kept_lock);
 	k->guessed = false;
@@ -512,6 +532,7 @@ static void claim_moved(struct fusecr_kept *k, struct fuse_req *req)
 	spin_unlock(&kept_lock);
 	fusecr_settle(settling);
 	fusecr_ahead_put_off(req);
+	return true;
 }
 
 static void claim_same(struct fusecr_kept *k, struct fuse_req *req, const void *in,
@@ -545,9 +566,9 @@ bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
 			done = true;
 			break;
 		}
-		if (is_same_write(k, h, in, len) && k->file) {
-			claim_moved(k, req);
-			done = true;
+		if (is_same_write(k, h, in, len)) {
+			done = claim_moved(k, req);
+			k = done ? k : NULL;
 			break;
 		}
 		name = h->opcode == FUSE_LOOKUP ?

@@ -2,6 +2,7 @@
 /* What an answer to a kept request brought and nobody wants, see kept.h. */
 
 #include <linux/fcntl.h>
+#include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
@@ -121,7 +122,7 @@ static void unlock_end_7_3(struct fuse_args *args, int error)
 	unlock_end(args);
 }
 
-/* Another thread of it may have a lock there, too, of the same owner. */
+/* Another thread of it may have a lock there, too, of the same owner: by the open file. */
 static bool process_lives(const struct fusecr_kept *k)
 {
 	struct task_struct *task = get_pid_task(k->tgid, PIDTYPE_TGID);
@@ -144,7 +145,8 @@ static void unlock(const struct fusecr_kept *k)
 
 	/* flock() goes with the open file, at its RELEASE. */
 	if (k->in_len < sizeof(*in) || in->lk.type == F_UNLCK ||
-	    in->lk_flags & FUSE_LK_FLOCK || process_lives(k))
+	    in->lk_flags & FUSE_LK_FLOCK ||
+	    (k->file && file_count(k->file) > 1 && process_lives(k)))
 		return;
 	u = kzalloc(sizeof(*u) + fl_size(FL_ARGS), GFP_KERNEL);
 	if (!u)

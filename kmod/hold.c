@@ -398,6 +398,7 @@ struct fusecr_restart {
 	long result;
 	struct file *file;	/* counted, or NULL */
 	loff_t from;
+	u32 sync;
 };
 
 /* What write(2) does at its end, see vfs_write() and generic_write_sync(). */
@@ -408,9 +409,9 @@ static long end_write(const struct fusecr_restart *r)
 	if (r->result <= 0)
 		return r->result;
 	fsnotify_modify(r->file);
-	if (r->file->f_flags & O_DSYNC)
+	if (r->sync & O_DSYNC)
 		err = vfs_fsync_range(r->file, r->from, r->from + r->result - 1,
-				      (r->file->f_flags & __O_SYNC) ? 0 : 1);
+				      (r->sync & __O_SYNC) ? 0 : 1);
 	return err ?: r->result;
 }
 
@@ -481,8 +482,9 @@ int fusecr_restart_later(struct fusecr_restart *restart)
 }
 
 int fusecr_restart_with(struct fusecr_restart *restart, long result,
-			struct file *file, loff_t from)
+			struct file *file, loff_t from, u32 sync)
 {
+	restart->sync = sync;
 	restart->result = result;
 	restart->file = get_file(file);
 	restart->from = from;

@@ -72,10 +72,10 @@ int fusecr_restart_later(struct fusecr_restart *restart);
 
 /*
  * That of current does not: it returns @result, if it fails; so many bytes that were
- * written to @file, which is counted, from @from on.
+ * written to @file, which is counted, from @from on, with O_DSYNC or O_SYNC in @sync.
  */
 int fusecr_restart_with(struct fusecr_restart *restart, long result,
-			struct file *file, loff_t from);
+			struct file *file, loff_t from, u32 sync);
 
 /* No task is held. */
 void fusecr_hold_exit(void);

@@ -64,6 +64,7 @@ struct fusecr_kept *kept_new(const struct fusecr_conn *conn,
 	kept_pin(k, h->nodeid);
 	k->h = *h;
 	k->in_len = in_len;
+	k->call = -1;
 	k->answer = *room;
 	k->in = kvzalloc(in_len + 1, GFP_KERNEL_ACCOUNT);
 	k->out = kvzalloc(out_len + 1, GFP_KERNEL_ACCOUNT);

@@ -70,6 +70,9 @@ struct fusecr_kept {
 	void *in;
 	struct kept_name names[KEPT_NAMES];
 	enum kept_placed placed;
+	/* The system call that starts over; the number is -1 if it is not known (an image). */
+	int call;
+	unsigned long call_args[6];
 	/* Of an image that does not tell: AT_POSITION unless its thread is in another call. */
 	bool guessed;
 	/* All below: kept_lock, once it is on the list. */
@@ -77,7 +80,7 @@ struct fusecr_kept {
 	bool claiming;			/* somebody works on it */
 	bool settled;			/* it has taken effect, see settle.h */
 	bool settling;			/* it is going to */
-	bool overtaken;			/* by who could not wait: its size counts */
+	bool overtaken;			/* by who could not wait, and cut the file */
 	bool outdated;			/* what was read has been written to */
 	bool interrupted;		/* the daemon was told that nobody waits */
 	unsigned int looked;		/* when it was last looked for whether it is over */

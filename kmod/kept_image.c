@@ -129,8 +129,7 @@ static const struct fusecr_kept *kept_after(const struct fusecr_conn *conn,
 	lockdep_assert_held(&kept_lock);
 	for (entry = entry->next; entry != &kept_list; entry = entry->next) {
 		k = list_entry(entry, struct fusecr_kept, entry);
-		/* What is to be read anew anyway, the daemon may answer to nobody. */
-		if (k->fc == conn->fc && !k->outdated)
+		if (k->fc == conn->fc)
 			return k;
 	}
 	return NULL;
@@ -177,6 +176,11 @@ int fusecr_keep_walk(const struct fusecr_conn *conn,
 		/* Another one is there now. */
 		if (!fusecr_req_mark_is(&cursor->next, &mark))
 			cursor->offset = 0;
+		/* What is to be read anew anyway, the daemon may answer to nobody. */
+		if (k->outdated && !cursor->offset) {
+			cursor->last = mark;
+			continue;
+		}
 		do {
 			err = fill_kept(msg, cursor, k);
 		} while (!err && cursor->offset);
@@ -199,7 +203,7 @@ static int check(const struct fusecr_keep *in)
 
 	if (!in->unique || in->unique & 1 || in->in_len > FUSECR_KEEP_MAX ||
 	    in->out_count > FL_OUT_ARGS || in->out_var > 1 ||
-	    in->answered > 1 ||
+	    in->answered > 1 || (in->place & FUSECR_KEEP_SETTLED && !in->answered) ||
 	    (in->place & ~FUSECR_KEEP_SETTLED) > FUSECR_KEEP_AT_POSITION)
 		return -EINVAL;
 	/* As fuse_dev_do_write(): nothing that means something else than -errno. */

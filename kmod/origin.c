@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
+#include <linux/string.h>
 #include <asm/syscall.h>
 #include <asm/unistd.h>
 
@@ -183,6 +184,29 @@ bool fusecr_origin_is_write(bool at_position)
 
 	fusecr_origin_note(&o, current);
 	is = fusecr_origin_writes(&o, at_position);
+	fusecr_origin_put(&o);
+	return is;
+}
+
+/* How much one writes is in its arguments; of iovecs, in the caller's memory. */
+static bool may_write(const struct fusecr_origin *o, u32 len)
+{
+	switch (o->nr) {
+	case __NR_write:
+	case __NR_pwrite64:
+		return o->args[2] >= len;
+	}
+	return true;
+}
+
+bool fusecr_origin_is_call(int nr, const unsigned long *args, u32 len)
+{
+	struct fusecr_origin o;
+	bool is;
+
+	fusecr_origin_note(&o, current);
+	is = nr < 0 ? may_write(&o, len) :
+		      o.nr == nr && !memcmp(o.args, args, sizeof(o.args));
 	fusecr_origin_put(&o);
 	return is;
 }

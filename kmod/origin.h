@@ -47,6 +47,11 @@ bool fusecr_origin_writes_next(const struct fusecr_origin *o, struct file *file,
 bool fusecr_origin_writes(const struct fusecr_origin *o, bool at_position);
 /* The same of current. */
 bool fusecr_origin_is_write(bool at_position);
+/*
+ * Whether current is in the call @nr with these arguments; or, where that is -1, in one
+ * that may write @len bytes.
+ */
+bool fusecr_origin_is_call(int nr, const unsigned long *args, u32 len);
 
 /* Whether it is an open() by which a file may have come to be already. */
 bool fusecr_origin_may_create(const struct fusecr_origin *o);

@@ -497,6 +497,8 @@ static bool keeps_its_place(const struct candidate *c, const struct fusecr_kept 
  */
 static bool prepare(const struct candidate *c, struct fusecr_kept *k)
 {
+	k->call = c->origin.nr;
+	memcpy(k->call_args, c->origin.args, sizeof(k->call_args));
 	kept_find_names(k);
 	if (!look_names_up(k))
 		return false;

@@ -422,14 +422,15 @@ static int append_and_handle(void *arg)
 }
 
 /* The handler runs before the call starts over, and writes to the same file. */
-TEST_F(call, append_by_a_handler)
+static void handler_appends(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
+			    const char *text, const char *both)
 {
 	uint64_t size = rawfs_node(self->fs, "f1")->attr.size;
 	struct writer kept = { .text = "kept" };
 
 	kept.fd = open(path(self, "f1"), O_WRONLY | O_APPEND | O_CLOEXEC);
 	ASSERT_LE(0, kept.fd);
-	handled = (struct writer){ .fd = kept.fd, .text = "other" };
+	handled = (struct writer){ .fd = kept.fd, .text = text };
 	ASSERT_EQ(0, keep_one(self, FUSE_WRITE, true, append_and_handle, &kept));
 	ASSERT_EQ(0, kill(self->clients[0].pid, SIGALRM));
 	ASSERT_EQ(0, th_gate_open(self->fd));
@@ -438,8 +439,19 @@ TEST_F(call, append_by_a_handler)
 	rawfs_release(self->fs, 0);
 	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
 	EXPECT_EQ(2, self->fs->nr_op[FUSE_WRITE]);
-	EXPECT_TRUE(ends_with(self->fs, size, "keptother"));
+	EXPECT_TRUE(ends_with(self->fs, size, both));
 	close(kept.fd);
+}
+
+TEST_F(call, append_by_a_handler)
+{
+	handler_appends(_metadata, self, "other", "keptother");
+}
+
+/* It begins as the call that starts over does. */
+TEST_F(call, append_of_a_part_by_a_handler)
+{
+	handler_appends(_metadata, self, "ke", "keptke");
 }
 
 static int write_here(void *arg)

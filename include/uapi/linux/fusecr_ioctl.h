@@ -318,7 +318,9 @@ struct fusecr_keep {
 	__u32 out_var;		/* 1: it may */
 	__u32 answered;		/* 1: the answer is there, out_size is exact */
 	__s32 error;		/* it is this, 0 or -errno */
-	__u32 place;		/* enum fusecr_keep_place, or 0: not known; EINVAL */
+	__u32 place;		/* enum fusecr_keep_place, or 0: not known; EINVAL, and
+				 * for SETTLED of what is not answered
+				 */
 	__u64 out;		/* address of the answer, argument after argument */
 	/*
 	 * Address of FUSECR_KEEP_NAMES struct fuse_entry_out: what the names in
