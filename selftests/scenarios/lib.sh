@@ -186,6 +186,7 @@ program_spawn() {
 
 program_start() {
 	bring "${2%% *}"
+	[ "${2%% *}" != sender ] || SENT=4
 	program_spawn "$1" "$IN/bin/${*:2}"
 }
 

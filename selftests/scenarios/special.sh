@@ -18,6 +18,7 @@ done
 
 # A file that is open, and in a message that nobody has received, too.
 sent_and_open() {
+	local SENT=1
 	place_new host
 	tree_start
 	daemon_start rawd
