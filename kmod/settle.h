@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A kept WRITE that the daemon has done takes effect in the kernel before its thread asks
- * again, as if that one had had the answer: the end of the file, the position of the open
+ * again, as if that one had the answer already: the end of the file, the position of the open
  * file, what is cached there.  So others can go on behind it, where it ends; the thread is
  * only told the result (claim.c).
  */

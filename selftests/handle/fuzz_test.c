@@ -41,12 +41,12 @@
 /* An owner whose connection is gone is of no more use. */
 static void change(struct caller *c, struct action *a, long arg)
 {
-	unsigned int number = ioctl_number(a->cmd), at = a->at % HANDLES;
+	unsigned int nr = ioctl_number(a->cmd), at = a->at % HANDLES;
 	int ret = ioctl(c->handles[at], a->cmd, arg);
 
-	__sync_fetch_and_add(&shared->called[number], 1);
+	__sync_fetch_and_add(&shared->called[nr], 1);
 	if (ret >= 0)
-		__sync_fetch_and_add(&shared->done[number], 1);
+		__sync_fetch_and_add(&shared->done[nr], 1);
 	if (ret >= 0 && a->cmd == FUSECR_IOC_ATTACH) {
 		c->attached[at] = true;
 		for (unsigned int i = 0; i < MOVERS; i++)

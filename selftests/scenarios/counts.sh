@@ -34,7 +34,7 @@ rawd_stats() {
 # copies, and closes them.
 # With a write-back cache (BACK) the checkpoint has it written what is dirty, and when
 # that was changed.
-RUNS='' SENT=0
+RUNS='' SENT=0 BACK=''
 expect_quiet() {
 	awk -v runs="$RUNS" -v back="$BACK" -v sent="$SENT" '
 		runs && $1 == "node" && NR == FNR { read[$2] = $8 }

@@ -324,6 +324,7 @@ enum fusecr_keep_place {
 					   * those after it
 					   */
 };
+
 #define FUSECR_IN_CHUNK	8192
 
 enum fusecr_name_attr {
