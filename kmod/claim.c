@@ -515,8 +515,6 @@ static bool is_settled(const struct fusecr_kept *k)
  */
 static bool claim_moved(struct fusecr_kept *k, struct fuse_req *req)
 {
-	struct fusecr_settling *settling;
-
 	if (is_settled(k) && !fusecr_origin_is_write(false)) {
 		kept_finish(k, KEPT_CLAIMED);
 		return false;
@@ -525,12 +523,8 @@ static bool claim_moved(struct fusecr_kept *k, struct fuse_req *req)
 		tell_result(k, req);
 		return true;
 	}
-	spin_lock(&kept_lock);
-	k->guessed = false;
-	settling = fusecr_settle_prepare(k);
-	k->claiming = false;
-	spin_unlock(&kept_lock);
-	fusecr_settle(settling);
+	WRITE_ONCE(k->guessed, false);
+	fusecr_settle_claimed(k);
 	fusecr_ahead_put_off(req);
 	return true;
 }

@@ -596,17 +596,6 @@ static struct fusecr_kept *next_over(unsigned int round)
 	return found;
 }
 
-static void settle(struct fusecr_kept *k)
-{
-	struct fusecr_settling *settling;
-
-	spin_lock(&kept_lock);
-	settling = fusecr_settle_prepare(k);
-	k->claiming = false;
-	spin_unlock(&kept_lock);
-	fusecr_settle(settling);
-}
-
 static void look(struct work_struct *work)
 {
 	static unsigned int round;
@@ -617,7 +606,7 @@ static void look(struct work_struct *work)
 		if (READ_ONCE(k->state) == KEPT_WAITING && !k->interrupted)
 			k->interrupted = interrupt(k);
 		if (is_in_the_way(k))
-			settle(k);
+			fusecr_settle_claimed(k);
 		else
 			kept_finish(k, KEPT_GIVEN_UP);
 	}

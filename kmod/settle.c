@@ -128,3 +128,14 @@ void fusecr_settle(struct fusecr_settling *s)
 	if (s)
 		fusecr_defer(settle, s);
 }
+
+void fusecr_settle_claimed(struct fusecr_kept *k)
+{
+	struct fusecr_settling *s;
+
+	spin_lock(&kept_lock);
+	s = fusecr_settle_prepare(k);
+	k->claiming = false;
+	spin_unlock(&kept_lock);
+	fusecr_settle(s);
+}

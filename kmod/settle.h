@@ -21,6 +21,8 @@ bool fusecr_settle_range(const struct fusecr_kept *k, loff_t *from, loff_t *to);
  * NULL: of another.  Caller holds kept_lock.
  */
 struct fusecr_settling *fusecr_settle_prepare(struct fusecr_kept *k);
+/* Of one that the caller claims, and lets go of.  Without locks. */
+void fusecr_settle_claimed(struct fusecr_kept *k);
 /* Some time: it waits for who has the file locked.  Takes NULL; without locks. */
 void fusecr_settle(struct fusecr_settling *s);
 

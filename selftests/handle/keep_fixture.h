@@ -137,6 +137,23 @@ static inline void stays(struct __test_metadata *_metadata, FIXTURE_DATA(call) *
 	EXPECT_EQ(result, test_client_wait(&self->clients[0]));
 }
 
+/* Another is held where it has done nothing yet, and goes on after. */
+static inline void behind(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
+			  uint32_t opcode, int (*work)(void *arg), void *arg)
+{
+	uint64_t asked = self->fs->nr_op[opcode];
+
+	ASSERT_EQ(0, test_client_start(&self->clients[1], work, arg));
+	ASSERT_TRUE(held_is(self->fd, 2));
+	EXPECT_EQ(asked, self->fs->nr_op[opcode]);
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	ASSERT_TRUE(kept_is(self->fd, 0));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
+	EXPECT_EQ(0, test_client_wait(&self->clients[1]));
+	EXPECT_LT(asked, self->fs->nr_op[opcode]);
+}
+
 static inline void not_taken(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
 			     uint32_t opcode, int (*work)(void *path))
 {

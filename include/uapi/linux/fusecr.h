@@ -480,11 +480,11 @@ enum fusecr_file_attr {
 	FUSECR_FILE_PATH,		/* binary, from the root of the mount's file
 					 * system, no terminating NUL
 					 */
-	/* By what number the daemon may know who has a lock of this regular file;
+	/* 24 and 28 are not used.
+	 * By what number the daemon may know who has a lock of this regular file;
 	 * absent when it cannot: without FUSE_POSIX_LOCKS OWNER_OPEN is there with
 	 * FUSECR_FF_FLOCK only.
 	 */
-	/* 24 and 28 are not used. */
 	FUSECR_FILE_OWNER_TABLE = 25,	/* u64, FD: POSIX locks, of the task's table
 					 * of descriptors
 					 */
