@@ -9,6 +9,7 @@
 #   make deps                 what building needs, with apt (as root)
 #   make check                all tests, in virtual machines (as root)
 #   make check-all            the same on every kernel, and DKMS
+#   make check-whole          every scenario on Linux 6.1, 6.12 and 7.3
 #   make check-debug          the same on kernels with KASAN, lockdep, kmemleak, ...
 #   make check-load           checkpoints of busy trees by the hundred
 #   make lint                 what static analysis has to say (as root)
@@ -67,7 +68,8 @@ MAN_SRC := $(wildcard Documentation/*.scd)
 MAN := $(MAN_SRC:Documentation/%.scd=$(BUILD)/%)
 
 .PHONY: all tools man module module-clean install uninstall deps \
-	check-all check-debug check-load dkms-source dkms-install dkms-remove deb \
+	check-all check-whole check-debug check-load dkms-source dkms-install dkms-remove \
+	deb \
 	selftests check lint demo bench fuzz clean FORCE
 .DELETE_ON_ERROR:
 
@@ -213,9 +215,13 @@ selftests:
 check:
 	@selftests/check
 
-# Every kernel, the packages and DKMS: long.
+# Every kernel, the packages and DKMS: hours.
 check-all:
 	@selftests/check -a
+
+# What the others leave out in their turn: hours.
+check-whole:
+	@selftests/check -w
 
 # Kernels are built, once; allocations fail, a million calls are made up: longer.
 check-debug:
