@@ -35,6 +35,12 @@ static int hold_open(const char *path)
 	return last;
 }
 
+static int hold_read(const char *path)
+{
+	last = open(path, O_RDONLY | O_CLOEXEC);
+	return last;
+}
+
 static int hold_flock(const char *path)
 {
 	int fd = hold_open(path);
@@ -385,6 +391,7 @@ static const struct {
 	int (*hold)(const char *path);
 } kinds[] = {
 	{ "open", hold_open },
+	{ "read", hold_read },
 	{ "flock", hold_flock },
 	{ "lock", hold_lock },
 	{ "lock-end", hold_lock_end },

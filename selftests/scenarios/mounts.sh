@@ -157,6 +157,31 @@ options_of() {
 }
 scenario bound-unlike unlike
 
+# The file system itself is read-only, and stays so: nobody is asked to write.
+read_only() {
+	local n
+	place_new $1
+	tree_start
+	daemon_start rawd
+	holder_start h read "$MNT/f1"
+	in_tree mount -o remount,ro "$MNT" || fail "remount"
+	for n in 1 2; do
+		step "round $n"
+		checkpoint "$T/img.$n"
+		restore "$T/img.$n"
+		verify "$T/img.$n"
+		! in_tree touch "$MNT/new" 2>"$T/touch" || fail "it can be written to"
+		grep -q 'Read-only file system' "$T/touch" || fail "not read-only: $(cat "$T/touch")"
+	done
+	in_tree mount -o remount,rw "$MNT" || fail "remount"
+	in_tree touch "$MNT/f2" || fail "it cannot be written to again"
+	tell h end
+	until_true not find_task holder >/dev/null
+	expect_rawd_clean
+}
+scenario read-only-host read_only host
+scenario read-only-runc read_only runc
+
 # Where the mount was made there is a peer of that place: the kernel makes the other by
 # itself, and each is there once. The second is over the place itself.
 peered() {

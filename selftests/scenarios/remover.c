@@ -44,11 +44,13 @@ static struct held {
 	{ "sub/beside", 'j', true, -1 },
 	{ "again/below", 'k', true, -1 },
 	{ "again/below", 'l', false, -1 },	/* in another directory of that name */
+	{ "right", 'n', false, -1 },	/* both have changed places */
+	{ "left", 'o', false, -1 },
 };
 
 enum {
 	PLAIN, PLAIN_TOO, REPLACED, REPLACEMENT, LINKED, RENAMED, OVER, OVER_IT,
-	BELOW, BESIDE, AGAIN, AGAIN_NEW, NR
+	BELOW, BESIDE, AGAIN, AGAIN_NEW, RIGHT, LEFT, NR
 };
 
 static int deep = -1;	/* a directory that is deleted, in one that is */
@@ -136,6 +138,19 @@ static int start_below(void)
 	return 0;
 }
 
+/* At once, where the daemon can. */
+static int start_exchange(void)
+{
+	if (hold(RIGHT, "left") < 0 || hold(LEFT, "right") < 0)
+		return -1;
+	if (!renameat2(AT_FDCWD, "left", AT_FDCWD, "right", RENAME_EXCHANGE))
+		return 0;
+	if (errno != EINVAL || rename("left", "between") || rename("right", "left") ||
+	    rename("between", "right"))
+		return bad("exchange: %s", strerror(errno));
+	return 0;
+}
+
 static int start(const char *mount, const char *name)
 {
 	if (chdir(mount) || mkdir(name, 0755) || chdir(name))
@@ -152,7 +167,7 @@ static int start(const char *mount, const char *name)
 		return bad("renamed: %s", strerror(errno));
 	if (hold(OVER, "over") < 0 || hold(OVER_IT, "under") < 0 || rename("under", "over"))
 		return bad("over: %s", strerror(errno));
-	return start_below() ?: start_mapping() ?: start_private();
+	return start_exchange() ?: start_below() ?: start_mapping() ?: start_private();
 }
 
 static int check_name(int fd, const char *name, bool gone)
@@ -243,6 +258,7 @@ static int quit(void)
 	munmap(mapped, SIZE);
 	munmap(private, SIZE);
 	if (unlink("replaced") || unlink("other") || unlink("new") || unlink("over") ||
+	    unlink("left") || unlink("right") ||
 	    unlink("again/below") || remove_hidden("again"))
 		return bad("quit: %s", strerror(errno));
 	if (hidden && (remove_hidden("sub/deep") || remove_hidden("sub")))
