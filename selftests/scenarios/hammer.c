@@ -4,8 +4,8 @@
  *
  *	hammer WORKERS[f] MOUNT CONTROL
  *
- * Each worker does what a file system is for, round after round, and checks each
- * result; MOUNT/hammer is this program, which it runs.  With f (files only) nothing is
+ * Each worker does what a file system is for, round after round, in a directory of
+ * its own and in two files that are all workers', and checks each result; MOUNT/hammer is this program, which it runs.  With f (files only) nothing is
  * mapped, and no program run.  Says "ready" to the FIFO CONTROL.out when all have done a
  * round, then answers each line from CONTROL.cmd:
  *	check	waits until all have done another round; "ok", or what failed
@@ -35,6 +35,8 @@
 #define WORKERS_MAX	64
 #define SIZE		20000
 #define RECORD		100
+#define ENTRY		32	/* of the book that all write to */
+#define BOOK_MAX	65536	/* more at once is not read */
 #define PATIENCE	2400	/* tenths of a second for one round */
 
 /* In memory that the workers share with their parent. */
@@ -42,6 +44,8 @@ static struct worker {
 	atomic_ulong rounds;
 	atomic_int failed;	/* the line, once */
 	int error;
+	bool has_xattrs;
+	unsigned long number;	/* that it has written last */
 	pid_t pid;
 } *workers;
 
@@ -185,8 +189,11 @@ static void attributes(void)
 	CHECK(mknod("x", S_IFREG | 0644, 0) == 0);
 	CHECK(utimensat(AT_FDCWD, "x", times, 0) == 0);
 	CHECK(stat("x", &st) == 0 && st.st_mtime == 2000000);
-	/* Not every file system has them. */
-	if (!setxattr("x", "user.hammer", "value", 5, XATTR_CREATE)) {
+	/* Not every file system has them: then it never has. */
+	if (setxattr("x", "user.hammer", "value", 5, XATTR_CREATE)) {
+		CHECK(errno == EOPNOTSUPP && !me->has_xattrs);
+	} else {
+		me->has_xattrs = true;
 		CHECK(getxattr("x", "user.hammer", value, sizeof(value)) == 5 &&
 		      !strcmp(value, "value"));
 		CHECK(removexattr("x", "user.hammer") == 0);
@@ -263,6 +270,66 @@ static void locks(void)
 	CHECK(unlink("lock") == 0);
 }
 
+static void write_entry(char *entry, int number, unsigned long round)
+{
+	char text[ENTRY + 1];
+
+	snprintf(text, sizeof(text), "worker %02d round %015lu\n", number, round);
+	memcpy(entry, text, ENTRY);
+}
+
+/*
+ * A book that all write to: what one appends is there once, between where it ended
+ * before and where it ends after, and what others append there is whole.
+ */
+static void shared_book(int number)
+{
+	static char back[BOOK_MAX];
+	int fd = open("../book", O_CREAT | O_RDWR | O_APPEND | O_CLOEXEC, 0644), mine = 0;
+	char entry[ENTRY], other[ENTRY];
+	struct stat before, after;
+	unsigned long round;
+	ssize_t n;
+
+	if (!CHECK(fd >= 0))
+		return;
+	CHECK(fstat(fd, &before) == 0);
+	write_entry(entry, number, me->rounds);
+	CHECK(write(fd, entry, ENTRY) == ENTRY);
+	CHECK(fstat(fd, &after) == 0);
+	n = after.st_size - before.st_size;
+	if (n <= BOOK_MAX && CHECK(n % ENTRY == 0) &&
+	    CHECK(pread(fd, back, n, before.st_size) == n)) {
+		for (const char *at = back; at < back + n; at += ENTRY) {
+			mine += !memcmp(at, entry, ENTRY);
+			if (CHECK(sscanf(at, "worker %d round %lu", &number, &round) == 2))
+				write_entry(other, number, round);
+			CHECK(!memcmp(at, other, ENTRY));
+		}
+		CHECK(mine == 1);
+	}
+	CHECK(close(fd) == 0);
+}
+
+/* A number that all count up, one at a time. */
+static void shared_number(void)
+{
+	static const struct timespec moment = { .tv_nsec = 1000000 };
+	int fd = open("../number", O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+	unsigned long value = 0, again = 0;
+
+	if (!CHECK(fd >= 0 && lock(fd, F_SETLKW, F_WRLCK)))
+		return;
+	CHECK(pread(fd, &value, sizeof(value), 0) >= 0);
+	CHECK(value >= me->number);
+	me->number = value + 1;
+	CHECK(pwrite(fd, &me->number, sizeof(me->number), 0) == sizeof(me->number));
+	nanosleep(&moment, NULL);
+	CHECK(pread(fd, &again, sizeof(again), 0) == sizeof(again) && again == me->number);
+	CHECK(lock(fd, F_SETLK, F_UNLCK));
+	CHECK(close(fd) == 0);
+}
+
 /* A program on the mount, this one. */
 static void program(unsigned long seed)
 {
@@ -293,6 +360,8 @@ static void work(int number, const char *mount)
 		names();
 		attributes();
 		locks();
+		shared_book(number);
+		shared_number();
 		if (!files_only) {
 			memory(seed);
 			program(seed);
