@@ -13,11 +13,14 @@
 #include "input.h"
 #include "kept.h"
 
+/* What the daemon has open for nobody stays so; there is no one to tell that it failed. */
+#define MUST_GIVE_BACK	(GFP_KERNEL | __GFP_NOFAIL)
+
 static void forget(const struct fusecr_kept *k, u64 nodeid)
 {
 	struct fusecr_forgets forgets = { };
 
-	if (nodeid <= FUSE_ROOT_ID || fusecr_forgets_add(&forgets, nodeid, 1))
+	if (nodeid <= FUSE_ROOT_ID || fusecr_forgets_add(&forgets, nodeid, 1, MUST_GIVE_BACK))
 		return;
 	fusecr_forgets_queue(&forgets, k->fc);
 	fusecr_forgets_free(&forgets);
@@ -79,16 +82,14 @@ static void release(const struct fusecr_kept *k, u64 nodeid, u64 fh,
 		    bool forgets)
 {
 	bool dir = k->h.opcode == FUSE_OPENDIR;
-	struct release *r = kzalloc(sizeof(*r) + fl_size(FL_ARGS), GFP_KERNEL);
+	struct release *r = kzalloc(sizeof(*r) + fl_size(FL_ARGS), MUST_GIVE_BACK);
 	struct fuse_args *args;
 
-	if (!r)
-		return;
 	/* The daemon may take any time to answer it. */
 	__module_get(THIS_MODULE);
 	r->fc = k->fc;
 	if (forgets && nodeid > FUSE_ROOT_ID)
-		fusecr_forgets_add(&r->forgets, nodeid, 1);
+		fusecr_forgets_add(&r->forgets, nodeid, 1, MUST_GIVE_BACK);
 	r->in.fh = fh;
 	if (k->in_len >= sizeof(u32))
 		r->in.flags = *(u32 *)k->in;
@@ -97,7 +98,7 @@ static void release(const struct fusecr_kept *k, u64 nodeid, u64 fh,
 	*fl_args_opcode(args) = dir ? FUSE_RELEASEDIR : FUSE_RELEASE;
 	*fl_args_in_numargs(args) = 1;
 	fl_args_set_in(args, 0, sizeof(r->in), &r->in);
-	if (kept_send(k, args, release_end_6_1, release_end_7_3))
+	if (kept_send(k, args, release_end_6_1, release_end_7_3, MUST_GIVE_BACK))
 		release_free(r);
 }
 
@@ -148,9 +149,7 @@ static void unlock(const struct fusecr_kept *k)
 	    in->lk_flags & FUSE_LK_FLOCK ||
 	    (k->file && file_count(k->file) > 1 && process_lives(k)))
 		return;
-	u = kzalloc(sizeof(*u) + fl_size(FL_ARGS), GFP_KERNEL);
-	if (!u)
-		return;
+	u = kzalloc(sizeof(*u) + fl_size(FL_ARGS), MUST_GIVE_BACK);
 	__module_get(THIS_MODULE);
 	u->in = *in;
 	u->in.lk.type = F_UNLCK;
@@ -160,7 +159,7 @@ static void unlock(const struct fusecr_kept *k)
 	*fl_args_opcode(args) = FUSE_SETLK;
 	*fl_args_in_numargs(args) = 1;
 	fl_args_set_in(args, 0, sizeof(u->in), &u->in);
-	if (kept_send(k, args, unlock_end_6_1, unlock_end_7_3))
+	if (kept_send(k, args, unlock_end_6_1, unlock_end_7_3, MUST_GIVE_BACK))
 		unlock_end(args);
 }
 

@@ -151,7 +151,8 @@ static int forget(struct handle *handle, void *arg)
 	/* The root has no lookups that could be forgotten. */
 	if (in->nodeid == 0 || in->nodeid == FUSE_ROOT_ID || !in->nlookup)
 		return -EINVAL;
-	return fusecr_forgets_add(&handle->forgets, in->nodeid, in->nlookup);
+	return fusecr_forgets_add(&handle->forgets, in->nodeid, in->nlookup,
+				  GFP_KERNEL_ACCOUNT);
 }
 
 static int admit(struct handle *handle, unsigned long on)

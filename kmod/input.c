@@ -24,12 +24,12 @@ static void wake_readers(struct fuse_iqueue *fiq)
 }
 
 int fusecr_forgets_add(struct fusecr_forgets *forgets, u64 nodeid,
-		       u64 nlookup)
+		       u64 nlookup, gfp_t gfp)
 {
 	struct fuse_forget_link *link;
 
 	/* fuse frees it with kfree(), after it was read or at an abort. */
-	link = kzalloc(fl_forget_size(), GFP_KERNEL_ACCOUNT);
+	link = kzalloc(fl_forget_size(), gfp);
 	if (!link)
 		return -ENOMEM;
 	fl_forget_one(link)->nodeid = nodeid;

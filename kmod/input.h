@@ -16,7 +16,7 @@ struct fusecr_forgets {
 
 /* -ENOMEM */
 int fusecr_forgets_add(struct fusecr_forgets *forgets, u64 nodeid,
-		       u64 nlookup);
+		       u64 nlookup, gfp_t gfp);
 /* Hands them over to the connection; -ENOTCONN, and they are kept. */
 int fusecr_forgets_queue(struct fusecr_forgets *forgets, struct fuse_conn *fc);
 void fusecr_forgets_free(struct fusecr_forgets *forgets);

@@ -264,13 +264,13 @@ void kept_find_names(struct fusecr_kept *k)
 /* --- proxies ------------------------------------------------------------------ */
 
 int kept_send(const struct fusecr_kept *k, struct fuse_args *args,
-	      fl_end_fn with_mount, fl_end_fn_7_3 without)
+	      fl_end_fn with_mount, fl_end_fn_7_3 without, gfp_t gfp)
 {
 	*fl_args_end(args) = fl_args_end_has_mount() ? (void *)with_mount :
 						       (void *)without;
 	fl_bit_set(args, FL_ARGS_FORCE, true);
 	fl_bit_set(args, FL_ARGS_NOCREDS, true);
-	return fuse_simple_background(k->sb->s_fs_info, args, GFP_KERNEL);
+	return fuse_simple_background(k->sb->s_fs_info, args, gfp);
 }
 
 static void proxy_end(struct fusecr_kept *k, int error)
@@ -417,7 +417,7 @@ int kept_make_proxy(struct fusecr_kept *k)
 		*fl_args_out_value(args, i) = out;
 		out += k->answer.size[i];
 	}
-	err = kept_send(k, args, proxy_end_6_1, proxy_end_7_3);
+	err = kept_send(k, args, proxy_end_6_1, proxy_end_7_3, GFP_KERNEL);
 	if (err) {
 		kept_free(k);
 		return err;

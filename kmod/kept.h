@@ -153,7 +153,7 @@ bool kept_answer_with(struct fuse_req *req, struct inode *inode);
  * block and needs no room.  -ENOTCONN, -ENOMEM.
  */
 int kept_send(const struct fusecr_kept *k, struct fuse_args *args,
-	      fl_end_fn with_mount, fl_end_fn_7_3 without);
+	      fl_end_fn with_mount, fl_end_fn_7_3 without, gfp_t gfp);
 
 /* Of an answered READDIRPLUS: the nodes of which the daemon counts a lookup. */
 void kept_each_plus(const struct fusecr_kept *k,
