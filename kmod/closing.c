@@ -84,13 +84,12 @@ static bool visit(struct search *s, struct file *file)
 /* Where what has been pushed ends. */
 static const unsigned long *top_of(const struct task_struct *task)
 {
-	const unsigned long *top = task_stack_page(task);
-
 #ifdef CONFIG_X86
 	/* What is below was left there by earlier calls. */
-	top = (const unsigned long *)READ_ONCE(task->thread.sp);
+	return (const unsigned long *)READ_ONCE(task->thread.sp);
+#else
+	return task_stack_page(task);
 #endif
-	return top;
 }
 
 static bool search(struct search *s, struct task_struct *task)

@@ -281,7 +281,7 @@ static int fill(const struct visit *visit, const struct use *use)
 		goto out;
 	err = use->file ? put_file(skb, use, ff, S_ISDIR(inode->i_mode),
 				   visit->cursor->path) : 0;
-	if (!err && ff)
+	if (!err && ff && fc)
 		err = put_owners(skb, fc, use, inode->i_mode);
 	err = err ?: put_path(skb, use->path, visit->cursor->path);
 	err = err ?: put_above(skb, &above);
