@@ -280,6 +280,7 @@ static const struct row rows[] __initconst = {
 	M(FILE_READDIR_VERSION, fuse_file, readdir.version, INT, u64),
 	M(FILE_POLLED_NODE, fuse_file, polled_node, AGG, struct rb_node),
 	ROW(FILE_FLOCK, fuse_file, "flock", BIT, 0, false),
+	O(FILE_ARGS, fuse_file, args, PTR, void *),
 	O(FILE_IOMODE, fuse_file, iomode, INT, u32),
 	O(FILE_PASSTHROUGH, fuse_file, passthrough, PTR, void *),
 

@@ -485,6 +485,8 @@ FL_MEMBER(fl_file_readdir_version, fuse_file, u64, FL_FILE_READDIR_VERSION)
  * waits, and takes it off at release.
  */
 FL_MEMBER(fl_file_polled_node, fuse_file, struct rb_node, FL_FILE_POLLED_NODE)
+/* NULL of one that was opened without the daemon (no_open): it is released without, too. */
+FL_MEMBER(fl_file_args, fuse_file, void *, FL_FILE_ARGS)
 FL_MEMBER(fl_file_iomode, fuse_file, u32, FL_FILE_IOMODE)
 FL_MEMBER(fl_file_passthrough, fuse_file, struct file *, FL_FILE_PASSTHROUGH)
 

@@ -203,6 +203,7 @@ enum fl_id {
 	FL_FILE_READDIR_VERSION,
 	FL_FILE_POLLED_NODE,
 	FL_FILE_FLOCK,
+	FL_FILE_ARGS,			/* optional: 6.9 */
 	FL_FILE_IOMODE,			/* optional: 6.9 */
 	FL_FILE_PASSTHROUGH,		/* optional: CONFIG_FUSE_PASSTHROUGH */
 	/* struct fuse_backing */

@@ -29,7 +29,9 @@ struct undo_share {
  * What mmap() has made of @from and not yet of @to: write-back finds a file of
  * the inode's that can write, and uncached I/O is kept off.  Whether that is
  * counted for the one or the other is the same, as long as each release gives
- * back what its file says.  True when the counted state changed hands.
+ * back what its file says: not that of a file without arguments for it, which has
+ * no I/O modes (fuse_file_put(), fs/fuse/file.c, since 6.9).  True when the counted
+ * state changed hands.
  */
 static bool carry_mapped(struct file *from, struct file *to, bool iomode)
 {
@@ -41,7 +43,8 @@ static bool carry_mapped(struct file *from, struct file *to, bool iomode)
 	if (!list_empty(fl_file_write_entry(old)) &&
 	    list_empty(fl_file_write_entry(new)))
 		list_add(fl_file_write_entry(new), fl_inode_write_files(fi));
-	if (iomode && fl_has(FL_FILE_IOMODE) &&
+	if (iomode && fl_has(FL_FILE_IOMODE) && fl_has(FL_FILE_ARGS) &&
+	    *fl_file_args(new) &&
 	    *fl_file_iomode(old) == IOM_CACHED &&
 	    *fl_file_iomode(new) == IOM_NONE) {
 		*fl_file_iomode(old) = IOM_NONE;

@@ -201,6 +201,34 @@ TEST_F(share, opened_again)
 	EXPECT_EQ(third->fh, map_fh(self));
 }
 
+/*
+ * Opened again by itself, as the daemon has no OPEN any more: it is released by itself,
+ * too, and nothing is left of what mmap() has counted. The kernel would complain.
+ */
+TEST_F(share, opened_again_without_open)
+{
+	struct fusecr_share_file share = self->share;
+
+	share.from_use = FUSECR_FILE_MAP;
+	share.from_number = share.number;
+	share.flags = FUSECR_SHARE_REOPEN;
+	/* Read now: it will have no handle to read it by. */
+	EXPECT_EQ(rawfs_byte(self->nodeid, 7), self->map[7]);
+	ASSERT_EQ(0, th_set_conn(self->handle, (struct fusecr_set_conn){
+		.mask = FUSECR_SET_NO, .no = FUSECR_NO_OPEN }));
+	ASSERT_EQ(0, th_share(self->handle, share));
+	EXPECT_EQ(rawfs_byte(self->nodeid, 7), self->map[7]);
+	commit_and_close(_metadata, self);
+	munmap(self->map, SIZE);
+	close(self->fd);
+	self->fd = -1;
+	/* What has no OPEN has no RELEASE either. */
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_FLUSH, 2));
+	ASSERT_EQ(0, test_drop_caches());
+	self->map = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	EXPECT_EQ(0, rawfs_wait_nlookup(self->fs, rawfs_index(self->fs, "f5"), 0));
+}
+
 TEST_F(share, joins_but_for_the_file)
 {
 	uint64_t flags = 0;
