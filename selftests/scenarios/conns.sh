@@ -204,21 +204,10 @@ executable() {
 scenario executable-host executable host
 scenario executable-runc executable runc
 
-# Another plugin of CRIU's takes every task for its own, and is asked before ours or after
-# it: that goes by where their files are in the directory.
+# Another plugin of CRIU's takes every task for its own, and is asked before ours or after.
 other_plugin() {
-	local order
 	place_new "$1"
-	mkdir "$T/lib"
-	for order in "other_plugin fusecr_plugin" "fusecr_plugin other_plugin"; do
-		rm -f "$T/lib/"*
-		for plugin in $order; do
-			cp "$(plugin_file $plugin)" "$T/lib/"
-		done
-		[ "$(find "$T/lib" -type f -printf '%f\n' | head -n 1)" != "$2_plugin.so" ] || break
-	done
-	[ "$(find "$T/lib" -type f -printf '%f\n' | head -n 1)" = "$2_plugin.so" ] || fail "no such order"
-	CRIU+=(--libdir "$T/lib")
+	plugins_load "$2"
 	tree_start
 	daemon_start rawd
 	client_start c1
@@ -228,9 +217,6 @@ other_plugin() {
 	grep -q 'Plugin "other_plugin"' "$LAST/restore.log" || fail "the other plugin is not loaded"
 	clients_quit c1
 	expect_rawd_clean
-}
-plugin_file() {
-	[ "$1" = other_plugin ] && echo "$BUILD/scenarios/$1.so" || echo "/usr/lib/criu/$1.so"
 }
 scenario other-plugin-first other_plugin host other
 scenario other-plugin-last other_plugin host fusecr

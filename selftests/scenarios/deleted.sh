@@ -5,7 +5,7 @@
 
 # deleted PLACE DAEMON [OPTION...]
 deleted() {
-	local place=$1 daemon=$2 n
+	local place=$1 daemon=$2 n LOOK=1
 	shift 2
 	# shellcheck disable=SC2046
 	place_new $place $(daemon_programs $daemon)

@@ -359,6 +359,28 @@ at() {
 	CRIU+=(--action-script "$T/script")
 }
 
+# plugins_load FIRST - "other" or "fusecr": both, in that order, which goes by where their
+# files are in the directory.
+plugins_load() {
+	local order plugin
+	mkdir "$T/lib"
+	for order in "other_plugin fusecr_plugin" "fusecr_plugin other_plugin"; do
+		rm -f "$T/lib/"*
+		for plugin in $order; do
+			cp "$(plugin_file "$plugin")" "$T/lib/"
+		done
+		[ "$(plugin_first)" != "$1_plugin.so" ] || break
+	done
+	[ "$(plugin_first)" = "$1_plugin.so" ] || fail "no such order"
+	CRIU+=(--libdir "$T/lib")
+}
+plugin_file() {
+	[ "$1" = other_plugin ] && echo "$BUILD/scenarios/$1.so" || echo "/usr/lib/criu/$1.so"
+}
+plugin_first() {
+	find "$T/lib" -type f -printf '%f\n' | head -n 1
+}
+
 reached() {
 	grep -qx "$1" "$T/stages" || fail "CRIU did not come to $1"
 }
@@ -475,16 +497,19 @@ left_out() {
 }
 
 # cycle N CLIENT... - checkpoint, kill, restore, go on. In a brief run the second time is
-# left to those scenarios that do not come to leave_running.
+# left to those scenarios that do not come to leave_running. With LOOK, where programs do
+# nothing by themselves, it is compared what others see of their files.
 cycle() {
 	local n=$1 stats=$T/stats
 	shift
 	[ "$n" != 2 ] || ! left_out 2 1 || return 0
 	step "round $n: checkpoint"
 	[ "$DAEMON" != rawd ] || rawd_stats >"$stats.0"
+	[ -z "${LOOK-}" ] || others_see "$T/seen"
 	checkpoint "$T/img.$n"
 	step "restore"
 	restore "$T/img.$n"
+	[ -z "${LOOK-}" ] || same_is_seen "$T/seen"
 	if [ "$DAEMON" != none ]; then
 		verify "$T/img.$n"
 	fi
@@ -577,7 +602,7 @@ holding() {
 # survive PLACE DAEMON [OPTION...] - a tree goes through all of it, three times.
 survive() {
 	DAEMON=none
-	local place=$1 daemon=$2
+	local place=$1 daemon=$2 LOOK=1
 	shift 2
 	# shellcheck disable=SC2046
 	place_new "$place" $(daemon_programs "$daemon")
@@ -607,7 +632,7 @@ survive() {
 # goes_through PLACE DAEMON PROGRAM [ARG...] - a program that checks what it holds
 # goes through all of it, twice.
 goes_through() {
-	local place=$1 daemon=$2 program=$3 n
+	local place=$1 daemon=$2 program=$3 n LOOK=1
 	shift 3
 	# shellcheck disable=SC2046
 	place_new "$place" $(daemon_programs "$daemon")
@@ -628,5 +653,7 @@ goes_through() {
 . "$HERE/tree.sh"
 # shellcheck source=selftests/scenarios/counts.sh
 . "$HERE/counts.sh"
+# shellcheck source=selftests/scenarios/seen.sh
+. "$HERE/seen.sh"
 # shellcheck source=selftests/scenarios/able.sh
 . "$HERE/able.sh"

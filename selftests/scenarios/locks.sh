@@ -33,7 +33,7 @@ expect_no_locks() {
 
 # locks_by_daemon PLACE [OPTION...]
 locks_by_daemon() {
-	local place=$1 n
+	local place=$1 n LOOK=1
 	shift
 	place_new $place
 	tree_start
@@ -63,7 +63,7 @@ locks_by_daemon() {
 
 # locks_by_kernel PLACE DAEMON [OPTION...]
 locks_by_kernel() {
-	local place=$1 daemon=$2
+	local place=$1 daemon=$2 LOOK=1
 	shift 2
 	[ $place = host ] || CRIU+=(--file-locks)
 	# shellcheck disable=SC2046

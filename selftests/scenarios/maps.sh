@@ -5,7 +5,7 @@
 
 # maps PLACE DAEMON [OPTION...] - goes through all of it, twice.
 maps() {
-	local place=$1 daemon=$2
+	local place=$1 daemon=$2 LOOK=1
 	shift 2
 	# shellcheck disable=SC2046
 	place_new $place $(daemon_programs $daemon)

@@ -6,7 +6,7 @@
 
 # modes PLACE KIND [OPTION...] - of rawd, which says to the program what it opens.
 modes() {
-	local place=$1 kind=$2 n
+	local place=$1 kind=$2 n LOOK=1
 	shift 2
 	place_new $place
 	tree_start

@@ -6,7 +6,7 @@
 
 # places WHERE DAEMON [PLACE...]
 places() {
-	local where=$1 daemon=$2 n
+	local where=$1 daemon=$2 n LOOK=1
 	shift 2
 	# shellcheck disable=SC2046
 	place_new $where $(daemon_programs $daemon)

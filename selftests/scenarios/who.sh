@@ -5,7 +5,7 @@
 
 # Threads, and processes that share a table of descriptors.
 crew() {
-	local n
+	local n LOOK=1
 	# shellcheck disable=SC2046
 	place_new $1 $(daemon_programs $2)
 	tree_start

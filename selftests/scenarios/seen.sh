@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2153,SC2154
+#
+# What anybody sees in /proc of the files that a tree has open.
+
+# others_see FILE - writes it there: a line a descriptor and what belongs to it, by the pid that
+# the process has for itself. What is another number after a restore with or without FUSE
+# is left out: devices, mounts, pids, pipes, sockets, what eventfds and timers count.
+others_see() {
+	local pids pid
+	mapfile -t pids < <(tree_pids)
+	{
+		find "${pids[@]/#//proc/}" -mindepth 2 -maxdepth 2 -path '*/fd/*' -printf '%p %l\n'
+		for pid in "${pids[@]}"; do
+			echo "/proc/$pid/status"
+			printf '%s\n' "/proc/$pid/fdinfo/"*
+		done
+	} 2>/dev/null | awk '
+		# Of what has no name, the kind. Numbers of inodes on the mounts only: others may
+		# be of a file system that was made anew.
+		$1 ~ /\/fd\// {
+			link = substr($0, length($1) + 2)
+			if (link !~ /^(\/|anon_inode)/)
+				sub(/:.*/, "", link)
+			sub(/\/fd\//, "/fdinfo/", $1)
+			to[$1] = link
+			ours[$1] = link ~ /\/mnt/
+			next
+		}
+		function tell(file, text,    part) {
+			split(file, part, "/")
+			print ns[part[3]], part[5], to[file], text
+		}
+		{
+			file = $1
+			while ((getline <file) > 0) {
+				if ($1 == "NSpid:") {
+					split(file, part, "/")
+					ns[part[3]] = $NF
+				}
+				if (file !~ /fdinfo/ || !(file in to))
+					continue
+				# O_PATH: CRIU opens it without O_DIRECTORY.
+				if ($1 == "flags:" && $2 ~ /^01......./)
+					$2 = substr($2, 1, 3) int(substr($2, 4, 1) / 4) * 4 substr($2, 5)
+				if ($1 == "pos:" || $1 == "flags:" || ($1 == "ino:" && ours[file])) {
+					tell(file, $0)
+				} else if ($1 == "lock:") {
+					split($7, part, ":")
+					tell(file, $3 " " $4 " " $5 " " part[3] " " $8 " " $9)
+				} else if ($1 == "inotify") {
+					tell(file, $2 " " $3 " " $5)
+				} else if ($1 == "fanotify" && $2 ~ /^(ino|mnt_id)/) {
+					sub(/(mnt_id|sdev):[^ ]* /, "")
+					tell(file, $0)
+				} else if ($1 == "tfd:") {
+					tell(file, $1 $2 " " $3 $4)
+				}
+			}
+			close(file)
+		}
+	' | sort >"$1"
+}
+
+# Nothing of it is otherwise than it was.
+same_is_seen() {
+	others_see "$1.now"
+	diff "$1" "$1.now" || fail "others see other files"
+}
