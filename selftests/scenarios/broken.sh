@@ -204,6 +204,47 @@ surrogate_killed_last() {
 }
 scenario dump-surrogate-killed-last surrogate_killed_last
 
+# Somebody ends all that has that name: the one that is left does what there is to do.
+surrogate_terminated() {
+	local pids
+	plain_tree
+	pids=$(tree_pids)
+	at post-dump 'kill -TERM $(pidof fusecr); until [ $(pidof fusecr | wc -w) -le 2 ]; do :; done'
+	tool_dump "$T/img" || fail "the checkpoint failed: $(cat "$T/tool.log")"
+	reached post-dump
+	grep -q 'was killed by signal 15' "$T/img/fusecr-dump.log" || fail "nobody was ended"
+	grep -q 'cannot be broken off' "$T/tool.log" || fail "not said"
+	# shellcheck disable=SC2086
+	expect_gone $pids
+	wait
+	CRIU=()
+	restore_works
+}
+scenario dump-surrogate-terminated surrogate_terminated
+
+# While all is prepared, and before CRIU stops anything, the daemon leaves the tree with
+# the end of its parent: it lives, and its mount with it.
+daemon_leaves() {
+	place_new host
+	"$IN/bin/busybox" sh "$IN/tree" </dev/null >/dev/null 2>&1 &
+	PID=$!
+	until_true tree_listens || fail "the tree does not start"
+	tree_spawn "$IN/bin/busybox sh -c 'echo \$\$ >$T/between; $IN/bin/rawd -F -c 1024 -o allow_other $MNT; :'"
+	until_true mounted_at "$MNT" || fail "no mount"
+	DAEMON=rawd BACK=''
+	client_start c1
+	plugins_load fusecr
+	export OTHER_PLUGIN="kill -KILL $(<"$T/between")"
+	tool_dump "$T/img" && fail "the checkpoint succeeded"
+	grep -q 'left the tree' "$T/tool.log" || fail "not said"
+	expect_unharmed c1
+	expect_no_trace
+	mounted_at "$MNT" || fail "the mount is gone"
+	clients_quit c1
+	expect_rawd_clean
+}
+scenario dump-daemon-leaves daemon_leaves
+
 # --- restore -----------------------------------------------------------------
 
 dumped_tree() {

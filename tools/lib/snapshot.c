@@ -370,6 +370,23 @@ static int find_conns(struct snapshot *snap, struct report *r)
 	return 0;
 }
 
+/* Tasks may have come, gone or changed their parents, by which connections are found. */
+static void keep_numbers(struct snapshot *snap, const struct snapshot *before)
+{
+	struct snapshot_conn *next = snap->conns, *sc, other;
+
+	for (size_t i = 0; i < before->count; i++) {
+		sc = conn_find(snap, before->conns[i].conn->id);
+		if (!sc)
+			continue;
+		other = *next;
+		*next++ = *sc;
+		*sc = other;
+	}
+	for (size_t i = 0; i < snap->count; i++)
+		snap->conns[i].id = i + 1;
+}
+
 int snapshot_find(struct snapshot **ret, struct nl *nl,
 		  const struct snapshot_options *o, struct report *r)
 {
@@ -389,6 +406,9 @@ int snapshot_find(struct snapshot **ret, struct nl *nl,
 	snap->own_user_ns = snap->tree.tasks[0].user_ns != proc_own_ns("user") &&
 			    !proc_ns_root(o->root, &snap->ns_root_uid, &snap->ns_root_gid);
 	err = find_conns(snap, r);
+	if (o->before)
+		keep_numbers(snap, o->before);
+	snap->o.before = NULL;
 	for (size_t i = 0; snap->count && i < snap->tree.count; i++)
 		refuse_task(r, snap, &snap->tree.tasks[i]);
 	err = err ?: read_conns(snap, r);

@@ -129,6 +129,7 @@ struct snapshot_options {
 	pid_t criu;			/* who makes the checkpoint, 0: nobody */
 	bool tells;			/* and says when the tree stands */
 	const struct snapshot_renames *renames; /* or NULL */
+	const struct snapshot *before;	/* its connections keep their numbers; or NULL */
 };
 
 /* Who has the devices of what is held, for the inventory. */

@@ -20,20 +20,21 @@
 /* How often to look for new threads of those who use the mounts. */
 #define LOOK_MS		50
 
-/* Those without whom nobody would be answered, and we. */
-static int find_exempt(const struct dump *d, struct exempt *exempt)
+int exempt_find(struct dump *d)
 {
 	/* What it forks has files of the mounts until it has closed them. */
-	int err = exempt_add(exempt, -d->s->criu);
+	int err = exempt_add(&d->exempt, -d->s->criu);
 
 	if (!err)
-		err = exempt_add(exempt, d->guard);
+		err = exempt_add(&d->exempt, d->guard);
 	for (size_t i = 0; i < d->snap->count; i++) {
 		const struct message_list *devs = &d->snap->conns[i].devs;
 
 		for (size_t k = 0; !err && k < devs->count; k++)
-			err = exempt_add(exempt, ((FuseDevEntry *)devs->items[k])->pid);
+			err = exempt_add(&d->exempt, ((FuseDevEntry *)devs->items[k])->pid);
 	}
+	if (err)
+		report_add(&d->s->report, "more than %d processes serve the tree's FUSE connections", FUSECR_EXEMPT_MAX - 3);
 	return err;
 }
 
@@ -41,7 +42,9 @@ static int cannot_rest(const struct dump *d, const struct served *sv, int err)
 {
 	report_add(&d->s->report, "connection %u:%u: its clients cannot be brought to rest: %s",
 		   major(sv->dev), minor(sv->dev),
-		   err == -ENOENT ? "somebody has opened the gate" : strerror(-err));
+		   err == -ENOENT ? "somebody has opened the gate" :
+		   err == -EUSERS ? "more than 64 connections of this host are at rest; end other checkpoints, or try again" :
+		   strerror(-err));
 	return err;
 }
 
@@ -184,14 +187,9 @@ static int close_all(struct dump *d, const struct exempt *exempt)
 int calm(struct dump *d)
 {
 	int64_t begin = surrogate_now_ms(), end = begin + CALM_MS;
-	int err = find_exempt(d, &d->exempt);
+	int err = close_all(d, &d->exempt);
 	bool calm_now = false;
 
-	if (err) {
-		report_add(&d->s->report, "more than %d processes serve the tree's FUSE connections", FUSECR_EXEMPT_MAX - 3);
-		return err;
-	}
-	err = close_all(d, &d->exempt);
 	while (!err && surrogate_now_ms() < end) {
 		int anew = hold_users(d, &d->exempt);
 

@@ -9,6 +9,12 @@
 struct dump;
 
 /*
+ * Those without whom nobody would be answered, and we: no gate of ours is to stop them.
+ * -errno, with the report saying why.
+ */
+int exempt_find(struct dump *d);
+
+/*
  * Closes the gate of each connection, waits until nothing is under way, and has
  * what is dirty written; 0 also when it gave up waiting, after which what is left
  * is to be looked for.  -errno, with the report saying why.  The gates open with

@@ -37,14 +37,18 @@
 static int look(struct dump *d, struct snapshot_options *o, int dirfd, struct report *r)
 {
 	struct snapshot *found;
-	int err = snapshot_find(&found, d->nl, o, r);
+	int err;
+
+	o->before = d->snap;
+	err = snapshot_find(&found, d->nl, o, r);
 
 	/* What was seen before is of use until then. */
 	if (err)
 		return err;
 	snapshot_free(d->snap);
 	d->snap = found;
-	if (d->snap->count)
+	err = daemons_add(&d->daemons, found);
+	if (!err && d->snap->count)
 		err = snapshot_collect(d->snap, dirfd, r);
 	return err;
 }
@@ -118,9 +122,9 @@ static const struct snapshot_conn *seen(const struct snapshot *snap, uint64_t co
 }
 
 /* All that are served were seen again, and no others; or says what is different. */
-static void expect_same_conns(const struct dump *d, struct report *r)
+static bool expect_same_conns(const struct dump *d, struct report *r)
 {
-	size_t gone = 0;
+	size_t gone = 0, before = r->count;
 
 	for (size_t i = 0; i < d->count; i++) {
 		const struct served *sv = &d->served[i];
@@ -132,11 +136,12 @@ static void expect_same_conns(const struct dump *d, struct report *r)
 		if (sc)
 			continue;
 		gone++;
-		report_add(r, "connection %u:%u: meanwhile its daemon has ended, or it was unmounted",
+		report_add(r, "connection %u:%u: meanwhile its daemon has ended, or left the tree, or it was unmounted",
 			   major(sv->dev), minor(sv->dev));
 	}
 	if (d->snap->count > d->count - gone)
 		report_add(r, "the tree mounted a FUSE file system meanwhile; try again");
+	return r->count == before;
 }
 
 /*
@@ -152,14 +157,16 @@ static void freeze(struct dump *d)
 		.renames = &d->renames,
 	};
 	struct report *r = &d->s->report;
+	bool same = false;
 	int err;
 
 	/* The inventory of an older set would vouch for half of this one. */
 	image_remove_all(d->s->dirfd);
 	err = look(d, &o, d->s->dirfd, r);
 	if (!err)
-		expect_same_conns(d, r);
-	for (size_t i = 0; !err && i < d->count; i++) {
+		same = expect_same_conns(d, r);
+	/* Of another set, images have other numbers: nobody is to be answered from them. */
+	for (size_t i = 0; !err && same && i < d->count; i++) {
 		if (d->served[i].held)
 			continue;
 		err = model_load(&d->served[i].model, d->s->dirfd, d->served[i].id, NULL);
@@ -401,6 +408,7 @@ static void dump_free(struct dump *d)
 		model_free(sv->model);
 	}
 	free(d->served);
+	daemons_free(&d->daemons);
 	deleted_free(d);
 	snapshot_free(d->snap);
 	nl_close(d->nl);
@@ -503,6 +511,13 @@ int surrogate_dump(struct surrogate *s)
 		return 0;
 	}
 	d.guard = getpid();
+	/* Both need them, whoever closes a gate. */
+	err = exempt_find(&d);
+	if (err) {
+		surrogate_fail(s, "-");
+		dump_free(&d);
+		return 1;
+	}
 	killed = guard();
 	if (killed > 0)
 		take_over(&d, killed);

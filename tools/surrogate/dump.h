@@ -4,6 +4,7 @@
 #define FUSECR_SURROGATE_DUMP_H
 
 #include "asker.h"
+#include "daemons.h"
 #include "engine.h"
 #include "gate.h"
 #include "guard.h"
@@ -36,6 +37,7 @@ struct dump {
 	struct snapshot_renames renames; /* deleted.h */
 	struct served *served;
 	size_t count;
+	struct daemons daemons;
 	struct progress *p;
 	pid_t guard;
 	struct exempt exempt;	/* of the gates */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,6 +10,8 @@
 #include "surrogate.h"
 
 #define OWN_TRIES	100
+
+static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
 
 struct progress *progress_new(size_t conns)
 {
@@ -27,6 +30,9 @@ int guard(void)
 		return -errno;
 	if (!pid)
 		return 0;
+	/* A signal for both is for the one that works: what is left has to be ended. */
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		signal(signals[i], SIG_IGN);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (!WIFSIGNALED(status)) {

@@ -468,7 +468,9 @@ static int begin(struct restore *re)
 			gone(re, rb, err);
 		else if (err && err != -EOPNOTSUPP)
 			report_add(&re->s->report, "%s: fusecr.ko does not hand it over: %s",
-				   model_label(rb->model), strerror(-err));
+				   model_label(rb->model), err == -EUSERS ?
+				   "more than 64 connections of this host are at rest; try again later" :
+				   strerror(-err));
 	}
 	err = err ?: restore_place(re);
 	if (err)

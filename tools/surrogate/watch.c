@@ -16,7 +16,6 @@
 
 #include "dump.h"
 #include "held.h"
-#include "proc.h"
 #include "unmount.h"
 
 #define LOOK_MS		5
@@ -24,49 +23,40 @@
 #define ORPHANS_MS	100
 #define BURY_MS		10000
 
-/* Exited: only the parent's wait is missing. */
-static bool task_dead(pid_t pid)
+static bool any_runs(const struct dump *d, bool tracer_gone)
 {
-	char state = proc_state(pid);
-
-	return !state || state == 'Z' || state == 'X';
+	for (size_t i = 0; i < d->daemons.count; i++)
+		if (daemon_runs(&d->daemons.list[i], tracer_gone))
+			return true;
+	return false;
 }
 
-/* Alive and let go by the tracer, which may be gone before what it killed is. */
-static bool task_runs(pid_t pid, bool tracer_gone)
+static bool all_run(const struct dump *d)
 {
-	return !task_dead(pid) && !proc_dying(pid) &&
-		(tracer_gone || proc_status(pid, "TracerPid") == 0);
+	for (size_t i = 0; i < d->daemons.count; i++)
+		if (!daemon_runs(&d->daemons.list[i], false))
+			return false;
+	return true;
 }
 
-static bool each_daemon(const struct dump *d, bool (*test)(pid_t, bool), bool arg, bool any)
+static bool all_ended(const struct dump *d)
 {
-	for (size_t i = 0; i < d->snap->count; i++) {
-		const struct message_list *devs = &d->snap->conns[i].devs;
-
-		for (size_t k = 0; k < devs->count; k++)
-			if (test(((FuseDevEntry *)devs->items[k])->pid, arg) == any)
-				return any;
-	}
-	return !any;
+	for (size_t i = 0; i < d->daemons.count; i++)
+		if (!daemon_ended(&d->daemons.list[i]))
+			return false;
+	return true;
 }
 
 /* Twice, as below; where it is not seen to stand, the end of CRIU is the end. */
 bool dump_runs_again(struct dump *d)
 {
-	if (!each_daemon(d, task_runs, false, true))
+	if (!any_runs(d, false))
 		d->stood = true;
-	else if (d->stood && each_daemon(d, task_runs, false, false))
+	else if (d->stood && all_run(d))
 		d->runs++;
 	else
 		d->runs = 0;
 	return d->runs >= 2;
-}
-
-static bool dead(pid_t pid, bool unused)
-{
-	(void)unused;
-	return task_dead(pid);
 }
 
 /* Dead mounts in our own namespace would stay; those in the tree's go with it. */
@@ -149,16 +139,9 @@ static void bury(struct dump *d)
 /* Its daemons have been killed: nobody else is going to answer. */
 static bool is_orphan(const struct dump *d, uint64_t conn_id)
 {
-	for (size_t i = 0; i < d->snap->count; i++) {
-		const struct snapshot_conn *sc = &d->snap->conns[i];
-
-		for (size_t k = 0; sc->conn->id == conn_id && k < sc->devs.count; k++) {
-			pid_t pid = ((FuseDevEntry *)sc->devs.items[k])->pid;
-
-			if (!task_dead(pid) && !proc_dying(pid))
-				return false;
-		}
-	}
+	for (size_t i = 0; i < d->daemons.count; i++)
+		if (d->daemons.list[i].conn_id == conn_id && !daemon_dying(&d->daemons.list[i]))
+			return false;
 	return true;
 }
 
@@ -198,7 +181,7 @@ void dump_watch(struct dump *d)
 		struct pollfd pfd = { .fd = pidfd, .events = POLLIN };
 
 		tracer_gone = pidfd < 0 || (poll(&pfd, 1, 0) > 0 && pfd.revents);
-		if (each_daemon(d, dead, false, false)) {
+		if (all_ended(d)) {
 			bury(d);
 			break;
 		}
@@ -207,7 +190,7 @@ void dump_watch(struct dump *d)
 		 * questions; and it says nothing of a SIGKILL at the very moment
 		 * at which it takes note of it.
 		 */
-		runs = each_daemon(d, task_runs, tracer_gone, true) ? runs + 1 : 0;
+		runs = any_runs(d, tracer_gone) ? runs + 1 : 0;
 		if (runs == 2) {
 			surrogate_log("the tree runs again");
 			break;
