@@ -48,6 +48,21 @@ rollback_works() {
 	clients_quit h
 }
 
+# What the terminal sends to all in the foreground, and a script's timeout: criu is not to
+# be stopped halfway, with its code in the tasks.
+rollback_signals() {
+	rollback_start
+	at post-dump "for signal in INT QUIT HUP TERM; do kill -s \$signal -- -\$(cat $T/group); done; sleep 1"
+	mkdir "$T/img"
+	# shellcheck disable=SC2016
+	setsid -w sh -c 'echo $$ >"$0"; exec "$@"' "$T/group" fusecr checkpoint --pid "$PID" -D "$T/img" \
+		--leave-running -- "${CRIU[@]}" </dev/null >"$T/tool.log" 2>&1 || fail "broken off"
+	reached post-dump
+	grep -q 'cannot be broken off' "$T/tool.log" || fail "not said"
+	rollback_works
+}
+scenario rollback-signals rollback_signals
+
 rollback_disk_full() {
 	rollback_start
 	mkdir "$T/img"

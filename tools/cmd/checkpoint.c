@@ -55,7 +55,22 @@ static pid_t holder(const char *dir)
 	return pid;
 }
 
-static int tell(pid_t pid, const char *dir, int status, bool json)
+/* Nobody waits for the disk any more; what it says now criu was not told. */
+static bool write_out(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = 0;
+
+	if (fd < 0 || syncfs(fd))
+		err = errno;
+	if (fd >= 0)
+		close(fd);
+	if (err)
+		say_error("the images in %s could not be written to the disk: %s", dir, strerror(err));
+	return !err;
+}
+
+/* @written: and they are on the disk. */
+static int tell(pid_t pid, const char *dir, int status, bool written, bool json)
 {
 	bool runs = alive(pid);
 	pid_t holds = status || runs ? 0 : holder(dir);
@@ -65,7 +80,7 @@ static int tell(pid_t pid, const char *dir, int status, bool json)
 		top = json_object_new_object();
 		json_object_object_add(top, "pid", json_object_new_int(pid));
 		json_object_object_add(top, "directory", print_bytes(dir, strlen(dir)));
-		json_object_object_add(top, "done", json_object_new_boolean(!status));
+		json_object_object_add(top, "done", json_object_new_boolean(written));
 		json_object_object_add(top, "tree_runs", json_object_new_boolean(runs));
 		if (holds)
 			json_object_object_add(top, "holder", json_object_new_int(holds));
@@ -79,7 +94,7 @@ static int tell(pid_t pid, const char *dir, int status, bool json)
 	if (status)
 		say_error("process %d was not checkpointed; %s", pid,
 			  runs ? "the tree goes on" : "the tree is gone");
-	return status;
+	return status ?: written ? 0 : CMD_FAILED;
 }
 
 static int run(pid_t pid, const char *dir, bool leave, char **more, bool json)
@@ -96,13 +111,10 @@ static int run(pid_t pid, const char *dir, bool leave, char **more, bool json)
 		fits = fits && criu_arg(&run, own[i]);
 	if (leave)
 		fits = fits && criu_arg(&run, "--leave-running");
-	for (; *more; more++)
-		fits = fits && criu_arg(&run, *more);
-	if (!fits) {
-		say_error("too many options for criu");
+	if (!fits || !criu_more(&run, more))
 		return CMD_USAGE;
-	}
-	status = tell(pid, dir, criu_run(&run), json);
+	status = criu_run(&run);
+	status = tell(pid, dir, status, !status && write_out(dir), json);
 	criu_run_end(&run);
 	return status;
 }

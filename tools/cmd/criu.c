@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,73 @@ extern char **environ;
 /* Lines that 3.17.1 and 4.x print in every run (criu/tun.c, criu/util.c). */
 static const char * const harmless[] = { "criu/tun.c", "criu/util.c", "Dumping FAILED", "Restoring FAILED" };
 #define LOG_LINES_SHOWN	5
+
+/*
+ * Killed halfway, criu leaves its code in the tasks of the tree, or half of a new one. So
+ * what a terminal sends to all in the foreground it does not get, and we wait for its end.
+ * SIGTERM it needs for processes of its own (criu/cgroup.c, since 4.1).
+ */
+static const int signals[] = { SIGINT, SIGQUIT, SIGHUP, SIGTERM };
+#define NR_SIGNALS	(sizeof(signals) / sizeof(*signals))
+
+static volatile sig_atomic_t signalled;
+
+static void note(int sig)
+{
+	signalled = sig;
+}
+
+static void handle(size_t i, void (*how)(int))
+{
+	sigaction(signals[i], &(struct sigaction){ .sa_handler = how }, NULL);
+}
+
+/* criu_run() is called once: what they did before does not come back. */
+static int start(const struct criu_run *run, pid_t *pid)
+{
+	posix_spawnattr_t attr;
+	bool shell_job = false;
+	int err;
+
+	for (size_t i = 0; run->args[i]; i++)
+		shell_job = shell_job || !strcmp(run->args[i], "--shell-job") ||
+			    !strcmp(run->args[i], "-j");
+	err = posix_spawnattr_init(&attr);
+	if (err)
+		return err;
+	/* Nor what somebody sends to all of a script, unless the tree is of this terminal. */
+	if (!shell_job)
+		posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
+	for (size_t i = 0; i < NR_SIGNALS; i++)
+		handle(i, signals[i] == SIGTERM ? note : SIG_IGN);
+	err = posix_spawnp(pid, "criu", NULL, &attr, (char **)run->args, environ);
+	for (size_t i = 0; i < NR_SIGNALS; i++)
+		handle(i, note);
+	posix_spawnattr_destroy(&attr);
+	return err;
+}
+
+bool criu_more(struct criu_run *run, char **more)
+{
+	static const char * const ours[] = { "-t", "--tree", "-D", "--images-dir", "-o", "--log-file",
+					     "-W", "--work-dir", "--pidfile" };
+
+	for (; *more; more++) {
+		for (size_t i = 0; i < sizeof(ours) / sizeof(*ours); i++) {
+			size_t len = strlen(ours[i]);
+
+			if (strncmp(*more, ours[i], len) || (len > 2 && (*more)[len] && (*more)[len] != '='))
+				continue;
+			say_error("criu's option %s is fusecr's to give", ours[i]);
+			return false;
+		}
+		if (!criu_arg(run, *more)) {
+			say_error("too many options for criu");
+			return false;
+		}
+	}
+	return true;
+}
 
 bool criu_arg(struct criu_run *run, const char *arg)
 {
@@ -44,8 +112,15 @@ static void read_reasons(struct criu_run *run, int fd)
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	while (n > 0 || (n < 0 && errno == EINTR)) {
 		struct pollfd pfd = { .fd = fd, .events = POLLIN };
+		bool quiet = poll(&pfd, 1, 200) <= 0;
 
-		if (!poll(&pfd, 1, 200)) {
+		if (signalled) {
+			if (show)
+				fprintf(stderr, "\r\033[K");
+			say_error("%s cannot be broken off halfway: its end is waited for", run->doing);
+			signalled = 0;
+		}
+		if (quiet) {
 			clock_gettime(CLOCK_MONOTONIC, &now);
 			if (show)
 				fprintf(stderr, "\r%s ... %ld s", run->doing, now.tv_sec - start.tv_sec);
@@ -82,7 +157,8 @@ static bool is_full(const char *dir)
 {
 	struct statvfs st;
 
-	return !statvfs(dir, &st) && (!st.f_bavail || (st.f_files && !st.f_favail));
+	/* What cannot be written to has no room either. */
+	return !statvfs(dir, &st) && !(st.f_flag & ST_RDONLY) && (!st.f_bavail || (st.f_files && !st.f_favail));
 }
 
 /* The first errors of criu's log: what follows them is usually their echo. */
@@ -124,6 +200,15 @@ static size_t tell_reasons(char *text)
 	return count;
 }
 
+/* One of an earlier run would be taken for this one's. */
+static void remove_log(const struct criu_run *run)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", run->dir, run->log);
+	unlink(path);
+}
+
 int criu_run(struct criu_run *run)
 {
 	int pipes[2], err;
@@ -139,7 +224,8 @@ int criu_run(struct criu_run *run)
 	fcntl(pipes[1], F_SETFD, 0);
 	snprintf(number, sizeof(number), "%d", pipes[1]);
 	setenv("FUSECR_REPORT_FD", number, 1);
-	err = posix_spawnp(&pid, "criu", NULL, NULL, (char **)run->args, environ);
+	remove_log(run);
+	err = start(run, &pid);
 	close(pipes[1]);
 	if (err) {
 		close(pipes[0]);

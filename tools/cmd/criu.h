@@ -20,6 +20,8 @@ struct criu_run {
 
 /* false: too many arguments. */
 bool criu_arg(struct criu_run *run, const char *arg);
+/* What somebody else wants; false: too many, or what is given already; it has been said. */
+bool criu_more(struct criu_run *run, char **more);
 /* 0 when criu ran and succeeded, else a CMD_ status; an error has been said. */
 int criu_run(struct criu_run *run);
 void criu_run_end(struct criu_run *run);

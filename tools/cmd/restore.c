@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -35,7 +36,7 @@ static int read_pid(const char *path)
 	return pid;
 }
 
-static int tell(int pid, const char *dir, int status, bool json)
+static int tell(int pid, const char *dir, int status, const struct criu_run *run, bool json)
 {
 	struct json_object *top;
 
@@ -49,7 +50,10 @@ static int tell(int pid, const char *dir, int status, bool json)
 	} else if (!status) {
 		printf("process %d and its tree: restored from %s\n", pid, dir);
 	}
-	if (status)
+	if (status && WIFSIGNALED(run->status))
+		say_error("nothing was restored from %s; criu was killed by signal %d, and processes that it has made may be left",
+			  dir, WTERMSIG(run->status));
+	else if (status)
 		say_error("nothing was restored from %s; what had been made is undone", dir);
 	return status;
 }
@@ -78,14 +82,10 @@ static int run(const char *dir, char **more, bool json)
 	snprintf(doing, sizeof(doing), "restoring from %.400s", dir);
 	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
 		fits = fits && criu_arg(&run, own[i]);
-	for (; *more; more++)
-		fits = fits && criu_arg(&run, *more);
-	if (!fits) {
-		say_error("too many options for criu");
+	if (!fits || !criu_more(&run, more))
 		return CMD_USAGE;
-	}
 	status = criu_run(&run);
-	status = tell(read_pid(pidfile), dir, status, json);
+	status = tell(read_pid(pidfile), dir, status, &run, json);
 	unlink(pidfile);
 	criu_run_end(&run);
 	return status;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -50,6 +51,20 @@ static void report(const char *text)
 		dprintf(atoi(fd), "%s\n", text);
 }
 
+/* Not in a restored task: there that descriptor may be another. */
+__attribute__((format(printf, 1, 2)))
+static void tell(const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	error("%s", text);
+	report(text);
+}
+
 /* What the surrogate objects to, a line each. */
 static void refuse(char *text)
 {
@@ -85,6 +100,7 @@ static void run_surrogate(const char *what, int sock, int extra, pid_t criu, int
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	char pid[16], last[16];
 	const char *tells = checkpoint_devices ? "tells" : "";
+	struct control_msg failed = { .type = CONTROL_FAILED };
 	sigset_t none;
 	int null;
 
@@ -105,6 +121,8 @@ static void run_surrogate(const char *what, int sock, int extra, pid_t criu, int
 	snprintf(pid, sizeof(pid), "%d", criu);
 	snprintf(last, sizeof(last), "%d", number);
 	execl(FUSECR_PATH, "fusecr", "surrogate", what, "3", "4", pid, last, tells, (char *)NULL);
+	snprintf(failed.text, sizeof(failed.text), FUSECR_PATH " cannot be started: %s", strerror(errno));
+	control_send(3, &failed, -1);
 	_exit(127);
 }
 
@@ -112,23 +130,30 @@ static void run_surrogate(const char *what, int sock, int extra, pid_t criu, int
 static int start(const char *what, int extra, int number)
 {
 	pid_t criu = getpid(), child;
-	int socks[2], status;
+	int socks[2], status = 0, err = 0;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks)) {
-		error("socketpair: %s", strerror(errno));
+		tell("socketpair: %s", strerror(errno));
 		return -1;
 	}
 	child = fork();
 	if (child == 0) {
 		setsid();
-		if (fork() == 0)
+		child = fork();
+		if (child == 0)
 			run_surrogate(what, socks[1], extra, criu, number);
-		_exit(0);
+		_exit(child < 0 ? errno : 0);
 	}
+	if (child < 0)
+		err = errno;
 	close(socks[1]);
 	/* ECHILD: CRIU as a service may let the kernel reap. */
-	if (child < 0 || (waitpid(child, &status, 0) < 0 && errno != ECHILD)) {
-		error("fork: %s", strerror(errno));
+	if (!err && waitpid(child, &status, 0) < 0 && errno != ECHILD)
+		err = errno;
+	if (!err && WIFEXITED(status))
+		err = WEXITSTATUS(status);
+	if (err) {
+		tell("the surrogate cannot be started: fork: %s", strerror(err));
 		close(socks[0]);
 		return -1;
 	}
@@ -145,8 +170,7 @@ static int await(bool *none)
 	*none = false;
 	for (;;) {
 		if (control_recv(control, &m, &fd) <= 0) {
-			error("the surrogate (" FUSECR_PATH ") ended without an answer");
-			report("the surrogate (" FUSECR_PATH ") ended without an answer");
+			tell("the surrogate (" FUSECR_PATH ") ended without an answer");
 			return -1;
 		}
 		if (m.serial != serial)
@@ -155,7 +179,7 @@ static int await(bool *none)
 		case CONTROL_EXTERNAL:
 			info("external: %s", m.text);
 			if (!add_external || add_external(m.text)) {
-				error("CRIU does not take the external mount %s", m.text);
+				tell("CRIU does not take the external mount %s", m.text);
 				return -1;
 			}
 			break;
@@ -164,7 +188,7 @@ static int await(bool *none)
 			break;
 		case CONTROL_SERVED:
 			if (sigbus_zero(m.value)) {
-				error("no memory");
+				tell("no memory");
 				return -1;
 			}
 			break;
@@ -186,7 +210,7 @@ static int ask(uint32_t type, int value, int fd, bool *none)
 	struct control_msg m = { .type = type, .value = value, .fd = fd, .serial = ++serial };
 
 	if (control_send(control, &m, -1)) {
-		error("the surrogate does not listen: %s", strerror(errno));
+		tell("the surrogate does not listen: %s", strerror(errno));
 		return -1;
 	}
 	return await(none);
@@ -249,11 +273,11 @@ static int init_restore(void)
 	if (check_and_remove_inventory_plugin)
 		check_and_remove_inventory_plugin(NAME, strlen(NAME));
 	if (!inherit_fd_add || !inherit_fd_lookup_id) {
-		error("this CRIU cannot hand descriptors to restored tasks");
+		tell("this CRIU cannot hand descriptors to restored tasks");
 		return -1;
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks)) {
-		error("socketpair: %s", strerror(errno));
+		tell("socketpair: %s", strerror(errno));
 		return -1;
 	}
 	ret = start("restore", socks[1], 5);
