@@ -130,6 +130,14 @@ gate_ended() {
 	tell "[ -e $mnt/a ]"
 }
 
+mkdir -m 777 "$img.open"
+expect 1 "dump where others can write" dump --pid $$ -D "$img.open"
+says err "dump where others can write: said" 'others can write to it'
+expect 1 "checkpoint where others can write" checkpoint --pid $$ -D "$img.open"
+expect 1 "restore where others can write" restore -D "$img.open"
+says err "restore where others can write: said" 'others can write to it'
+expect 2 "checkpoint with a log of one's own" checkpoint --pid $$ -D "$img" -- -o log
+says err "checkpoint with a log of one's own: said" 'option -o is'
 expect 1 "gate of no connection" gate show 99:99
 says err "gate of no connection: said" 'no connection 99:99'
 expect 0 "gate show" gate show "$mnt"

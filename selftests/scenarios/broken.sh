@@ -41,7 +41,7 @@ next_works() {
 disk_full() {
 	plain_tree
 	mkdir "$T/img"
-	mount -t tmpfs -o "size=$1" tmpfs "$T/img"
+	mount -t tmpfs -o "size=$1,mode=700" tmpfs "$T/img"
 	dump_fails
 	next_works
 }
@@ -209,6 +209,7 @@ surrogate_terminated() {
 	local pids
 	plain_tree
 	pids=$(tree_pids)
+	# shellcheck disable=SC2016
 	at post-dump 'kill -TERM $(pidof fusecr); until [ $(pidof fusecr | wc -w) -le 2 ]; do :; done'
 	tool_dump "$T/img" || fail "the checkpoint failed: $(cat "$T/tool.log")"
 	reached post-dump
@@ -234,7 +235,8 @@ daemon_leaves() {
 	DAEMON=rawd BACK=''
 	client_start c1
 	plugins_load fusecr
-	export OTHER_PLUGIN="kill -KILL $(<"$T/between")"
+	export OTHER_PLUGIN
+	OTHER_PLUGIN="kill -KILL $(<"$T/between")"
 	tool_dump "$T/img" && fail "the checkpoint succeeded"
 	grep -q 'left the tree' "$T/tool.log" || fail "not said"
 	expect_unharmed c1

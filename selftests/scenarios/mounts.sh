@@ -182,6 +182,20 @@ read_only() {
 scenario read-only-host read_only host
 scenario read-only-runc read_only runc
 
+# CRIU would take it for another mount's place.
+odd_place() {
+	place_new unshare
+	MNT="$IN/a]:b"
+	mkdir "$OUT/a]:b"
+	tree_start
+	daemon_start rawd
+	tool_dump "$T/img" && fail "dumped"
+	grep -q 'which CRIU would take for another' "$T/tool.log" || fail "not said"
+	expect_unharmed
+	expect_no_trace
+}
+scenario refuse-odd-place odd_place
+
 # Where the mount was made there is a peer of that place: the kernel makes the other by
 # itself, and each is there once. The second is over the place itself.
 peered() {

@@ -66,7 +66,7 @@ scenario rollback-signals rollback_signals
 rollback_disk_full() {
 	rollback_start
 	mkdir "$T/img"
-	mount -t tmpfs -o "size=$1" tmpfs "$T/img"
+	mount -t tmpfs -o "size=$1,mode=700" tmpfs "$T/img"
 	rolled_back 'No space left on device'
 	rollback_works
 }

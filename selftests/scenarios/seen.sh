@@ -7,11 +7,11 @@
 # the process has for itself. What is another number after a restore with or without FUSE
 # is left out: devices, mounts, pids, pipes, sockets, what eventfds and timers count.
 others_see() {
-	local pids pid
-	mapfile -t pids < <(tree_pids)
+	local tasks pid
+	mapfile -t tasks < <(tree_pids)
 	{
-		find "${pids[@]/#//proc/}" -mindepth 2 -maxdepth 2 -path '*/fd/*' -printf '%p %l\n'
-		for pid in "${pids[@]}"; do
+		find "${tasks[@]/#//proc/}" -mindepth 2 -maxdepth 2 -path '*/fd/*' -printf '%p %l\n'
+		for pid in "${tasks[@]}"; do
 			echo "/proc/$pid/status"
 			printf '%s\n' "/proc/$pid/fdinfo/"*
 		done
@@ -40,9 +40,12 @@ others_see() {
 				}
 				if (file !~ /fdinfo/ || !(file in to))
 					continue
-				# O_PATH: CRIU opens it without O_DIRECTORY.
-				if ($1 == "flags:" && $2 ~ /^01......./)
-					$2 = substr($2, 1, 3) int(substr($2, 4, 1) / 4) * 4 substr($2, 5)
+				# CRIU opens directories without O_DIRECTORY, the last but five.
+				if ($1 == "flags:") {
+					at = length($2) - 5
+					digit = substr($2, at, 1)
+					$2 = substr($2, 1, at - 1) (digit - int(digit / 2) % 2 * 2) substr($2, at + 1)
+				}
 				if ($1 == "pos:" || $1 == "flags:" || ($1 == "ino:" && ours[file])) {
 					tell(file, $0)
 				} else if ($1 == "lock:") {

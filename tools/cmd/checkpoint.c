@@ -122,7 +122,7 @@ static int run(pid_t pid, const char *dir, bool leave, char **more, bool json)
 int cmd_checkpoint(int argc, char **argv)
 {
 	struct options o;
-	int status = options_read(argc, argv, "+tDRH", help, &o);
+	int status = options_read(argc, argv, "+tDRH", help, &o), dirfd;
 
 	if (status != OPTIONS_READ)
 		return status;
@@ -132,10 +132,10 @@ int cmd_checkpoint(int argc, char **argv)
 		say_error("there is no process %d", o.pid);
 		return CMD_FAILED;
 	}
-	if (mkdir(o.dir, 0700) && errno != EEXIST) {
-		say_error("cannot make the directory %s: %s", o.dir, strerror(errno));
+	dirfd = open_images_dir(o.dir, true);
+	if (dirfd < 0)
 		return CMD_FAILED;
-	}
+	close(dirfd);
 	/* For the plugin. */
 	if (o.hold)
 		setenv("FUSECR_HOLD", "1", 1);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What the verbs share. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "cleanup.h"
 #include "cmd.h"
@@ -37,6 +39,24 @@ static void say(const char *prefix, const char *fmt, va_list ap)
 		return;
 	}
 	print_lines(stderr, text);
+}
+
+int open_images_dir(const char *path, bool make)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT && make && mkdir(path, 0700) == 0)
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st)) {
+		say_error("cannot open the directory %s: %s", path, strerror(errno));
+	} else if ((st.st_uid && st.st_uid != geteuid()) || st.st_mode & (S_IWGRP | S_IWOTH)) {
+		say_error("the directory %s is another user's, or others can write to it: choose one that is yours alone",
+			  path);
+		close(fd);
+		fd = -1;
+	}
+	return fd;
 }
 
 void say_error(const char *fmt, ...)

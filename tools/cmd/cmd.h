@@ -24,6 +24,13 @@ int cmd_show(int argc, char **argv);
 int cmd_surrogate(int argc, char **argv);	/* started by the CRIU plugin only */
 int cmd_verify(int argc, char **argv);
 
+/*
+ * The directory of images, by its path: a descriptor, or -1, and why has been said. With
+ * @make it is made if it is not there. Not one that others can write to: they would read,
+ * or exchange, what is in the images.
+ */
+int open_images_dir(const char *path, bool make);
+
 /* "fusecr: ..." on the standard error. */
 void say_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void say_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -43,7 +43,7 @@ static void handle(size_t i, void (*how)(int))
 }
 
 /* criu_run() is called once: what they did before does not come back. */
-static int start(const struct criu_run *run, pid_t *pid)
+static int spawn_criu(const struct criu_run *run, pid_t *pid)
 {
 	posix_spawnattr_t attr;
 	bool shell_job = false;
@@ -225,7 +225,7 @@ int criu_run(struct criu_run *run)
 	snprintf(number, sizeof(number), "%d", pipes[1]);
 	setenv("FUSECR_REPORT_FD", number, 1);
 	remove_log(run);
-	err = start(run, &pid);
+	err = spawn_criu(run, &pid);
 	close(pipes[1]);
 	if (err) {
 		close(pipes[0]);

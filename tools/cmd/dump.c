@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "cleanup.h"
 #include "cmd.h"
@@ -31,17 +30,6 @@ static void nl_auto(struct nl **nl)
 static void report_auto(struct report *r)
 {
 	report_clear(r);
-}
-
-static int open_dir(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 && errno == ENOENT && mkdir(path, 0700) == 0)
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		say_error("cannot open the directory %s: %s", path, strerror(errno));
-	return fd;
 }
 
 static void tell_failure(const struct nl *nl, const struct report *r, pid_t pid, int err)
@@ -99,7 +87,7 @@ static int dump(pid_t pid, const char *dir, bool json)
 
 	if (open_netlink(&nl) < 0)
 		return CMD_FAILED;
-	dirfd = open_dir(dir);
+	dirfd = open_images_dir(dir, true);
 	if (dirfd < 0)
 		return CMD_FAILED;
 	if (!faccessat(dirfd, "inventory.img", F_OK, 0)) {

@@ -68,8 +68,12 @@ static int run(const char *dir, char **more, bool json)
 	};
 	bool fits = true;
 	char *whole;
-	int status;
+	int status, dirfd;
 
+	dirfd = open_images_dir(dir, false);
+	if (dirfd < 0)
+		return CMD_FAILED;
+	close(dirfd);
 	/* criu resolves a relative path from its work directory. */
 	whole = realpath(dir, NULL);
 	if (!whole) {

@@ -94,7 +94,8 @@ static void tell_field(const ProtobufCFieldDescriptor *field, void *arg)
 	json_object_array_add(v->differences, one);
 	if (v->json)
 		return;
-	printf("%s: %s differs\n", v->object, field->name);
+	print_escaped(stdout, v->object, strlen(v->object));
+	printf(": %s differs\n", field->name);
 	print_side("image: ", v->image_json, field->name);
 	print_side("kernel:", v->kernel_json, field->name);
 }
@@ -111,8 +112,10 @@ void verify_tell(struct verify *v, const char *fmt, ...)
 	json_object_object_add(one, "object", json_object_new_string(v->object));
 	json_object_object_add(one, "difference", json_object_new_string(what));
 	json_object_array_add(v->differences, one);
-	if (!v->json)
-		printf("%s: %s\n", v->object, what);
+	if (v->json)
+		return;
+	print_escaped(stdout, v->object, strlen(v->object));
+	printf(": %s\n", what);
 }
 
 void verify_compare(struct verify *v, const ProtobufCMessage *image, const ProtobufCMessage *kernel)

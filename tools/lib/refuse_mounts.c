@@ -255,6 +255,9 @@ static void refuse_own_mount(struct report *r, const struct snapshot *snap,
 	refuse_options(r, snap, sc, m);
 	if (i == 0)
 		refuse_fs_options(r, sc, m);
+	/* criu/external.c looks for what comes before "]:" first. */
+	if (snap->own_mnt_ns && memmem(m->mountpoint.data, m->mountpoint.len, "]:", 2))
+		object_to_mount(r, sc, m, "at a path with \"]:\" in it, which CRIU would take for another", "");
 	if (is_deleted(m))
 		object_to_mount(r, sc, m, "of a file that is deleted", "");
 	else if (!snap->own_mnt_ns && mount_source(&sc->mounts, i) < 0)

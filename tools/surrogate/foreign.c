@@ -18,6 +18,7 @@
 #include "foreign.h"
 #include "message_list.h"
 #include "proc.h"
+#include "served.h"
 #include "refuse.h"
 
 /* How long these daemons may take to answer. */
@@ -147,6 +148,12 @@ static void ask_and_tell(struct search *s, int out)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	/* CRIU waits for who has this to answer, or to end. */
 	close(s->d->s->control);
+	/* Nobody ends us while that daemon keeps us waiting: nothing is to stay with us. */
+	for (size_t i = 0; i < s->d->count; i++) {
+		if (s->d->served[i].devfd >= 0)
+			close(s->d->served[i].devfd);
+		served_disown(&s->d->served[i]);
+	}
 	ask_all(s);
 	text = report_text(s->r);
 	f = fdopen(out, "w");

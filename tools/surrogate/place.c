@@ -205,6 +205,12 @@ static const struct spot *find_spot(const struct spots *s, uint32_t mnt_id)
 	return NULL;
 }
 
+/* An image says what it likes. */
+static bool is_path(const ProtobufCBinaryData *p)
+{
+	return p->len && p->len < PATH_SIZE && *p->data == '/' && !memchr(p->data, '\0', p->len);
+}
+
 static int add_spots(struct spots *s, const struct rebuilt *rb)
 {
 	const struct message_list *mounts = model_mounts(rb->model);
@@ -214,10 +220,12 @@ static int add_spots(struct spots *s, const struct rebuilt *rb)
 		return -ENOMEM;
 	s->spot = spot;
 	for (size_t i = 0; i < mounts->count; i++) {
-		if (mount_source(mounts, i) < 0)
+		const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
+
+		if (mount_source(mounts, i) < 0 || !is_path(&m->root) || !is_path(&m->mountpoint))
 			return -EBADMSG;
 		s->spot[s->count++] = (struct spot){
-			.rb = rb, .m = (const FuseMountEntry *)mounts->items[i], .fd = -1,
+			.rb = rb, .m = m, .fd = -1,
 		};
 	}
 	return 0;
@@ -369,11 +377,11 @@ int restore_place(struct restore *re)
 
 void restore_unplace(struct restore *re)
 {
-	uint32_t *devs = calloc(re->count ?: 1, sizeof(*devs));
+	struct unmount *list = calloc(re->count ?: 1, sizeof(*list));
 
-	for (size_t i = 0; devs && i < re->count; i++)
-		devs[i] = re->conns[i].dev;
-	if (devs && re->inv && !re->inv->own_mnt_ns)
-		unmount_all(devs, re->count);
-	free(devs);
+	for (size_t i = 0; list && i < re->count; i++)
+		list[i] = (struct unmount){ re->conns[i].conn_id, re->conns[i].dev };
+	if (list && re->inv && !re->inv->own_mnt_ns)
+		unmount_all(list, re->count);
+	free(list);
 }

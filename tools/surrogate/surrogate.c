@@ -94,7 +94,8 @@ int64_t surrogate_now_ms(void)
 
 static void open_log(int dirfd, const char *name)
 {
-	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+			0600);
 
 	if (fd >= 0)	/* a read-only directory is no reason to fail a restore */
 		log_file = fdopen(fd, "w");

@@ -10,10 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "cleanup.h"
 #include "mounts.h"
+#include "nl.h"
 #include "snapshot.h"
 #include "straight.h"
 #include "surrogate.h"
@@ -26,6 +29,13 @@ static int add(const FuseMountEntry *m, const char *fstype, const char *source, 
 	return message_list_add(arg, &m->base);
 }
 
+static int exists(const FuseConnEntry *c, void *arg)
+{
+	(void)c;
+	(void)arg;
+	return 0;
+}
+
 static bool has(const struct message_list *l, uint32_t mnt_id)
 {
 	for (size_t i = 0; i < l->count; i++)
@@ -34,8 +44,23 @@ static bool has(const struct message_list *l, uint32_t mnt_id)
 	return false;
 }
 
+/* Which of them that is, as long as the kernel knows it: its number is nobody else's then. */
+static bool is_theirs(struct nl *nl, const struct unmount *list, size_t count, int fd)
+{
+	struct statx st;
+
+	/* Cached: nobody is asked. */
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (list[i].dev && list[i].dev == makedev(st.stx_dev_major, st.stx_dev_minor))
+			return !nl_conn(nl, list[i].conn_id, exists, NULL);
+	return false;
+}
+
 /* Or what lies over it, at the same path: that is one of them, too. */
-static bool unmount_one(const struct message_list *l, const FuseMountEntry *m)
+static bool unmount_one(struct nl *nl, const struct unmount *list, size_t count,
+			const struct message_list *l, const FuseMountEntry *m)
 {
 	char path[4096], link[64];
 	int fd cleanup(close_auto) = -1;
@@ -46,7 +71,8 @@ static bool unmount_one(const struct message_list *l, const FuseMountEntry *m)
 		surrogate_log("umount %s: %s", path, strerror(-fd));
 		return false;
 	}
-	if (!has(l, straight_mount(fd))) {
+	/* What is open stays what it is. */
+	if (!has(l, straight_mount(fd)) || !is_theirs(nl, list, count, fd)) {
 		surrogate_log("umount %s: something else is mounted there", path);
 		return false;
 	}
@@ -58,26 +84,33 @@ static bool unmount_one(const struct message_list *l, const FuseMountEntry *m)
 }
 
 /* True when something is gone: what was hidden is to be seen now. */
-static bool unmount_some(const uint32_t *devs, size_t count)
+static bool unmount_some(struct nl *nl, const struct unmount *list, size_t count)
 {
 	struct message_list l = { 0 };
 	bool some = false;
 
 	for (size_t i = 0; i < count; i++)
-		if (devs[i])
-			mounts_of(getpid(), devs[i], add, &l);
+		if (list[i].dev)
+			mounts_of(getpid(), list[i].dev, add, &l);
 	for (size_t i = l.count; i--;) {
 		const FuseMountEntry *m = (const FuseMountEntry *)l.items[i];
 
-		if (!has(&l, m->parent_mnt_id) && unmount_one(&l, m))
+		if (!has(&l, m->parent_mnt_id) && unmount_one(nl, list, count, &l, m))
 			some = true;
 	}
 	message_list_free(&l);
 	return some;
 }
 
-void unmount_all(const uint32_t *devs, size_t count)
+void unmount_all(const struct unmount *list, size_t count)
 {
-	while (unmount_some(devs, count))
+	struct nl *nl;
+
+	if (nl_open(&nl)) {
+		surrogate_log("the module does not answer: nothing is unmounted");
+		return;
+	}
+	while (unmount_some(nl, list, count))
 		;
+	nl_close(nl);
 }

@@ -6,7 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* All mounts of these devices, lazily, and what lies on them. */
-void unmount_all(const uint32_t *devs, size_t count);
+struct unmount {
+	uint64_t conn_id;
+	uint32_t dev;		/* 0: is not to be */
+};
+
+/*
+ * All their mounts, lazily, and what lies on them; not what has been given the number of one
+ * that is no more.
+ */
+void unmount_all(const struct unmount *list, size_t count);
 
 #endif

@@ -62,13 +62,13 @@ bool dump_runs_again(struct dump *d)
 /* Dead mounts in our own namespace would stay; those in the tree's go with it. */
 static void unmount_own(const struct dump *d)
 {
-	uint32_t *devs = calloc(d->count, sizeof(*devs));
+	struct unmount *list = calloc(d->count, sizeof(*list));
 
-	for (size_t i = 0; devs && i < d->count; i++)
-		devs[i] = d->served[i].held ? 0 : d->served[i].dev;
-	if (devs)
-		unmount_all(devs, d->count);
-	free(devs);
+	for (size_t i = 0; list && i < d->count; i++)
+		list[i] = (struct unmount){ d->served[i].conn_id, d->served[i].held ? 0 : d->served[i].dev };
+	if (list)
+		unmount_all(list, d->count);
+	free(list);
 }
 
 /* Whoever unmounts fuseblk waits for an answer, which is ours to give. */
