@@ -21,6 +21,12 @@
 #ifndef KEEP_FLAGS
 #define KEEP_FLAGS	0	/* further ones of INIT */
 #endif
+#ifndef KEEP_FAULTS
+#define KEEP_FAULTS	false	/* allocations fail for the server */
+#endif
+#ifndef KEEP_SPARE
+#define KEEP_SPARE	16	/* nodes that may be created */
+#endif
 #ifndef KEEP_MS
 #define KEEP_MS		0	/* timeouts of entries and attributes */
 #endif
@@ -39,10 +45,11 @@ FIXTURE_SETUP(call)
 	struct rawfs_config config;
 
 	rawfs_defaults(&config);
-	config.spare = 16;
+	config.spare = KEEP_SPARE;
 	config.entry_ms = KEEP_MS;
 	config.attr_ms = KEEP_MS;
 	config.options = KEEP_OPTIONS;
+	config.faults = KEEP_FAULTS;
 	config.init.flags = FUSE_POSIX_LOCKS | FUSE_BIG_WRITES | KEEP_FLAGS;
 	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	ASSERT_EQ(0, pipe2(self->go, O_CLOEXEC));

@@ -88,6 +88,7 @@ struct rawfs_config {
 	uint64_t cookies;		/* from which places in a directory count */
 	uint64_t enosys;		/* bit per opcode that is not implemented */
 	bool ignore_interrupts;		/* held requests outlive INTERRUPT */
+	bool faults;			/* some are made to fail, see fault/fault.h */
 	bool controlled;		/* the test's rawfs_hold() works */
 	const char *log;		/* file that gets a line a request, or NULL */
 	const char *behind;		/* directory for what is passed through, or NULL */

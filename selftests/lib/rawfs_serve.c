@@ -46,6 +46,12 @@ void rawfs_impossible(struct rawfs *fs, const char *format, ...)
 	_exit(RAWFS_IMPOSSIBLE);
 }
 
+/* The test lets one of the kernel's allocations or copies fail for the server. */
+static bool is_fault(const struct rawfs *fs)
+{
+	return fs->config.faults && (errno == EFAULT || errno == ENOMEM);
+}
+
 /* Nobody took the answer: what it gave was not given. */
 static void take_back(struct rawfs_req *req)
 {
@@ -77,6 +83,9 @@ static void reply(struct rawfs_req *req, int error)
 	};
 	ssize_t n = writev(req->fs->fd[req->instance], iov, 2);
 
+	/* Whether the kernel has taken it with an error, the second try tells. */
+	if (n < 0 && is_fault(req->fs))
+		n = writev(req->fs->fd[req->instance], iov, 2);
 	/* ENOENT: the request is over, so is ENODEV's connection. */
 	if (n < 0 && errno != ENOENT && errno != ENODEV)
 		rawfs_impossible(req->fs, "answer to %s (%zu bytes, error %d): %s",
@@ -316,11 +325,12 @@ static bool wait_event(struct worker *w)
 	unsigned int op;
 
 	if (poll(fds, 2, -1) < 0)
-		return errno == EINTR;
+		return errno == EINTR || is_fault(w->fs);
 	if (!(fds[1].revents & POLLIN))
 		return true;
 	lock(w->fs);
-	if (eventfd_read(w->fs->event, &count) == 0)
+	/* With a fault it is read all the same. */
+	if (eventfd_read(w->fs->event, &count) == 0 || is_fault(w->fs))
 		for (op = 1; op < RAWFS_OPCODES; op++)
 			if (!w->fs->hold[op])
 				rawfs_answer_held(w->fs, op, 0, 0);
@@ -343,7 +353,7 @@ static void *work(void *arg)
 		}
 		/* ENOENT: interrupted while it was being read. */
 		if (n < 0 && (errno == EINTR || errno == EAGAIN ||
-			      errno == ENOENT))
+			      errno == ENOENT || is_fault(w->fs)))
 			continue;
 		/* ENODEV: unmounted; ECONNABORTED: ABORT_ERROR was asked for. */
 		if (n < 0 && errno != ENODEV && errno != ECONNABORTED)

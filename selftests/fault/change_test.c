@@ -1,184 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every allocation and every copy from or to user space fails once, in turn, in
- * each question and each change. What is asked: an error that says so or the whole
- * answer, never less of it; a change that is made or is not; and everything back in
- * its place afterwards.
+ * Every allocation and every copy from or to user space fails once, in turn, in each
+ * change. What is asked: an error that says so and nothing changed, or the change; and
+ * everything back in its place afterwards.
  */
+#include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/sendfile.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include "kselftest_harness.h"
 #include "fault.h"
 #include "test_handle.h"
-#include "../../tools/lib/newer_fuse.h"
 #include "test_util.h"
-
-/* --- questions ----------------------------------------------------------------- */
-
-FIXTURE(question) {
-	struct rawfs *fs;
-	struct tnl_query query;
-	struct test_client client;
-	int fd[2];
-	int fail;
-};
-
-FIXTURE_VARIANT(question) {
-	uint8_t cmd;
-	bool one;		/* not a dump */
-	bool conn, node, pid;	/* what is named */
-};
-
-#define QUESTION(name, ...) \
-	FIXTURE_VARIANT_ADD(question, name) { __VA_ARGS__ }
-
-QUESTION(info, .cmd = FUSECR_CMD_GET_INFO, .one = true);
-QUESTION(conn, .cmd = FUSECR_CMD_GET_CONN, .one = true, .conn = true);
-QUESTION(conns, .cmd = FUSECR_CMD_GET_CONN);
-QUESTION(devs, .cmd = FUSECR_CMD_GET_DEV);
-QUESTION(devs_of_conn, .cmd = FUSECR_CMD_GET_DEV, .conn = true);
-QUESTION(reqs, .cmd = FUSECR_CMD_GET_REQ, .conn = true);
-QUESTION(inode, .cmd = FUSECR_CMD_GET_INODE, .one = true, .conn = true, .node = true);
-QUESTION(inodes, .cmd = FUSECR_CMD_GET_INODE, .conn = true);
-QUESTION(files, .cmd = FUSECR_CMD_GET_FILE);
-QUESTION(files_of_conn, .cmd = FUSECR_CMD_GET_FILE, .conn = true);
-QUESTION(files_of_task, .cmd = FUSECR_CMD_GET_FILE, .pid = true);
-QUESTION(backings, .cmd = FUSECR_CMD_GET_BACKING, .conn = true);
-
-/* behind: the directory of the files that are passed through, or NULL. */
-static struct rawfs *serve(const char *behind)
-{
-	struct rawfs_config config;
-	struct rawfs *fs;
-
-	rawfs_defaults(&config);
-	config.controlled = true;
-	config.init.flags = FUSE_PARALLEL_DIROPS;
-	if (behind) {
-		config.init.flags |= FUSE_INIT_EXT;
-		config.init.flags2 = INIT_PASSTHROUGH >> 32;
-		config.init.max_stack_depth = 1;
-		config.behind = behind;
-	}
-	fs = rawfs_up(&config, false);
-	if (fs)
-		rawfs_wait_init(fs);
-	return fs;
-}
-
-static uint64_t id_of(const struct rawfs *fs)
-{
-	struct tnl nl;
-	uint64_t id;
-
-	if (tnl_open(&nl))
-		return 0;
-	id = tnl_conn_id(&nl, fs->dev);
-	tnl_close(&nl);
-	return id;
-}
-
-FIXTURE_SETUP(question)
-{
-	char behind[] = "/tmp/behind.XXXXXX";
-
-	self->fail = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
-	if (self->fail < 0)
-		SKIP(return, "this kernel cannot let allocations fail");
-	ASSERT_EQ(0, set_up_faults());
-	ASSERT_EQ(0, test_own_mounts());
-	if (variant->cmd == FUSECR_CMD_GET_BACKING) {
-		if (!test_has_passthrough())
-			SKIP(return, "this kernel's fuse has no passthrough");
-		ASSERT_NE(NULL, mkdtemp(behind));
-		self->fs = serve(behind);
-	} else {
-		self->fs = serve(NULL);
-	}
-	ASSERT_NE(NULL, self->fs);
-	for (int i = 0; i < 2; i++) {
-		self->fd[i] = open(test_path(self->fs, i ? "dir0" : "f3"), O_RDONLY);
-		ASSERT_LE(0, self->fd[i]);
-	}
-	/* A request with something in it that nobody answers. */
-	rawfs_hold(self->fs, FUSE_MKDIR);
-	ASSERT_EQ(0, test_client_start(&self->client, test_mkdir,
-				       (void *)test_path(self->fs, "new")));
-	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_MKDIR, 1));
-	self->query.cmd = variant->cmd;
-	if (variant->conn)
-		self->query.conn_id = id_of(self->fs);
-	if (variant->node)
-		self->query.nodeid = rawfs_nodeid(rawfs_index(self->fs, "f3"));
-	if (variant->pid)
-		self->query.pid = getpid();
-}
-
-FIXTURE_TEARDOWN(question)
-{
-	if (!self->fs)
-		return;
-	rawfs_release(self->fs, 0);
-	test_client_kill(&self->client);
-	close(self->fd[0]);
-	close(self->fd[1]);
-	close(self->fail);
-	EXPECT_EQ(0, rawfs_down(self->fs));
-}
-
-/* Returns how many objects were told, or -errno; *count is where faults ended. */
-static int ask(const struct tnl_query *query, bool one, int fd, unsigned int n,
-	       unsigned int *count)
-{
-	struct tnl_list list = { 0 };
-	struct tnl nl;
-	int err = tnl_open(&nl);
-
-	if (err)
-		return err;
-	fail(fd, n);
-	err = one ? tnl_do(&nl, query, &list) : tnl_dump(&nl, query, &list);
-	*count = ends(fd, n);
-	if (!err)
-		err = list.n;
-	tnl_free(&list);
-	tnl_close(&nl);
-	return err;
-}
-
-TEST_F_TIMEOUT(question, each_fault, 600)
-{
-	unsigned int count, n = 0, failed = 0;
-	int expected, got;
-
-	expected = ask(&self->query, variant->one, self->fail, MANY, &count);
-	ASSERT_LT(0, expected);
-	do {
-		n++;
-		got = ask(&self->query, variant->one, self->fail, n, &count);
-		EXPECT_TRUE(got == expected || is_fault(got)) {
-			TH_LOG("fault %u: %d, not %d", n, got, expected);
-		}
-		failed += got < 0;
-	} while (count == n && n < MANY);
-	TH_LOG("%u faults, %u answers failed", n - 1, failed);
-	EXPECT_LT(0, failed);
-	EXPECT_EQ(expected, ask(&self->query, variant->one, self->fail, MANY, &count));
-}
-
-/* --- changes ------------------------------------------------------------------ */
 
 FIXTURE(change) {
 	struct rawfs *fs;
 	struct tnl nl;
 	uint64_t id;
-	struct test_client client;	/* to be held */
+	struct test_client client;	/* to be held; it has fd, too */
 	int fail;
-	int fd;
+	int fd;				/* of f3 */
+	int gone;			/* of "gone (deleted)" */
+	int dev;			/* the server's device */
+	uint32_t kept;			/* so far */
+	const char *map;		/* a page of f5, by an open of its own */
 };
 
 FIXTURE_VARIANT(change) {
@@ -187,11 +32,15 @@ FIXTURE_VARIANT(change) {
 	/* what it changes; NULL when that cannot be asked for */
 	uint64_t (*value)(FIXTURE_DATA(change) *self);
 	uint64_t after;
+	bool stays;	/* when the handle is closed */
+	uint32_t init;	/* further flags */
 };
 
 #define NEW_FH		0x1122334455667788ULL
 #define NEW_NLOOKUP	77
 #define NEW_OWNER	78
+#define PAGE		4096UL
+#define UNIQUE		(1ULL << 32)	/* no request of the kernel's own */
 
 static uint64_t node_of(FIXTURE_DATA(change) *self)
 {
@@ -312,6 +161,110 @@ static int apply_sync(FIXTURE_DATA(change) *self, int handle)
 	return th_sync(handle, 60);
 }
 
+/* What is committed stays, and nothing but what it was told before can fail. */
+static int apply_commit(FIXTURE_DATA(change) *self, int handle)
+{
+	return apply_unique(self, handle) ?: th_commit(handle);
+}
+
+static int apply_lock(FIXTURE_DATA(change) *self, int handle)
+{
+	return th_set_lock(handle, (struct fusecr_set_lock){
+		.pid = self->client.pid, .type = F_RDLCK, .number = self->fd,
+		.nodeid = node_of(self), .start = 10, .end = 19 });
+}
+
+static uint64_t value_lock(FIXTURE_DATA(change) *self)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_start = 10, .l_len = 1 };
+
+	return fcntl(self->fd, F_GETLK, &lock) || lock.l_type != F_UNLCK;
+}
+
+static int apply_unlink(FIXTURE_DATA(change) *self, int handle)
+{
+	struct fusecr_unlink arg = {
+		.pid = getpid(), .use = FUSECR_FILE_FD, .number = self->gone,
+		.nodeid = rawfs_nodeid(rawfs_index(self->fs, "gone (deleted)")),
+		.name = (uintptr_t)"gone", .name_len = 4 };
+
+	return th_call(handle, FUSECR_IOC_UNLINK, &arg);
+}
+
+static int apply_share(FIXTURE_DATA(change) *self, int handle)
+{
+	struct fusecr_share_file arg = {
+		.pid = getpid(), .use = FUSECR_FILE_MAP, .number = (uintptr_t)self->map,
+		.end = (uintptr_t)self->map + PAGE, .from_pid = getpid(),
+		.from_use = FUSECR_FILE_MAP, .from_number = (uintptr_t)self->map,
+		.nodeid = rawfs_nodeid(rawfs_index(self->fs, "f5")),
+		.flags = FUSECR_SHARE_REOPEN };
+
+	return th_call(handle, FUSECR_IOC_SHARE_FILE, &arg);
+}
+
+/* The handle that the server gave when the page was mapped, or another. */
+static uint64_t value_map_fh(FIXTURE_DATA(change) *self)
+{
+	struct tnl_query query = { .cmd = FUSECR_CMD_GET_FILE,
+				   .conn_id = self->id, .pid = getpid() };
+	struct tnl_list list;
+	uint64_t fh = 0;
+
+	if (!tnl_dump(&self->nl, &query, &list))
+		for (size_t i = 0; i < list.n; i++)
+			if (tnl_u32(&list.v[i], FUSECR_FILE_USE) == FUSECR_FILE_MAP)
+				fh = tnl_u64(&list.v[i], FUSECR_FILE_FH);
+	tnl_free(&list);
+	return fh != rawfs_handle(self->fs, "f5", 0)->fh;
+}
+
+/* Its content is what it was, which the server would not have told in between. */
+static int apply_page(FIXTURE_DATA(change) *self, int handle)
+{
+	struct fusecr_own_page own = { .pid = getpid(), .seconds = 10,
+				       .address = (uintptr_t)self->map };
+	struct fusecr_drop_pages drop = {
+		.seconds = 10, .nodeid = rawfs_nodeid(rawfs_index(self->fs, "f5")) };
+	int err = th_call(handle, FUSECR_IOC_OWN_PAGE, &own) ?:
+		  th_call(handle, FUSECR_IOC_DROP_PAGES, &drop);
+
+	if (self->map[5] != (char)rawfs_byte(drop.nodeid, 5))
+		return -EPROTO;
+	return err;
+}
+
+/* How many are kept; a fault of the question is none of the change. */
+static uint32_t kept_now(int handle)
+{
+	struct fusecr_gate_status status = { };
+
+	for (int i = 0; i < 2 && th_call(handle, FUSECR_IOC_GATE_STATUS, &status); i++)
+		;
+	return status.kept;
+}
+
+/*
+ * A request that the client, they say, has sent: it is kept or it is not. Until the client
+ * ends, which never asks for it, so that each has a number of its own.
+ */
+static int apply_keep(FIXTURE_DATA(change) *self, int handle)
+{
+	static uint64_t unique = UNIQUE;
+	struct fuse_entry_out named[FUSECR_KEEP_NAMES] = { };
+	char in[64] = "", out[sizeof(struct fuse_statfs_out)] = "";
+	struct fusecr_keep keep = {
+		.fd = self->dev, .opcode = FUSE_STATFS, .unique = unique += 2,
+		.nodeid = FUSE_ROOT_ID, .pid = self->client.pid, .answered = 1,
+		.in = (uintptr_t)in, .in_len = sizeof(in), .out = (uintptr_t)out,
+		.named = (uintptr_t)named, .out_count = 1, .out_size = { sizeof(out) } };
+	uint32_t before = self->kept;
+	int err = th_call(handle, FUSECR_IOC_KEEP, &keep);
+
+	self->kept = kept_now(handle);
+	return self->kept == before + !err ? err : -EPROTO;
+}
+
 /*
  * What is not taken because of a fault is taken without one, or goes on as it
  * was: each time the client has one answer, to one request.
@@ -371,10 +324,17 @@ CHANGE(gate);
 CHANGE(hold);
 CHANGE(sync);
 CHANGE(take);
+CHANGE(commit, .value = value_unique, .after = 1 << 20, .stays = true);
+CHANGE(lock, .value = value_lock, .after = 1, .init = FUSE_BIG_WRITES);
+CHANGE(unlink);
+CHANGE(share, .value = value_map_fh, .after = 1);
+CHANGE(page);
+CHANGE(keep);
 
 FIXTURE_SETUP(change)
 {
 	struct rawfs_config config;
+	int pidfd, fd;
 
 	self->fail = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
 	if (self->fail < 0)
@@ -382,7 +342,8 @@ FIXTURE_SETUP(change)
 	ASSERT_EQ(0, set_up_faults());
 	ASSERT_EQ(0, test_own_mounts());
 	rawfs_defaults(&config);
-	config.init.flags = FUSE_POSIX_LOCKS;
+	config.init.flags = variant->init ?: FUSE_POSIX_LOCKS;
+	config.open_flags = FOPEN_KEEP_CACHE;
 	self->fs = rawfs_up(&config, true);
 	ASSERT_NE(NULL, self->fs);
 	ASSERT_EQ(0, rawfs_wait_init(self->fs));
@@ -390,6 +351,17 @@ FIXTURE_SETUP(change)
 	self->id = tnl_conn_id(&self->nl, self->fs->dev);
 	self->fd = open(test_path(self->fs, "f3"), O_RDONLY);
 	ASSERT_LE(0, self->fd);
+	self->gone = open(test_path(self->fs, "gone (deleted)"), O_RDWR | O_CREAT, 0644);
+	ASSERT_LE(0, self->gone);
+	fd = open(test_path(self->fs, "f5"), O_RDWR);
+	ASSERT_LE(0, fd);
+	self->map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	ASSERT_NE(MAP_FAILED, self->map);
+	close(fd);
+	pidfd = syscall(SYS_pidfd_open, self->fs->pid, 0);
+	self->dev = syscall(SYS_pidfd_getfd, pidfd, self->fs->fd[0], 0);
+	close(pidfd);
+	ASSERT_LE(0, self->dev);
 	ASSERT_EQ(0, test_client_start(&self->client, wait_for_ever, NULL));
 }
 
@@ -398,6 +370,9 @@ FIXTURE_TEARDOWN(change)
 	if (!self->fs)
 		return;
 	test_client_kill(&self->client);
+	munmap((void *)self->map, PAGE);
+	close(self->dev);
+	close(self->gone);
 	close(self->fd);
 	close(self->fail);
 	tnl_close(&self->nl);
@@ -425,6 +400,8 @@ TEST_F_TIMEOUT(change, each_fault, 600)
 			EXPECT_EQ(got < 0 ? before : variant->after,
 				  variant->value(self));
 		close(handle);
+		if (variant->stays && got >= 0)
+			before = variant->after;
 		if (variant->value)
 			EXPECT_EQ(before, variant->value(self));
 	} while (count == n && n < MANY);
@@ -449,7 +426,8 @@ TEST_F_TIMEOUT(change, each_fault_of_the_close, 600)
 		close(handle);
 		count = ends(self->fail, n);
 		if (variant->value)
-			EXPECT_EQ(before, variant->value(self));
+			EXPECT_EQ(variant->stays ? variant->after : before,
+				  variant->value(self));
 	} while (count == n && n < MANY);
 }
 
