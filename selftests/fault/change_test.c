@@ -254,12 +254,15 @@ static int apply_keep(FIXTURE_DATA(change) *self, int handle)
 	struct fuse_entry_out named[FUSECR_KEEP_NAMES] = { };
 	char in[64] = "", out[sizeof(struct fuse_statfs_out)] = "";
 	struct fusecr_keep keep = {
-		.fd = self->dev, .opcode = FUSE_STATFS, .unique = unique += 2,
+		.fd = self->dev, .opcode = FUSE_STATFS, .unique = unique,
 		.nodeid = FUSE_ROOT_ID, .pid = self->client.pid, .answered = 1,
 		.in = (uintptr_t)in, .in_len = sizeof(in), .out = (uintptr_t)out,
 		.named = (uintptr_t)named, .out_count = 1, .out_size = { sizeof(out) } };
 	uint32_t before = self->kept;
-	int err = th_call(handle, FUSECR_IOC_KEEP, &keep);
+	int err;
+
+	unique += 2;
+	err = th_call(handle, FUSECR_IOC_KEEP, &keep);
 
 	self->kept = kept_now(handle);
 	return self->kept == before + !err ? err : -EPROTO;

@@ -49,10 +49,10 @@ static inline int set_up_faults(void)
 	    mount("debugfs", DEBUGFS, "debugfs", 0, NULL) && errno != EBUSY)
 		return -errno;
 	for (unsigned int i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
-		char path[128];
+		char file[128];
 
-		snprintf(path, sizeof(path), DEBUGFS "/%s", settings[i][0]);
-		err = test_write(path, settings[i][1]);
+		snprintf(file, sizeof(file), DEBUGFS "/%s", settings[i][0]);
+		err = test_write(file, settings[i][1]);
 		if (err)
 			return err;
 	}

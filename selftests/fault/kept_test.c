@@ -43,12 +43,16 @@ static int make_dir(const char *name)
 
 static int make_file(const char *name)
 {
-	return open(name, O_CREAT | O_RDWR | O_CLOEXEC, 0600) < 0 ? -errno : 0;
+	int fd = open(name, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : 0;
 }
 
 static int open_file(const char *name)
 {
-	return open(name, O_RDONLY | O_CLOEXEC) < 0 ? -errno : 0;
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : 0;
 }
 
 static int look(const char *name)
@@ -87,28 +91,27 @@ static int lock_it(const char *name)
 	return fcntl(fd, F_SETLK, &lock) ? -errno : 0;
 }
 
-static void fail_nth(const char *mode, pid_t pid, unsigned int *n)
-{
-	char name[64];
-	FILE *f;
-
-	snprintf(name, sizeof(name), "/proc/%d/fail-nth", pid);
-	f = fopen(name, mode);
-	if (!f || (*mode == 'r' ? fscanf(f, "%u", n) != 1 : fprintf(f, "%u", *n) < 0))
-		abort();
-	fclose(f);
-}
-
 static void set_fail(pid_t pid, unsigned int n)
 {
-	fail_nth("w", pid, &n);
+	char name[64], text[16];
+
+	snprintf(name, sizeof(name), "/proc/%d/fail-nth", pid);
+	snprintf(text, sizeof(text), "%u", n);
+	if (test_write(name, text))
+		abort();
 }
 
 static unsigned int faults_left(pid_t pid)
 {
 	unsigned int n;
+	char name[64];
+	FILE *f;
 
-	fail_nth("r", pid, &n);
+	snprintf(name, sizeof(name), "/proc/%d/fail-nth", pid);
+	f = fopen(name, "r");
+	if (!f || fscanf(f, "%u", &n) != 1)
+		abort();
+	fclose(f);
 	return n;
 }
 

@@ -160,11 +160,11 @@ scenario bound-unlike unlike
 # The file system itself is read-only, and stays so: nobody is asked to write.
 read_only() {
 	local n
-	place_new $1
+	place_new $1 /bin/mount
 	tree_start
 	daemon_start rawd
 	holder_start h read "$MNT/f1"
-	in_tree mount -o remount,ro "$MNT" || fail "remount"
+	nsenter -t "$PID" -m -p /bin/mount -i -o remount,ro "$MNT" || fail "remount"
 	for n in 1 2; do
 		step "round $n"
 		checkpoint "$T/img.$n"
@@ -173,7 +173,7 @@ read_only() {
 		! in_tree touch "$MNT/new" 2>"$T/touch" || fail "it can be written to"
 		grep -q 'Read-only file system' "$T/touch" || fail "not read-only: $(cat "$T/touch")"
 	done
-	in_tree mount -o remount,rw "$MNT" || fail "remount"
+	nsenter -t "$PID" -m -p /bin/mount -i -o remount,rw "$MNT" || fail "remount"
 	in_tree touch "$MNT/f2" || fail "it cannot be written to again"
 	tell h end
 	until_true not find_task holder >/dev/null
