@@ -189,36 +189,32 @@ surrogate_killed_late() {
 }
 scenario dump-surrogate-killed-late surrogate_killed_late
 
-surrogate_killed_last() {
+# surrogate_ends LINE - at the very end, by what CRIU runs then.
+surrogate_ends() {
 	local pids
 	plain_tree
 	pids=$(tree_pids)
-	at post-dump "kill -KILL \$($(cat_worker))"
+	at post-dump "$1"
 	tool_dump "$T/img" || fail "the checkpoint failed: $(cat "$T/tool.log")"
 	reached post-dump
 	# shellcheck disable=SC2086
 	expect_gone $pids
 	wait
 	CRIU=()
+}
+
+surrogate_killed_last() {
+	surrogate_ends "kill -KILL \$($(cat_worker))"
 	restore_works
 }
 scenario dump-surrogate-killed-last surrogate_killed_last
 
 # Somebody ends all that has that name: the one that is left does what there is to do.
 surrogate_terminated() {
-	local pids
-	plain_tree
-	pids=$(tree_pids)
 	# shellcheck disable=SC2016
-	at post-dump 'kill -TERM $(pidof fusecr); until [ $(pidof fusecr | wc -w) -le 2 ]; do :; done'
-	tool_dump "$T/img" || fail "the checkpoint failed: $(cat "$T/tool.log")"
-	reached post-dump
+	surrogate_ends 'kill -TERM $(pidof fusecr); until [ $(pidof fusecr | wc -w) -le 2 ]; do :; done'
 	grep -q 'was killed by signal 15' "$T/img/fusecr-dump.log" || fail "nobody was ended"
 	grep -q 'cannot be broken off' "$T/tool.log" || fail "not said"
-	# shellcheck disable=SC2086
-	expect_gone $pids
-	wait
-	CRIU=()
 	restore_works
 }
 scenario dump-surrogate-terminated surrogate_terminated

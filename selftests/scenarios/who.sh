@@ -4,24 +4,9 @@
 # Who is in the tree: the daemon, and its clients outside, which wait.
 
 # Threads, and processes that share a table of descriptors.
-crew() {
-	local n LOOK=1
-	# shellcheck disable=SC2046
-	place_new $1 $(daemon_programs $2)
-	tree_start
-	daemon_start $2
-	program_start c "crew c $MNT $IN/c"
-	clients_check c
-	leave_running c
-	for n in 1 2; do
-		cycle $n c
-	done
-	clients_quit c
-	[ "$DAEMON" != rawd ] || expect_rawd_clean
-}
 for place in host runc; do
 	for daemon in rawd bindfs; do
-		scenario crew-$place-$daemon crew $place $daemon
+		scenario crew-$place-$daemon goes_through $place $daemon crew
 	done
 done
 

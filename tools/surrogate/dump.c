@@ -483,7 +483,8 @@ static int begin(struct dump *d)
 int surrogate_dump(struct surrogate *s)
 {
 	const char *hold = getenv("FUSECR_HOLD");
-	struct dump d = { .s = s, .cord = { -1, -1 }, .hold = hold && !strcmp(hold, "1") };
+	struct dump d = { .s = s, .cord = { -1, -1 }, .hold = hold && !strcmp(hold, "1"),
+			  .guard = getpid() };
 	int err = nl_open(&d.nl), killed;
 
 	if (err == -ENOENT)
@@ -497,7 +498,7 @@ int surrogate_dump(struct surrogate *s)
 	if (!err)
 		err = foreign_refuse(&d);
 	if (!err && !s->report.count && d.snap->count)
-		err = served_take_all(&d) ?: held_prepare(&d);
+		err = served_take_all(&d) ?: held_prepare(&d) ?: exempt_find(&d);
 	if (!err && s->pre_dump)
 		err = predump_refuse(&d);
 	if (err || s->report.count) {
@@ -509,14 +510,6 @@ int surrogate_dump(struct surrogate *s)
 		has_none(s);
 		dump_free(&d);
 		return 0;
-	}
-	d.guard = getpid();
-	/* Both need them, whoever closes a gate. */
-	err = exempt_find(&d);
-	if (err) {
-		surrogate_fail(s, "-");
-		dump_free(&d);
-		return 1;
 	}
 	killed = guard();
 	if (killed > 0)

@@ -18,8 +18,8 @@
 #include "foreign.h"
 #include "message_list.h"
 #include "proc.h"
-#include "served.h"
 #include "refuse.h"
+#include "served.h"
 
 /* How long these daemons may take to answer. */
 #define ANSWER_MS	5000
