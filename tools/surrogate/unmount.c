@@ -49,8 +49,11 @@ static bool is_theirs(struct nl *nl, const struct unmount *list, size_t count, i
 {
 	struct statx st;
 
-	/* Cached: nobody is asked. */
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st))
+	/*
+	 * Nobody is asked, and the device can be had by those whom the mount does not let in
+	 * as long as they want no more (fuse_getattr(), fs/fuse/dir.c, since 5.2).
+	 */
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &st))
 		return false;
 	for (size_t i = 0; i < count; i++)
 		if (list[i].dev && list[i].dev == makedev(st.stx_dev_major, st.stx_dev_minor))
