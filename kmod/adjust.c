@@ -163,8 +163,6 @@ static int owner_ns_set(struct super_block *sb, struct user_namespace *ns)
 {
 	if (sb->s_user_ns == ns)
 		return 0;
-	if (!capable(CAP_SYS_ADMIN))
-		return -EPERM;
 	/* Some may be mounted from outside only, as fuseblk. */
 	if (!(sb->s_type->fs_flags & FS_USERNS_MOUNT))
 		return -EINVAL;

@@ -470,19 +470,14 @@ static int dispatch(struct handle *handle, unsigned int cmd, unsigned long arg)
 	return err;
 }
 
-/* Asked on each call: the descriptor may have been passed on. */
-static bool permitted(void)
-{
-	return capable(CAP_CHECKPOINT_RESTORE) || capable(CAP_SYS_ADMIN);
-}
-
 static long handle_ioctl(struct file *file, unsigned int cmd,
 			 unsigned long arg)
 {
 	struct handle *handle = file->private_data;
 	int err;
 
-	if (!permitted())
+	/* On each call: the descriptor may have been passed on. */
+	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if (cmd == FUSECR_IOC_SYNC)
 		return sync(handle, arg);

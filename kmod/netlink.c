@@ -64,11 +64,27 @@ int fusecr_msg_end(const struct fusecr_msg *msg, void *hdr,
 	return 0;
 }
 
-/* Both who opened the socket and who sends must be capable of it. */
-static int check_sender(struct sk_buff *skb, struct netlink_ext_ack *extack)
+/*
+ * CAP_CHECKPOINT_RESTORE is for looking at processes.  What a request carries is the
+ * data of files, and who has a handle answers for the daemon.
+ */
+static bool needs_admin(u8 cmd)
 {
-	if (netlink_ns_capable(skb, &init_user_ns, CAP_CHECKPOINT_RESTORE) ||
-	    netlink_ns_capable(skb, &init_user_ns, CAP_SYS_ADMIN))
+	return cmd == FUSECR_CMD_GET_REQ || cmd == FUSECR_CMD_OPEN_HANDLE;
+}
+
+/* Both who opened the socket and who sends must be capable of it. */
+static int check_sender(struct sk_buff *skb, u8 cmd,
+			struct netlink_ext_ack *extack)
+{
+	if (netlink_ns_capable(skb, &init_user_ns, CAP_SYS_ADMIN))
+		return 0;
+	if (needs_admin(cmd)) {
+		NL_SET_ERR_MSG_MOD(extack,
+				   "needs CAP_SYS_ADMIN in the initial user namespace");
+		return -EPERM;
+	}
+	if (netlink_ns_capable(skb, &init_user_ns, CAP_CHECKPOINT_RESTORE))
 		return 0;
 	NL_SET_ERR_MSG_MOD(extack,
 			   "needs CAP_CHECKPOINT_RESTORE in the initial user namespace");
@@ -78,7 +94,7 @@ static int check_sender(struct sk_buff *skb, struct netlink_ext_ack *extack)
 static int pre_doit(const struct compat_genl_op *op, struct sk_buff *skb,
 		    struct genl_info *info)
 {
-	return check_sender(skb, info->extack);
+	return check_sender(skb, info->genlhdr->cmd, info->extack);
 }
 
 /* What keeps a connection from being found. */
@@ -324,6 +340,11 @@ static int dump_done(struct netlink_callback *cb)
 	return 0;
 }
 
+static u8 cmd_of(const struct netlink_callback *cb)
+{
+	return ((struct genlmsghdr *)nlmsg_data(cb->nlh))->cmd;
+}
+
 /* Idempotent.  In the sender's context, the first time. */
 static int open_dump(struct netlink_callback *cb)
 {
@@ -332,7 +353,7 @@ static int open_dump(struct netlink_callback *cb)
 
 	if (!dump->open)
 		return 0;
-	err = check_sender(cb->skb, cb->extack) ?:
+	err = check_sender(cb->skb, cmd_of(cb), cb->extack) ?:
 	      dump->open(dump, compat_dump_attrs(cb), cb->extack);
 	if (!err)
 		dump->open = NULL;

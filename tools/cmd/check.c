@@ -318,8 +318,8 @@ static void check_privileges(struct findings *f)
 	else if (admin)
 		found(f, "privileges", OK, NULL, "CAP_SYS_ADMIN%s", cr ? ", CAP_CHECKPOINT_RESTORE" : "");
 	else if (cr)
-		found(f, "privileges", NOTE, "run this as root for checkpoint and restore",
-		      "CAP_CHECKPOINT_RESTORE only: enough to list, dump and verify");
+		found(f, "privileges", NOTE, "run this as root for all else",
+		      "CAP_CHECKPOINT_RESTORE only: enough to list");
 	else
 		found(f, "privileges", MISSING, "run this as root",
 		      "neither CAP_SYS_ADMIN nor CAP_CHECKPOINT_RESTORE");

@@ -3,7 +3,8 @@
  * fusecr: what only the kernel knows of a FUSE connection.
  *
  * Questions go to the generic netlink family "fusecr".  Every request needs
- * CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN in the initial user namespace, is
+ * CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN in the initial user namespace (GET_REQ,
+ * which tells what is written to files, and OPEN_HANDLE need the latter), is
  * answered without sending anything to any daemon, and is refused with an
  * extended ack that names the object and the reason.
  *

@@ -6,7 +6,8 @@
  * connection and answers
  *   ENOTCONN  nothing attached, or (REQUEUE, KEEP) the connection has ended
  *   EBUSY     attached already / owned by another
- *   EPERM     caller lacks the capability (checked on each call)
+ *   EPERM     caller lacks CAP_SYS_ADMIN in the initial user namespace (checked on
+ *             each call)
  *   EFAULT, ENOMEM, ENOTTY    as ever; EINTR where it waits, and is killed
  * Settings take effect at once and are undone, newest first, when the handle
  * is closed without COMMIT, by whatever way its last descriptor goes.
@@ -41,8 +42,8 @@ enum fusecr_set_conn_mask {
 	 */
 	FUSECR_SET_USER_NS	= 1 << 7,
 	/* It owns the superblock, which is the initial one's until then, and stays
-	 * its own whether committed or not; else EBUSY.  EPERM without
-	 * CAP_SYS_ADMIN; EINVAL for what only the initial one mounts (fuseblk)
+	 * its own whether committed or not; else EBUSY.  EINVAL for what only the
+	 * initial one mounts (fuseblk)
 	 */
 	FUSECR_SET_OWNER_NS	= 1 << 8,
 };
