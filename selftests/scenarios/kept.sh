@@ -132,8 +132,8 @@ for op in mkdir unlink rename; do
 	scenario kept-userns-$op userns kept_late userns $op ${op^^}
 done
 
-# Somebody outside asks during the restore: what he asked is put back for the daemon, and
-# not what the daemon has read.
+# kept_meanwhile COMMAND... - somebody outside asks for a directory during the restore: what he asked is
+# put back for the daemon, and not what the daemon has read.
 kept_meanwhile() {
 	place_new host
 	tree_start
@@ -141,7 +141,7 @@ kept_meanwhile() {
 	checkpoint $T/img
 	{
 		until [ -e $T/go ]; do :; done
-		ls $MNT/dir0 >$T/listed 2>&1
+		"$@" $MNT/dir0 >$T/listed 2>&1
 	} &
 	at post-restore "touch $T/go; sleep 1"
 	restore $T/img
@@ -151,4 +151,7 @@ kept_meanwhile() {
 	rawd_signal
 	kept_once MKDIR
 }
-scenario kept-meanwhile kept_meanwhile
+scenario kept-meanwhile kept_meanwhile ls
+# CRIU's program is anybody's to run.
+scenario kept-meanwhile-criu kept_meanwhile setpriv --reuid 1000 --clear-groups \
+	sh -c 'criu check --config "$1"; echo f1' sh

@@ -89,6 +89,45 @@ what_helper_does() {
 }
 scenario auto-unmount-user auto_user
 
+# Who is to unmount is not in the tree: of a daemon that has gone to the background.
+unmounter() {
+	place_new host
+	DAEMON=none
+	mkdir "$OUT/src"
+	/usr/bin/bindfs -o auto_unmount "$IN/src" "$MNT" || fail "bindfs"
+	PID=$(pgrep -x bindfs)
+	until_true mounted_at "$MNT" || fail "it does not mount"
+	refused 'fusermount.*is outside the tree and waits'
+	echo hello >"$MNT/file" || fail "the mount is not usable"
+	kill "$PID"
+	until_true not mounted_here || fail "it is not unmounted"
+}
+# Who calls himself so, and cannot have mounted it.
+unmounter_false() {
+	place_new host
+	tree_start
+	daemon_start rawd
+	client_start c1
+	printf '%s\n' "#!$IN/bin/busybox sh" 'read -r end' >"$OUT/bin/fusermount3"
+	chmod +x "$OUT/bin/fusermount3"
+	mkfifo "$T/end"
+	# Not of those whom this shell waits for.
+	(
+		setpriv --reuid 1000 --clear-groups "$IN/bin/fusermount3" -o auto_unmount -- "$MNT" \
+			<>"$T/end" >/dev/null 2>&1 &
+	)
+	until_true pgrep -x fusermount3 >/dev/null || fail "it does not run"
+	accepted c1
+	pgrep -x fusermount3 >/dev/null || fail "it has ended"
+	echo >"$T/end"
+	until_true not pgrep -x fusermount3 >/dev/null
+}
+mounted_here() {
+	grep -q " $MNT .* - fuse" /proc/self/mountinfo
+}
+scenario refuse-unmounter unmounter
+scenario refuse-unmounter-false unmounter_false
+
 find_helper() {
 	find_task fusermount3 || find_task fusermount
 }

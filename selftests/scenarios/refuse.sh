@@ -496,24 +496,6 @@ find_other() {
 }
 scenario refuse-nested-only nested_only
 
-# Who is to unmount is not in the tree: of a daemon that has gone to the background.
-unmounter() {
-	place_new host
-	DAEMON=none
-	mkdir "$OUT/src"
-	/usr/bin/bindfs -o auto_unmount "$IN/src" "$MNT" || fail "bindfs"
-	PID=$(pgrep -x bindfs)
-	until_true mounted_at "$MNT" || fail "it does not mount"
-	refused 'fusermount.*is outside the tree and waits'
-	echo hello >"$MNT/file" || fail "the mount is not usable"
-	kill "$PID"
-	until_true not mounted_here || fail "it is not unmounted"
-}
-mounted_here() {
-	grep -q " $MNT .* - fuse" /proc/self/mountinfo
-}
-scenario refuse-unmounter unmounter
-
 user_namespace() {
 	place_new host
 	tree_start

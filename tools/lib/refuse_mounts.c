@@ -154,6 +154,14 @@ static int mounted_elsewhere(const FuseMountEntry *m, const char *fstype, const 
 	return 0;
 }
 
+/* Not just anybody's: who he says he is must have been let mount it. */
+static bool may_have_mounted(pid_t pid, const struct snapshot_conn *sc)
+{
+	long uid = proc_status(pid, "Uid");
+
+	return !uid || sc->conn->user_ns != proc_own_ns("user") || uid == (long)sc->conn->user_id;
+}
+
 /*
  * libfuse's helper of auto_unmount: its end of a socket of the daemon's would be
  * closed, and it would unmount.  Only its arguments tell for whom it waits.
@@ -173,7 +181,7 @@ static bool is_unmounter(pid_t pid, const struct snapshot_conn *sc)
 	f = fopen(path, "re");
 	n = f ? fread(args, 1, sizeof(args) - 1, f) : 0;
 	args[n] = '\0';
-	if (n < 2 || !memmem(args, n, "auto_unmount", strlen("auto_unmount")))
+	if (n < 2 || !may_have_mounted(pid, sc) || !memmem(args, n, "auto_unmount", strlen("auto_unmount")))
 		return false;
 	last = memrchr(args, '\0', n - 1);
 	for (size_t i = 0; last && i < sc->mounts.count; i++) {

@@ -8,7 +8,8 @@
 
 struct asker {
 	pid_t criu;	/* the process that the plugin lives in */
-	bool exe;	/* also whoever runs its program: tasks being restored */
+	bool exe;	/* also who runs its program: tasks being restored */
+	pid_t starter;	/* with exe: its parent when it began */
 	pid_t pid;	/* the last one of CRIU's, while pidfd says that it lives */
 	int pidfd;
 };
