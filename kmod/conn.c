@@ -254,6 +254,8 @@ static const struct {
 
 /* FUSE_DEFAULT_MAX_PAGES_PER_REQ (fuse_i.h): what no FUSE_MAX_PAGES means. */
 #define DEFAULT_MAX_PAGES	32
+/* FUSE_NAME_LOW_MAX (fuse_i.h): what no name is longer than without it. */
+#define NAME_LOW_MAX		1024
 
 u64 fusecr_conn_known_flags(void)
 {
@@ -280,6 +282,17 @@ static bool is_on(const struct fuse_conn *fc, enum fl_id id)
 	return fl_bit(fc, id);
 }
 
+/*
+ * Whether it answered so shows in the number only if that is another one, and later in
+ * how long names may be, too ("fuse: Increase FUSE_NAME_MAX to PATH_MAX").
+ */
+static bool has_max_pages(const struct fuse_conn *fc)
+{
+	return *fl_conn_max_pages(fc) != DEFAULT_MAX_PAGES ||
+	       (fl_has(FL_CONN_NAME_MAX) &&
+		*fl_conn_name_max(fc) != NAME_LOW_MAX);
+}
+
 static u64 flags_of(const struct fusecr_conn *conn)
 {
 	const struct fuse_conn *fc = conn->fc;
@@ -295,7 +308,7 @@ static u64 flags_of(const struct fusecr_conn *conn)
 		flags |= FUSE_POSIX_LOCKS;
 	if (!fl_bit(fc, FL_CONN_NO_FLOCK))
 		flags |= FUSE_FLOCK_LOCKS;
-	if (*fl_conn_max_pages(fc) != DEFAULT_MAX_PAGES)
+	if (has_max_pages(fc))
 		flags |= FUSE_MAX_PAGES;
 #ifdef FUSE_NO_EXPORT_SUPPORT
 	if (conn->sb->s_export_op && !conn->sb->s_export_op->fh_to_dentry)

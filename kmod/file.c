@@ -7,6 +7,7 @@
 #include <linux/kdev_t.h>
 #include <linux/mount.h>
 #include <linux/net.h>
+#include <linux/pagemap.h>
 #include <linux/rbtree.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/task.h>
@@ -119,6 +120,19 @@ static bool is_backing(const struct use *use)
 	return use->file && file_inode(use->file) != d_inode(use->path->dentry);
 }
 
+/* As file_check_and_advance_wb_err() and filemap_check_errors() find it (mm/filemap.c). */
+static bool has_write_error(const struct file *file)
+{
+	const struct address_space *mapping = file->f_mapping;
+
+	if (!(file->f_mode & FMODE_WRITE) || !S_ISREG(file_inode(file)->i_mode))
+		return false;
+	return errseq_check((errseq_t *)&mapping->wb_err,
+			    READ_ONCE(file->f_wb_err)) ||
+	       test_bit(AS_EIO, &mapping->flags) ||
+	       test_bit(AS_ENOSPC, &mapping->flags);
+}
+
 static u32 flags_of(const struct use *use, const struct fuse_file *ff,
 		    const struct above *above)
 {
@@ -146,6 +160,8 @@ static u32 flags_of(const struct use *use, const struct fuse_file *ff,
 			flags |= FUSECR_FF_NONSEEKABLE;
 		if (file->f_mode & FMODE_STREAM)
 			flags |= FUSECR_FF_STREAM;
+		if (has_write_error(file))
+			flags |= FUSECR_FF_WRITE_ERROR;
 	} else if (is_backing(use)) {
 		flags |= FUSECR_FF_PASSTHROUGH;
 	} else if (file && !(file->f_mode & FMODE_PATH)) {
@@ -416,7 +432,8 @@ static int visit_map(void *arg, const struct fusecr_map *map)
 		.file = map->file,
 		.number = map->start,
 		.end = map->end,
-		.flags = map->joins ? FUSECR_FF_JOINS : 0,
+		.flags = (map->joins ? FUSECR_FF_JOINS : 0) |
+			 (map->locked ? FUSECR_FF_LOCKED : 0),
 	};
 
 	return use.path ? fill(arg, &use) : 0;

@@ -89,6 +89,7 @@ static const struct row rows[] __initconst = {
 	M(CONN_MAX_READ, fuse_conn, max_read, INT, u32),
 	M(CONN_MAX_WRITE, fuse_conn, max_write, INT, u32),
 	M(CONN_MAX_PAGES, fuse_conn, max_pages, INT, u32),
+	O(CONN_NAME_MAX, fuse_conn, name_max, INT, u32),
 	ROW(CONN_IQ, fuse_conn, "chan->iq", AGG, 0, false),
 	OLD(CONN_IQ, fuse_conn, iq, chan, AGG, 0, false),
 	M(CONN_KHCTR, fuse_conn, khctr, AGG, atomic64_t),

@@ -139,6 +139,11 @@ static bool joins(struct vm_area_struct *prev, struct vm_area_struct *vma)
 	       !((prev->vm_flags ^ vma->vm_flags) & ~VM_SOFTDIRTY);
 }
 
+static bool is_locked(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_LOCKED && !(vma->vm_flags & VM_MAYSHARE);
+}
+
 /* Caller holds task_lock(), which keeps the mm, and mmap_lock for reading. */
 static int visit_vmas(struct mm_struct *mm, unsigned long *addr,
 		      fusecr_map_fn fn, void *arg)
@@ -157,6 +162,7 @@ static int visit_vmas(struct mm_struct *mm, unsigned long *addr,
 		    same_file(run.file, vma->vm_file) &&
 		    run.end == vma->vm_start) {
 			run.end = vma->vm_end;
+			run.locked |= is_locked(vma);
 			prev = vma;
 			continue;
 		}
@@ -168,6 +174,7 @@ static int visit_vmas(struct mm_struct *mm, unsigned long *addr,
 			.start = vma->vm_start,
 			.end = vma->vm_end,
 			.joins = vma->vm_file && joins(prev, vma),
+			.locked = is_locked(vma),
 		};
 		*addr = vma->vm_start;
 		prev = vma;

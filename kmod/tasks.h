@@ -36,6 +36,7 @@ struct fusecr_map {
 	unsigned long start;
 	unsigned long end;
 	bool joins;	/* the one before it but for the open file, of one inode */
+	bool locked;	/* some of it is private, and locked in memory */
 };
 
 /* With task_lock() and the mapping locks held: must not sleep. */

@@ -38,7 +38,6 @@ static const char * const unimportant[] __initconst = {
 	"initialized", "blocked", "connected", "forget_batch", "ctl_ndents",
 	/* follows from what is known, or is a copy of it */
 	"abort_with_err", "aborted", "minor", "max_write", "max_pages",
-	"name_max",
 	/* the system's */
 	"max_pages_limit",
 };

@@ -251,6 +251,21 @@ TEST_F(share, joins_but_for_the_file)
 	EXPECT_FALSE(flags & FUSECR_FF_JOINS);
 }
 
+TEST_F(share, private_and_locked)
+{
+	bool private = variant->flags & MAP_PRIVATE;
+	uint64_t flags = 0;
+
+	EXPECT_EQ(1, maps(self, FUSECR_FILE_FLAGS, &flags));
+	EXPECT_FALSE(flags & FUSECR_FF_LOCKED);
+	ASSERT_EQ(0, mlock(self->map + PAGE, PAGE));
+	EXPECT_EQ(1, maps(self, FUSECR_FILE_FLAGS, &flags));
+	EXPECT_EQ(private, !!(flags & FUSECR_FF_LOCKED));
+	ASSERT_EQ(0, munlock(self->map + PAGE, PAGE));
+	EXPECT_EQ(1, maps(self, FUSECR_FILE_FLAGS, &flags));
+	EXPECT_FALSE(flags & FUSECR_FF_LOCKED);
+}
+
 TEST_F(share, mappings_side_by_side)
 {
 	const struct rawfs_handle *first = rawfs_handle(self->fs, "f5", 0);

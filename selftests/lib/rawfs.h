@@ -15,8 +15,10 @@
  *	/.log			the requests still in memory
  *	/.ctl			write "hold OPCODE", "late OPCODE" (it is done, but
  *				not answered), "release [OPCODE]", "ready" (POLL
- *				says so, and who waits is told), "unready" or
- *				"unregister" (close the ids of passthrough)
+ *				says so, and who waits is told), "unready",
+ *				"unregister" (close the ids of passthrough),
+ *				"full" (nothing can be written), "roomy" or
+ *				"flusher" (PR_SET_IO_FLUSHER)
  *
  * What the server counts lies in memory that it shares with the test, which
  * may therefore read it while the server is stopped or dead. It never waits
@@ -198,6 +200,7 @@ struct rawfs {
 	bool late;			/* what is held is done at once */
 	bool unlocked;			/* those that wait may get their lock */
 	bool ready;			/* what POLL answers of all files */
+	bool full;
 	uint32_t nr_nodes, nr_names, nr_buckets;
 	uint64_t next_fh;
 	struct rawfs_node *nodes;

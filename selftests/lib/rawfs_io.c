@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <linux/fs.h>
@@ -184,6 +185,12 @@ static int control(struct rawfs_req *req, const char *text, size_t len)
 			rawfs_backing_unregister(req->fs, &req->fs->nodes[n]);
 		return 0;
 	}
+	if (strcmp(line, "full") == 0 || strcmp(line, "roomy") == 0) {
+		req->fs->full = *line == 'f';
+		return 0;
+	}
+	if (strcmp(line, "flusher") == 0)
+		return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) ? -errno : 0;
 	if (strcmp(line, "ready") == 0 || strcmp(line, "unready") == 0) {
 		req->fs->ready = *line == 'r';
 		if (req->fs->ready)
@@ -204,6 +211,8 @@ int rawfs_do_write(struct rawfs_req *req)
 	rawfs_req_handle(req, in->fh, FUSE_OPEN);
 	if (rawfs_node_control(req->fs, node) == RAWFS_CTL_CTL)
 		err = control(req, data, in->size);
+	else if (req->fs->full)
+		err = -ENOSPC;
 	else
 		err = rawfs_write(node, req->h->nodeid, data, in->size,
 				  in->offset);

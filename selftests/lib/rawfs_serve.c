@@ -404,6 +404,12 @@ int rawfs_serve(struct rawfs *fs)
 	return err;
 }
 
+/* Who looks at what is printed has looked it up, and has it open. */
+static bool is_looked_at(struct rawfs *fs, uint32_t node)
+{
+	return rawfs_node_control(fs, &fs->nodes[node]) != RAWFS_CTL_NONE;
+}
+
 static void print_stats(struct rawfs *fs, FILE *out)
 {
 	uint32_t n;
@@ -418,7 +424,7 @@ static void print_stats(struct rawfs *fs, FILE *out)
 			fprintf(out, "op %s %llu\n", rawfs_opcode_name(n),
 				(unsigned long long)fs->nr_op[n]);
 	for (n = 0; n < fs->nr_nodes; n++)
-		if (fs->nodes[n].nlookup || fs->nodes[n].opens)
+		if (!is_looked_at(fs, n) && (fs->nodes[n].nlookup || fs->nodes[n].opens))
 			fprintf(out, "node %#llx nlookup %llu opens %llu reads %llu size %llu\n",
 				(unsigned long long)rawfs_nodeid(n),
 				(unsigned long long)fs->nodes[n].nlookup,
@@ -426,7 +432,8 @@ static void print_stats(struct rawfs *fs, FILE *out)
 				(unsigned long long)fs->nodes[n].reads,
 				(unsigned long long)fs->nodes[n].attr.size);
 	for (n = 0; n < RAWFS_MAX_HANDLES; n++)
-		if (fs->handles[n].used && !fs->handles[n].releases)
+		if (fs->handles[n].used && !fs->handles[n].releases &&
+		    !is_looked_at(fs, fs->handles[n].node))
 			fprintf(out, "handle %#llx node %#llx flags %#o\n",
 				(unsigned long long)fs->handles[n].fh,
 				(unsigned long long)

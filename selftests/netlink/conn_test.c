@@ -356,6 +356,33 @@ TEST_F(sync_init, is_told)
 	EXPECT_EQ(0, test_stat((void *)test_path(self->env.fs, "dir0/f1")));
 }
 
+/*
+ * A number of pages that is the default one, too: whoever says it may have longer names,
+ * where fuse knows that.
+ */
+TEST(max_pages_as_without)
+{
+	char path[2048], *name;
+	struct rawfs_config config;
+	struct env env;
+	uint64_t flags;
+	int err;
+
+	rawfs_defaults(&config);
+	set_flags(&config, FUSE_MAX_PAGES);
+	config.init.max_pages = 32;
+	ASSERT_EQ(0, env_up(&env, &config));
+	name = stpcpy(path, test_path(env.fs, ""));
+	memset(name, 'n', 1500);
+	name[1500] = 0;
+	err = test_stat(path);
+	EXPECT_TRUE(err == -ENOENT || err == -ENAMETOOLONG);
+	flags = get(&env, FUSECR_CONN_FLAGS);
+	EXPECT_EQ(err == -ENOENT, !!(flags & FUSE_MAX_PAGES));
+	EXPECT_EQ(32, get(&env, FUSECR_CONN_MAX_PAGES));
+	EXPECT_EQ(0, env_down(&env));
+}
+
 /* --- limits of INIT ------------------------------------------------------- */
 
 FIXTURE(limit) {

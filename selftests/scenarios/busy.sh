@@ -34,12 +34,12 @@ pre_dump() {
 		mkdir "$T/img.pre$n"
 		if [ "$place" = runc ]; then
 			runc --root "$T/runc" checkpoint --pre-dump --image-path "$T/img.pre$n" \
-				--work-path "$T/img.pre$n" "${CRIU[@]}" "${before[@]}" "$ID"
-			before=(--parent-path "../img.pre$n")
+				--work-path "$T/img.pre$n" "${CRIU[@]}" "${before[@]}" "$ID" &&
+				before=(--parent-path "../img.pre$n")
 		else
 			criu pre-dump -t "$PID" -D "$T/img.pre$n" -v4 -o dump.log --track-mem \
-				"${CRIU[@]}" "${before[@]}"
-			before=(--track-mem --prev-images-dir "../img.pre$n")
+				"${CRIU[@]}" "${before[@]}" &&
+				before=(--track-mem --prev-images-dir "../img.pre$n")
 		fi </dev/null >"$T/tool.log" 2>&1 || fail "the pre-dump failed"
 		expect_no_trace
 		grep -q 'the tree runs again' "$T/img.pre$n/fusecr-dump.log" ||

@@ -110,7 +110,6 @@ clients_locked_late() {
 	until_true fusecr_counts processing || fail "it does not come"
 	{
 		until fusecr list | grep -q gated; do :; done
-		sleep 1
 		kill -USR1 $holder
 		sleep 1
 		rawd_signal

@@ -71,7 +71,7 @@ deleted_neighbours() {
 	expect_rawd_clean
 }
 names_are_gone() {
-	(PATIENCE=1 names_gone 2>/dev/null)
+	(SOON=1 names_gone 2>/dev/null)
 }
 scenario deleted-neighbours deleted_neighbours
 

@@ -18,6 +18,7 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -26,6 +27,9 @@
 #include <linux/fuse.h>
 
 #include "control.h"
+
+/* FAN_MARK_IGNORE: not in every <linux/fanotify.h>. */
+#define MARK_IGNORE	0x400
 
 static int last;		/* opened */
 
@@ -249,6 +253,13 @@ static int hold_permission(const char *path)
 	return fd < 0 ? fd : fanotify_mark(fd, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, path);
 }
 
+static int hold_watch_ignore(const char *path)
+{
+	int fd = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC, O_RDONLY);
+
+	return fd < 0 ? fd : fanotify_mark(fd, FAN_MARK_ADD | MARK_IGNORE, FAN_MODIFY, AT_FDCWD, path);
+}
+
 /* Of programs only: all others may open what they like. */
 static int hold_permission_mount(const char *path)
 {
@@ -304,6 +315,29 @@ static int hold_dirty(const char *path)
 	int fd = hold_open(path);
 
 	return fd < 0 ? fd : write(fd, "dirty", 5) - 5;
+}
+
+/* Locked, with a page of its own; what is behind that is the file's. */
+static int hold_locked(const char *path)
+{
+	size_t size = 2 * sysconf(_SC_PAGESIZE);
+	int fd = hold_open(path);
+	char *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+
+	if (map == MAP_FAILED)
+		return -1;
+	*map = 'x';
+	return mlock2(map, size, MLOCK_ONFAULT);
+}
+
+/* Somebody else has it written, and hears that it could not be. */
+static int hold_write_lost(const char *path)
+{
+	int fd = hold_open(path), other = hold_read(path);
+
+	if (fd < 0 || other < 0 || write(fd, "lost", 4) != 4)
+		return -1;
+	return syncfs(other) || fsync(other) ? 0 : -1;
 }
 
 /* @path is PID/FD: a descriptor of another process. */
@@ -414,11 +448,14 @@ static const struct {
 	{ "permission", hold_permission },
 	{ "permission-mount", hold_permission_mount },
 	{ "watch-all", hold_watch_all },
+	{ "watch-ignore", hold_watch_ignore },
 	{ "watch-mount", hold_watch_mount },
 	{ "bound", hold_bound },
 	{ "bound-twice", hold_bound_twice },
 	{ "bound-below", hold_bound_below },
 	{ "dirty", hold_dirty },
+	{ "locked", hold_locked },
+	{ "write-lost", hold_write_lost },
 	{ "device", hold_device },
 	{ "device-sent", hold_device_sent },
 	{ "thread-files", hold_thread_files },

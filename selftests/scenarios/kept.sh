@@ -139,11 +139,12 @@ kept_meanwhile() {
 	tree_start
 	kept_start mkdir MKDIR -L
 	checkpoint $T/img
+	mkfifo $T/go
 	{
-		until [ -e $T/go ]; do :; done
+		read -r go <$T/go
 		"$@" $MNT/dir0 >$T/listed 2>&1
 	} &
-	at post-restore "touch $T/go; sleep 1"
+	at post-restore "echo go >$T/go; $TILL_ASKED"
 	restore $T/img
 	reached post-restore
 	grep -q 'from outside wait for the daemon' $T/img/fusecr-restore.log || fail "nobody asked"

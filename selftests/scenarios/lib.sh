@@ -31,7 +31,7 @@ done
 
 # Waits for something that no event tells.
 until_true() {
-	local end=$((SECONDS + PATIENCE))
+	local end=$((SECONDS + ${SOON:-$PATIENCE}))
 	until "$@"; do
 		[ $SECONDS -lt $end ] || return 1
 		sleep 0.05
@@ -359,6 +359,14 @@ at() {
 	CRIU+=(--action-script "$T/script")
 }
 
+# For at: till somebody waits for a daemon, who may never come.
+TILL_ASKED='n=0
+	until grep -qv "^0\$" /sys/fs/fuse/connections/*/waiting || [ $n = 100 ]; do
+		n=$((n + 1))
+		sleep 0.1
+	done
+	sleep 0.2'
+
 # plugins_load FIRST - "other" or "fusecr": both, in that order, which goes by where their
 # files are in the directory.
 plugins_load() {
@@ -577,7 +585,8 @@ tree_with() {
 # And once it is gone, nothing is in the way any more.
 accepted() {
 	if left_out 3; then
-		fusecr dump --pid "$PID" -D "$T/look" >"$T/tool.log" 2>&1 || fail "refused"
+		fusecr dump --pid "$PID" -D "$T/look" >"$T/tool.log" 2>&1 || fail "cannot be dumped"
+		! grep 'a checkpoint would refuse' "$T/tool.log" || fail "still refused"
 		clients_check "$@"
 	else
 		cycle 1 "$@"

@@ -12,19 +12,18 @@ locker_start() {
 	clients_check l
 }
 
-# Owners of what the locker has asked for since the last look, a line each.
-locker_owners() {
+# In ASKED, owners of what the locker has asked for since the last look, a line each.
+owners_read() {
 	local pid
-	pid=$(sed -n 's/^NSpid:.*\t//p' "/proc/$(find_task locker)/status")
+	pid=$(pid_in_tree "$(find_task locker)")
 	log_read
-	sed -n "s/.* op=SETLK .* pid=$pid .*owner=//p" "$T/log" | sort -u
+	ASKED=$(sed -n "s/.* op=SETLK .* pid=$pid .*owner=//p" "$T/log" | sort -u)
 }
 
 expect_same_owners() {
-	local now
-	now=$(locker_owners)
-	[ "$now" = "$OWNERS" ] ||
-		fail "the owners are" $now "and were" $OWNERS
+	owners_read
+	[ "$ASKED" = "$OWNERS" ] ||
+		fail "the owners are" $ASKED "and were" $OWNERS
 }
 
 expect_no_locks() {
@@ -41,7 +40,8 @@ locks_by_daemon() {
 	locker_start
 	log_read
 	clients_check l
-	OWNERS=$(locker_owners)
+	owners_read
+	OWNERS=$ASKED
 	[ "$(wc -l <<<"$OWNERS")" = 4 ] || fail "the owners are" $OWNERS
 	leave_running l
 	expect_same_owners
@@ -98,7 +98,8 @@ locks_by_daemon_in_runc() {
 	tree_start
 	daemon_start rawd $KEEPS_LOCKS
 	locker_start
-	OWNERS=$(locker_owners)
+	owners_read
+	OWNERS=$ASKED
 	cycle 1 l
 	expect_same_owners
 	clients_quit l

@@ -60,7 +60,7 @@ userns_outsider() {
 		echo "done" >"$T/made"
 	} &
 	# Not CRIU's own child, which would be taken for CRIU.
-	at post-dump "echo go >$T/go; sleep 2"
+	at post-dump "echo go >$T/go; $TILL_ASKED"
 	tool_dump "$T/img.running" --leave-running || fail "the checkpoint failed"
 	reached post-dump
 	CRIU=()

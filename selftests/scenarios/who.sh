@@ -515,12 +515,14 @@ forgets_while_frozen() {
 	rawd=$(find_task rawd)
 	ls -lR $MNT >/dev/null
 	{
-		until grep -q '^State:.t' /proc/$rawd/status; do :; done
+		until grep -q '^State:.t' /proc/$rawd/status || [ -e $T/over ]; do :; done
 		echo 2 >/proc/sys/vm/drop_caches
 	} &
 	tool_hold "$T/img" && fail "dumped"
 	grep -q 'a path in the tree leads over its mount' "$T/tool.log" || fail "not named"
+	touch $T/over
 	wait $!
+	rm $T/over
 	grep -q 'nodes are forgotten again' $T/img/fusecr-dump.log
 }
 # A tree with a file open where the mount will be, which cannot be held.
@@ -559,11 +561,12 @@ hold_interrupted() {
 	tell asker go
 	until_true fusecr_counts processing || fail "nobody waits"
 	{
-		until grep -q '^State:.t' /proc/$rawd/status; do :; done
+		until grep -q '^State:.t' /proc/$rawd/status || [ -e $T/over ]; do :; done
 		kill -KILL $asker
 	} &
 	tool_hold $T/img && fail "dumped"
 	grep -q 'a path in the tree leads over its mount' $T/tool.log || fail "not named"
+	touch $T/over
 	wait $!
 	expect_no_trace
 	until_true gone $asker || fail "the daemon has not heard of it"

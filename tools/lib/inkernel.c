@@ -154,11 +154,22 @@ static void see_layers(const struct scan *s, const char *options, const FuseMoun
 	}
 }
 
+/* Of EROFS it is the image, of eCryptfs the directory below. */
+static void see_source(const struct scan *s, const char *fstype, const char *source, const FuseMountEntry *m)
+{
+	char where[4200];
+
+	snprintf(where, sizeof(where), "by the %s mounted at %.*s", fstype, (int)m->mountpoint.len, m->mountpoint.data);
+	if (is_on(s->pid, s->sc, source))
+		object(s, source, where, "");
+}
+
 static int see_mount(const FuseMountEntry *m, const char *fstype, const char *source, void *arg)
 {
-	(void)source;
 	if (!strcmp(fstype, "overlay") && m->fs_options)
 		see_layers(arg, m->fs_options, m);
+	else if (source && (!strcmp(fstype, "erofs") || !strcmp(fstype, "ecryptfs")))
+		see_source(arg, fstype, source, m);
 	return 0;
 }
 

@@ -155,6 +155,8 @@ const struct flag_name file_flag_names[] = {
 	{ FUSECR_FF_CONNECTED, "CONNECTED" },
 	{ FUSECR_FF_BEHIND, "BEHIND" },
 	{ FUSECR_FF_FAR_BELOW, "FAR_BELOW" },
+	{ FUSECR_FF_LOCKED, "LOCKED" },
+	{ FUSECR_FF_WRITE_ERROR, "WRITE_ERROR" },
 	{ 0, NULL }
 };
 

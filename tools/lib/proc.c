@@ -105,6 +105,14 @@ static uint64_t stat_number(pid_t pid, int field)
 	return end ? strtoull(end, NULL, 10) : 0;
 }
 
+/* PF_MEMALLOC_NOIO and PF_LOCAL_THROTTLE (include/linux/sched.h, 6.1 to 7.3). */
+#define PF_IO_FLUSHER	(0x80000 | 0x100000)
+
+bool proc_io_flusher(pid_t tid)
+{
+	return (stat_number(tid, 9) & PF_IO_FLUSHER) == PF_IO_FLUSHER;
+}
+
 bool proc_dying(pid_t pid)
 {
 	return pending(pid, "SigPnd", SIGKILL) || pending(pid, "ShdPnd", SIGKILL) ||

@@ -16,6 +16,8 @@ pid_t proc_own_pid(pid_t pid);
 char proc_state(pid_t pid);
 /* Whether it was killed, or exits, whatever its state says meanwhile. */
 bool proc_dying(pid_t pid);
+/* Whether the thread has said PR_SET_IO_FLUSHER. */
+bool proc_io_flusher(pid_t tid);
 /* When the process began, in clock ticks since boot; 0 when there is no such process. */
 uint64_t proc_start(pid_t pid);
 /* Of the running kernel, another one after each boot; "" when it cannot be read. */

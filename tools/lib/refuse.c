@@ -64,12 +64,33 @@ static int refuse_thread(pid_t pid, pid_t tid, void *arg)
 	return 0;
 }
 
+static int refuse_flusher(pid_t pid, pid_t tid, void *arg)
+{
+	const struct threads *t = arg;
+
+	if (proc_io_flusher(tid))
+		report_add(t->r, "process %d (%s): its thread %d is an I/O flusher (PR_SET_IO_FLUSHER), which CRIU would lose, and memory that runs short may wait for it then",
+			   pid, t->task->comm, tid);
+	return 0;
+}
+
+static bool serves(const struct snapshot *snap, pid_t pid)
+{
+	for (size_t i = 0; i < snap->count; i++)
+		for (size_t k = 0; k < snap->conns[i].devs.count; k++)
+			if (((FuseDevEntry *)snap->conns[i].devs.items[k])->pid == (uint32_t)pid)
+				return true;
+	return false;
+}
+
 void refuse_task(struct report *r, const struct snapshot *snap, const struct task *task)
 {
 	struct threads t = { r, task };
 
 	/* What has ended meanwhile has nothing to lose. */
 	tree_each_thread(task->pid, refuse_thread, &t);
+	if (serves(snap, task->pid))
+		tree_each_thread(task->pid, refuse_flusher, &t);
 	/* Images name tasks by their innermost pid: there must be one such space. */
 	if (task->pid_ns && task->pid_ns != snap->tree.tasks[0].pid_ns)
 		report_add(r, "process %d (%s): in a nested pid namespace", task->pid, task->comm);
@@ -133,9 +154,10 @@ void refuse_conn(struct report *r, const struct snapshot *snap, const struct sna
 			   label);
 	if (c->user_ns != PROC_INIT_USER_NS)
 		refuse_user_ns(r, snap, sc);
-	/* Where it stays it keeps its namespace. */
-	if (!sc->held && !c->tree_pid_ns && c->pid_ns != proc_own_ns("pid"))
-		report_add(r, "%s: mounted from a pid namespace that is neither the tree's nor ours", label);
+	/* Where it stays it keeps its namespace; in another, who is restored gets another number. */
+	if (!sc->held && !c->tree_pid_ns)
+		report_add(r, "%s: mounted from a pid namespace that is not the tree's: its daemon knows programs by numbers that would change",
+			   label);
 	if (c->has_dax && c->dax)
 		report_add(r, "%s: DAX is in use", label);
 	if (c->has_uring && c->uring)
@@ -439,6 +461,14 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 	/* CRIU opens a file once for all that lie side by side (criu/files-reg.c). */
 	if (f->flags & FUSECR_FF_JOINS)
 		object_to_file(r, c, f, "is mapped side by side through two opens: restored it would be one");
+	/*
+	 * It maps it anew with all that it has, writable, and the kernel then copies every
+	 * page of what is locked (criu/pie/restorer.c, populate_vma_page_range()).
+	 */
+	if (f->flags & FUSECR_FF_LOCKED)
+		object_to_file(r, c, f, "is private and locked in memory (mlock(2)): CRIU would fill it before the daemon is back");
+	if (f->flags & FUSECR_FF_WRITE_ERROR)
+		object_to_file(r, c, f, "has lost what was written to it, and its program has not been told yet: have it fsync(2) or close the file");
 	if (backing_lacks_file(sc, f))
 		object_to_file(r, c, f, "uses passthrough to a file that the daemon has no id of");
 	for (size_t i = 0; i < snap->nr_covered; i++)

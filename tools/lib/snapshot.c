@@ -409,9 +409,9 @@ int snapshot_find(struct snapshot **ret, struct nl *nl,
 	if (o->before)
 		keep_numbers(snap, o->before);
 	snap->o.before = NULL;
-	for (size_t i = 0; snap->count && i < snap->tree.count; i++)
-		refuse_task(r, snap, &snap->tree.tasks[i]);
 	err = err ?: read_conns(snap, r);
+	for (size_t i = 0; !err && snap->count && i < snap->tree.count; i++)
+		refuse_task(r, snap, &snap->tree.tasks[i]);
 	if (!err && snap->count)
 		err = refuse_stacking(r, snap) ?: blocks_collect(snap);
 	if (err)

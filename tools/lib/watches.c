@@ -26,12 +26,16 @@ struct scan {
 	char comm[32];
 };
 
+/* FAN_MARK_IGNORE: not in every <linux/fanotify.h>. */
+#define MARK_IGNORE	0x400
+
 /* One line of /proc/PID/fdinfo/FD (fs/notify/fdinfo.c). */
 struct mark {
 	bool fanotify;
 	bool all;		/* of the file system: no node */
 	uint32_t mnt_id;	/* of a mount, or 0 */
 	uint32_t mask;
+	uint32_t flags;		/* FAN_MARK_* */
 	uint64_t nodeid;
 };
 
@@ -64,6 +68,8 @@ static bool read_mark(const char *line, uint32_t dev, struct mark *m)
 	uint32_t sdev;
 
 	m->mnt_id = 0;
+	m->flags = 0;
+	number_of(line, " mflags:", &m->flags);
 	if (!strncmp(line, "fanotify mnt_id:", 16))
 		return number_of(line, "mnt_id:", &m->mnt_id) && number_of(line, " mask:", &m->mask);
 	m->all = !strncmp(line, "fanotify sdev:", 14);
@@ -102,8 +108,13 @@ static int same_mount(const FuseMountEntry *e, const char *fstype, const char *s
 /* CRIU carries it, but opens files there while who is asked stands still. */
 static void see_mark_of_mount(const struct scan *s, struct mark *m)
 {
-	if ((m->mask & FANOTIFY_PERM) && tree_find(&s->snap->tree, s->pid) &&
-	    mounts_of(s->pid, s->sc->conn->dev, same_mount, &m->mnt_id) > 0)
+	if (!tree_find(&s->snap->tree, s->pid) ||
+	    mounts_of(s->pid, s->sc->conn->dev, same_mount, &m->mnt_id) <= 0)
+		return;
+	if (m->flags & MARK_IGNORE)
+		report_add(s->r, "%s: process %d (%s) watches a mount of it with FAN_MARK_IGNORE, which CRIU cannot set again",
+			   s->label, s->pid, s->comm);
+	if (m->mask & FANOTIFY_PERM)
 		report_add(s->r, "%s: process %d (%s) watches a mount of it (FAN_MARK_MOUNT) and is asked for permission: CRIU would wait for it",
 			   s->label, s->pid, s->comm);
 }
@@ -122,6 +133,9 @@ static void see_mark(const struct scan *s, struct mark *m)
 		object(s, m->nodeid, " from outside the tree");
 	else if (m->fanotify && (m->mask & FANOTIFY_PERM))
 		object(s, m->nodeid, " and is asked for permission: CRIU would wait for it");
+	/* It adds FAN_MARK_IGNORED_MASK, and the kernel does not take both (criu/fsnotify.c). */
+	else if (m->fanotify && (m->flags & MARK_IGNORE))
+		object(s, m->nodeid, " with FAN_MARK_IGNORE, which CRIU cannot set again");
 	else if (!m->fanotify && (m->mask & (IN_ONESHOT | IN_EXCL_UNLINK)))
 		object(s, m->nodeid, " with IN_ONESHOT or IN_EXCL_UNLINK, which CRIU would lose");
 	for (size_t i = 0; i < s->sc->nr_watched; i++)

@@ -436,6 +436,11 @@ enum fusecr_file_flag {
 					    * or is not accepted yet
 					    */
 	FUSECR_FF_FAR_BELOW	= 1 << 13, /* not all FUSECR_FILE_ABOVE are told */
+	FUSECR_FF_LOCKED	= 1 << 14, /* MAP: private, and locked in memory */
+	FUSECR_FF_WRITE_ERROR	= 1 << 15, /* open for writing: data did not reach the
+					    * daemon, or it refused them, and the next
+					    * fsync() or close() of this file says so
+					    */
 };
 
 /* A directory that the path leads through and that is deleted. */
