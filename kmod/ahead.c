@@ -49,6 +49,20 @@ static bool adds_names(const struct fuse_in_header *h, const void *in, u32 len,
 	return false;
 }
 
+static bool changes_names(const struct fuse_in_header *h, const void *in, u32 len,
+			  u64 dir)
+{
+	switch (h->opcode) {
+	case FUSE_UNLINK:
+	case FUSE_RMDIR:
+	case FUSE_RENAME:
+	case FUSE_RENAME2:
+		if (h->nodeid == dir)
+			return true;
+	}
+	return h->opcode != FUSE_READDIRPLUS && adds_names(h, in, len, dir);
+}
+
 /* The node whose end it may move; 0: none. */
 static u64 resizes(const struct fuse_in_header *h, const void *in, u32 len)
 {
@@ -142,6 +156,10 @@ bool fusecr_ahead_of(const struct fusecr_kept *k, u32 opcode)
 	case FUSE_CREATE:
 	case FUSE_RENAME:
 	case FUSE_RENAME2:
+		return k->h.opcode == FUSE_CREATE || k->h.opcode == FUSE_LOOKUP;
+	case FUSE_UNLINK:
+	case FUSE_RMDIR:
+		return k->h.opcode == FUSE_LOOKUP;
 	case FUSE_READDIRPLUS:
 		return k->h.opcode == FUSE_CREATE;
 	case FUSE_WRITE:
@@ -227,6 +245,20 @@ void fusecr_ahead_outdate(const struct fuse_iqueue *fiq, u64 nodeid)
 	list_for_each_entry(k, &kept_list, entry)
 		if (fl_conn_iqueue(k->fc) == fiq && k->h.nodeid == nodeid &&
 		    kept_is_cached_read(k))
+			k->outdated = true;
+	spin_unlock(&kept_lock);
+}
+
+/* Who looked it up had the directory locked, too, and then had told it first. */
+static void outdate_names(const struct fuse_iqueue *fiq, const struct fuse_in_header *h,
+			  const void *in, u32 len)
+{
+	struct fusecr_kept *k;
+
+	spin_lock(&kept_lock);
+	list_for_each_entry(k, &kept_list, entry)
+		if (fl_conn_iqueue(k->fc) == fiq && k->h.opcode == FUSE_LOOKUP &&
+		    changes_names(h, in, len, k->h.nodeid))
 			k->outdated = true;
 	spin_unlock(&kept_lock);
 }
@@ -329,6 +361,7 @@ bool fusecr_ahead_answer(struct fuse_iqueue *fiq, struct fuse_req *req,
 		return true;
 	}
 	overtake(fiq, h, in, len);
+	outdate_names(fiq, h, in, len);
 	fusecr_ahead_outdate(fiq, resizes(h, in, len));
 	return false;
 }

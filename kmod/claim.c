@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A thread asks again for what was taken from it, see keep.h. */
 
+#include <linux/iversion.h>
 #include <linux/mm.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
@@ -129,7 +130,7 @@ static u64 seconds(struct timespec64 t, u32 *nsec)
 /* Not to be cached: the daemon knows better. */
 static void fill_entry(struct fuse_entry_out *out, struct inode *inode)
 {
-	struct user_namespace *ns = inode->i_sb->s_user_ns;
+	struct user_namespace *ns = *fl_conn_user_ns(fl_sb_conn(inode->i_sb));
 	struct fuse_attr *attr = &out->attr;
 
 	memset(out, 0, sizeof(*out));
@@ -141,7 +142,8 @@ static void fill_entry(struct fuse_entry_out *out, struct inode *inode)
 	attr->atime = seconds(compat_atime(inode), &attr->atimensec);
 	attr->mtime = seconds(compat_mtime(inode), &attr->mtimensec);
 	attr->ctime = seconds(compat_ctime(inode), &attr->ctimensec);
-	attr->mode = inode->i_mode;
+	/* Before fuse has made its own of it (fuse_change_attributes_common()). */
+	attr->mode = *fl_inode_orig_i_mode(fl_inode(inode)) ?: inode->i_mode;
 	attr->nlink = inode->i_nlink;
 	attr->uid = from_kuid_munged(ns, inode->i_uid);
 	attr->gid = from_kgid_munged(ns, inode->i_gid);
@@ -376,6 +378,20 @@ static void outdate(const struct fusecr_kept *k, u64 nodeid)
 	fusecr_inode_put(inode);
 }
 
+/*
+ * Likewise names: the call has noted the directory's version when it began, for a list
+ * that it caches (fuse_readdir_cached(), fs/fuse/readdir.c).
+ */
+static void outdate_listing(const struct fusecr_kept *k)
+{
+	struct inode *dir = fusecr_inode_find_hashed(k->sb, k->h.nodeid);
+
+	if (!dir)
+		return;
+	inode_maybe_inc_iversion(dir, false);
+	fusecr_inode_put(dir);
+}
+
 /* Whose attributes the answer will tell, as far as that is known ... */
 static void outdate_asked(const struct fusecr_kept *k, const void *in, u32 len)
 {
@@ -384,20 +400,31 @@ static void outdate_asked(const struct fusecr_kept *k, const void *in, u32 len)
 	case COMPAT_STATX:
 		outdate(k, k->h.nodeid);
 		break;
+	case FUSE_READ:
+		/* If it is short, what was behind it need not be gone. */
+		outdate(k, k->h.nodeid);
+		break;
 	case FUSE_LOOKUP:
 		outdate(k, fusecr_inode_child(k->sb, k->h.nodeid, in,
 					      strnlen(in, len)));
 		break;
+	case FUSE_READDIR:
+	case FUSE_READDIRPLUS:
+		outdate_listing(k);
+		break;
 	}
 }
 
-/* ... and whose it tells. */
-static void outdate_told(const struct fusecr_kept *k)
+/*
+ * ... and whose it tells.  What a name meant when it was listed the kernel may know better:
+ * of those only the names are told.
+ */
+static void outdate_told(struct fusecr_kept *k)
 {
 	const struct fuse_entry_out *entry = k->out;
 
 	if (k->h.opcode == FUSE_READDIRPLUS)
-		kept_each_plus(k, outdate);
+		kept_forget_plus(k);
 	else if (k->h.opcode == FUSE_LOOKUP && k->answer.count &&
 		 k->answer.size[0] >= sizeof(entry->nodeid))
 		outdate(k, entry->nodeid);
@@ -535,7 +562,7 @@ static void claim_same(struct fusecr_kept *k, struct fuse_req *req, const void *
 	if (is_settled(k) && fusecr_origin_is_write(false)) {
 		tell_result(k, req);
 	} else if (k->h.opcode == FUSE_READDIRPLUS && !is_answered(k)) {
-		/* Whose attributes it tells is known then. */
+		/* What its names mean is known then. */
 		let_go(k);
 		fusecr_ahead_put_off(req);
 	} else {

@@ -26,21 +26,21 @@ static void forget(const struct fusecr_kept *k, u64 nodeid)
 	fusecr_forgets_free(&forgets);
 }
 
-void kept_each_plus(const struct fusecr_kept *k,
-		    void (*fn)(const struct fusecr_kept *k, u64 nodeid))
+void kept_forget_plus(struct fusecr_kept *k)
 {
-	const void *at = k->out;
+	void *at = k->out;
 	const void *end = at + (k->answer.count ? k->answer.size[0] : 0);
 
 	while (end - at >= FUSE_NAME_OFFSET_DIRENTPLUS) {
-		const struct fuse_direntplus *d = at;
+		struct fuse_direntplus *d = at;
 		size_t len = FUSE_DIRENTPLUS_SIZE(d);
 		u32 n = d->dirent.namelen;
 
 		if (len > end - at || !n)
 			break;
 		if (!(n <= 2 && !memcmp(d->dirent.name, "..", n)))
-			fn(k, d->entry_out.nodeid);
+			forget(k, d->entry_out.nodeid);
+		d->entry_out.nodeid = 0;
 		at += len;
 	}
 }
@@ -174,7 +174,7 @@ static const void *answer_at(const struct fusecr_kept *k, u32 nth, u32 size)
 	return nth < k->answer.count && k->answer.size[nth] >= size ? at : NULL;
 }
 
-static void give_back_all(const struct fusecr_kept *k)
+static void give_back_all(struct fusecr_kept *k)
 {
 	/* What an image says that an answer was, it need not have been. */
 	const struct fuse_entry_out *entry = answer_at(k, 0, sizeof(entry->nodeid));
@@ -205,7 +205,7 @@ static void give_back_all(const struct fusecr_kept *k)
 		unlock(k);
 		break;
 	case FUSE_READDIRPLUS:
-		kept_each_plus(k, forget);
+		kept_forget_plus(k);
 		break;
 	}
 }

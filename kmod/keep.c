@@ -518,6 +518,9 @@ static bool interrupt(struct fusecr_kept *k)
 	const struct list_head *entry;
 	struct fuse_req *found = NULL;
 
+	/* It has said that it knows no such thing. */
+	if (fl_bit(k->fc, FL_CONN_NO_INTERRUPT))
+		return false;
 	spin_lock(fl_conn_dev_lock(k->fc));
 	list_for_each(entry, fl_conn_devices(k->fc)) {
 		struct fuse_dev *fud = fl_dev_from_entry(entry);

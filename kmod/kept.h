@@ -81,7 +81,7 @@ struct fusecr_kept {
 	bool settled;			/* it has taken effect, see settle.h */
 	bool settling;			/* it is going to */
 	bool overtaken;			/* by who could not wait, and cut the file */
-	bool outdated;			/* what was read has been written to */
+	bool outdated;			/* what it reads, or looks up, has been changed */
 	bool interrupted;		/* the daemon was told that nobody waits */
 	unsigned int looked;		/* when it was last looked for whether it is over */
 	unsigned long since;		/* jiffies: others wait, or 0 */
@@ -155,9 +155,11 @@ bool kept_answer_with(struct fuse_req *req, struct inode *inode);
 int kept_send(const struct fusecr_kept *k, struct fuse_args *args,
 	      fl_end_fn with_mount, fl_end_fn_7_3 without, gfp_t gfp);
 
-/* Of an answered READDIRPLUS: the nodes of which the daemon counts a lookup. */
-void kept_each_plus(const struct fusecr_kept *k,
-		    void (*fn)(const struct fusecr_kept *k, u64 nodeid));
+/*
+ * Of an answered READDIRPLUS: forgets the nodes of which the daemon counts a lookup; only
+ * the names are left.
+ */
+void kept_forget_plus(struct fusecr_kept *k);
 
 /*
  * For fusecr_defer(): the end of a record, whose answer has been used; or was not,

@@ -64,10 +64,13 @@ static_assert(KEPT_ANYWHERE + 1 == FUSECR_KEEP_ANYWHERE);
 static_assert(KEPT_AT_END + 1 == FUSECR_KEEP_AT_END);
 static_assert(KEPT_AT_POSITION + 1 == FUSECR_KEEP_AT_POSITION);
 
+#define PLACE_BITS	(FUSECR_KEEP_SETTLED | FUSECR_KEEP_OUTDATED)
+
 static u32 place_of(const struct fusecr_kept *k)
 {
 	return (k->guessed ? 0 : k->placed + 1) |
-	       (k->settled ? FUSECR_KEEP_SETTLED : 0);
+	       (k->settled ? FUSECR_KEEP_SETTLED : 0) |
+	       (k->outdated ? FUSECR_KEEP_OUTDATED : 0);
 }
 
 static int put_kept(struct sk_buff *skb, const struct fusecr_kept *k)
@@ -176,8 +179,12 @@ int fusecr_keep_walk(const struct fusecr_conn *conn,
 		/* Another one is there now. */
 		if (!fusecr_req_mark_is(&cursor->next, &mark))
 			cursor->offset = 0;
-		/* What is to be read anew anyway, the daemon may answer to nobody. */
-		if (k->outdated && !cursor->offset) {
+		/*
+		 * What is to be read anew anyway, the daemon may answer to nobody; but a
+		 * lookup it would count for ever.
+		 */
+		if (k->outdated && k->h.opcode != FUSE_LOOKUP &&
+		    !cursor->offset) {
 			cursor->last = mark;
 			continue;
 		}
@@ -204,7 +211,7 @@ static int check(const struct fusecr_keep *in)
 	if (!in->unique || in->unique & 1 || in->in_len > FUSECR_KEEP_MAX ||
 	    in->out_count > FL_OUT_ARGS || in->out_var > 1 ||
 	    in->answered > 1 || (in->place & FUSECR_KEEP_SETTLED && !in->answered) ||
-	    (in->place & ~FUSECR_KEEP_SETTLED) > FUSECR_KEEP_AT_POSITION)
+	    (in->place & ~PLACE_BITS) > FUSECR_KEEP_AT_POSITION)
 		return -EINVAL;
 	/* As fuse_dev_do_write(): nothing that means something else than -errno. */
 	if (in->error > 0 || in->error <= -512)
@@ -262,8 +269,9 @@ static void pin_files(struct fusecr_kept *k)
 /* Of a WRITE whose file is there; an older image does not tell. */
 static void place(struct fusecr_kept *k, u32 place)
 {
-	u32 placed = place & ~FUSECR_KEEP_SETTLED;
+	u32 placed = place & ~PLACE_BITS;
 
+	k->outdated = place & FUSECR_KEEP_OUTDATED && k->h.opcode == FUSE_LOOKUP;
 	if (!placed || k->h.opcode != FUSE_WRITE || !k->file)
 		return;
 	k->placed = placed - 1;

@@ -37,6 +37,7 @@ struct candidate {
 	bool background;	/* a READ ahead: who waits for it waits for pages */
 	u64 offset;		/* of READ and WRITE */
 	bool direct;
+	bool cuts;		/* SETATTR and OPEN: the file becomes shorter */
 	struct fusecr_origin origin;	/* of one that is not in the background */
 };
 
@@ -138,7 +139,9 @@ static bool can_take_from(struct task_struct *task, const struct fuse_req *req)
 	u32 opcode = fl_req_in_h(req)->opcode;
 	int nr;
 
-	if (READ_ONCE(task->flags) & (PF_EXITING | PF_KTHREAD) ||
+	/* A core would be cut short. */
+	if (READ_ONCE(task->flags) & (PF_EXITING | PF_DUMPCORE | PF_POSTCOREDUMP |
+				      PF_KTHREAD | COMPAT_PF_WORKER) ||
 	    task->in_execve)
 		return false;
 	/* Of a 32-bit program the numbers are others. */
@@ -191,6 +194,25 @@ static bool is_candidate(const struct taking *t, const struct fuse_req *req)
 	return ok;
 }
 
+/* It cuts the file. */
+static bool cuts(const struct fuse_req *req)
+{
+	struct fuse_setattr_in setattr = { };
+	struct fuse_open_in open = { };
+	const struct fuse_args *args = *fl_req_args(req);
+	u32 len = fusecr_payload_in_len(args);
+
+	switch (fl_req_in_h(req)->opcode) {
+	case FUSE_SETATTR:
+		fusecr_payload_in(&setattr, args, 0, min_t(u32, sizeof(setattr), len));
+		return setattr.valid & FATTR_SIZE;
+	case FUSE_OPEN:
+		fusecr_payload_in(&open, args, 0, min_t(u32, sizeof(open), len));
+		return open.flags & O_TRUNC;
+	}
+	return false;
+}
+
 static void describe_data(struct candidate *c, const struct fuse_req *req)
 {
 	const struct fuse_args *args = *fl_req_args(req);
@@ -226,6 +248,7 @@ static void describe(struct candidate *c, const struct fuse_req *req)
 	for (i = 0; i < c->room.count; i++)
 		c->room.size[i] = *fl_args_out_size(args, i);
 	c->background = fl_req_test(req, FL_FR_BACKGROUND);
+	c->cuts = cuts(req);
 	if (c->h.opcode == FUSE_READ || c->h.opcode == FUSE_WRITE)
 		describe_data(c, req);
 	if (!c->background)
@@ -239,6 +262,23 @@ static bool is_dir(struct super_block *sb, u64 nodeid)
 
 	fusecr_inode_put(inode);
 	return dir;
+}
+
+/*
+ * Nothing is written back while a file is cut (fuse_set_nowrite(), fs/fuse/dir.c).  Who
+ * comes out of that call lets what is dirty be written behind the end that the daemon has
+ * made.
+ */
+static bool may_grow_again(const struct fuse_conn *fc, struct super_block *sb,
+			   u64 nodeid)
+{
+	struct inode *inode = fusecr_inode_find(sb, nodeid);
+	bool may = inode && (fl_bit(fc, FL_CONN_WRITEBACK_CACHE) ||
+			     mapping_writably_mapped(inode->i_mapping) ||
+			     mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY));
+
+	fusecr_inode_put(inode);
+	return may;
 }
 
 /*
@@ -257,7 +297,7 @@ static bool starts_over(const struct candidate *c, const struct fuse_conn *fc,
 
 	if (c->background)
 		return true;
-	if (!o->task)
+	if (!o->task || (c->cuts && may_grow_again(fc, sb, c->h.nodeid)))
 		return false;
 	switch (c->h.opcode) {
 	case FUSE_READ:

@@ -324,6 +324,9 @@ enum fusecr_keep_place {
 	FUSECR_KEEP_SETTLED	= 1 << 8, /* besides: the kernel's size and position are
 					   * those after it
 					   */
+	FUSECR_KEEP_OUTDATED	= 1 << 9, /* a LOOKUP in a directory that was changed since:
+					   * its thread asks the daemon anew
+					   */
 };
 
 #define FUSECR_IN_CHUNK	8192
