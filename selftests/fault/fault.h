@@ -87,7 +87,8 @@ static inline unsigned int ends(int fd, unsigned int n)
 /* What a fault may come out as. */
 static inline bool is_fault(int err)
 {
-	return err == -ENOMEM || err == -ENOBUFS || err == -EFAULT;
+	/* ENOLCK: posix_lock_file() without memory. */
+	return err == -ENOMEM || err == -ENOBUFS || err == -EFAULT || err == -ENOLCK;
 }
 
 #endif

@@ -182,8 +182,10 @@ static int round_of(FIXTURE_DATA(call) *self, const struct how *how, struct job 
 		th_gate_open(self->fd);
 	*result = test_client_wait(&self->clients[0]);
 	left = job->left;
-	if (!kept_is(self->fd, 0) || !let_go(self->fs))
+	if (!kept_is(self->fd, 0))
 		return -EBUSY;
+	if (!let_go(self->fs))
+		return -EMFILE;
 	if (how->in_server) {
 		left = faults_left(pid);
 		set_fail(pid, 0);

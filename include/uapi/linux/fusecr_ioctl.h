@@ -373,7 +373,7 @@ struct fusecr_set_lock {
 	__u64 nodeid;		/* expected; ESTALE when it is another */
 	__u64 start;		/* both: EINVAL beyond an off_t, and above end */
 	__u64 end;		/* EAGAIN: somebody else has a lock there; EOPNOTSUPP:
-				 * the daemon keeps the locks
+				 * the daemon keeps the locks; ENOLCK: out of memory
 				 */
 };
 
