@@ -195,6 +195,18 @@ static int round_of(FIXTURE_DATA(call) *self, const struct how *how, struct job 
 	return self->fs->nr_op[how->opcode] == asked ? left : -EPROTO;
 }
 
+/* What a person needs who was not there: the last requests, and what is open. */
+static void log_server(struct __test_metadata *_metadata, struct rawfs *fs)
+{
+	size_t len;
+	char *log = rawfs_log_text(fs, &len), *stats = rawfs_stats_text(fs, &len);
+
+	if (log && stats)
+		TH_LOG("%s\n%s", strlen(log) > 4000 ? log + strlen(log) - 4000 : log, stats);
+	free(log);
+	free(stats);
+}
+
 static void each_fault(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
 		       struct how how)
 {
@@ -218,7 +230,8 @@ static void each_fault(struct __test_metadata *_metadata, FIXTURE_DATA(call) *se
 		job->path = test_path(self->fs, name);
 		left = round_of(self, &how, job, n, &result);
 		ASSERT_LE(0, left) {
-			TH_LOG("fault %u: %d", n, left);
+			TH_LOG("fault %u: %d, the client is told %d", n, left, result);
+			log_server(_metadata, self->fs);
 		}
 		ASSERT_TRUE(expected(result)) {
 			TH_LOG("fault %u: the client is told %d", n, result);

@@ -438,3 +438,14 @@ covered_by_another() {
 	restore_works
 }
 scenario restore-covered covered_by_another
+
+# The directory is on the mount: who writes there would wait for who stands still.
+images_here() {
+	tree_with rawd
+	mkdir -m 700 "$MNT/images"
+	tool_dump "$MNT/images" && fail "dumped"
+	grep -q '(\(criu\|fusecr\)).*is outside the tree but uses the mount' "$T/tool.log" || fail "not named"
+	expect_no_trace
+	accepted c1
+}
+scenario refuse-images-here images_here

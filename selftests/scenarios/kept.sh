@@ -40,6 +40,8 @@ kept_once() {
 	expect_no_duplicates
 	tell asker check
 	expect asker "and once"
+	until_true not find_task asker >/dev/null
+	expect_rawd_clean
 }
 
 # kept PLACE OPERATION OPCODE [OPTION...]

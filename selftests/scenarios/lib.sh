@@ -269,6 +269,7 @@ clients_quit() {
 CRIU=()				# options for criu, in dump and restore
 RESTORE=()			# in restore only
 VIA=fusecr			# or plain criu
+IN_GROUP=()			# what runs fusecr
 
 # These are one array less the options that fusecr gives itself.
 tool_dump() {
@@ -288,7 +289,7 @@ tool_dump() {
 		criu dump -t "$PID" -D "$dir" -v4 -o dump.log "${CRIU[@]}" "$@"
 		;;
 	*)
-		fusecr checkpoint --pid "$PID" -D "$dir" "$@" -- "${CRIU[@]}"
+		"${IN_GROUP[@]}" fusecr checkpoint --pid "$PID" -D "$dir" "$@" -- "${CRIU[@]}"
 		;;
 	esac </dev/null >"$T/tool.log" 2>&1
 }
@@ -313,7 +314,7 @@ tool_restore() {
 			"${root[@]}" "${CRIU[@]}" "${RESTORE[@]}"
 		;;
 	*)
-		fusecr restore -D "$dir" -- "${root[@]}" "${CRIU[@]}" "${RESTORE[@]}"
+		"${IN_GROUP[@]}" fusecr restore -D "$dir" -- "${root[@]}" "${CRIU[@]}" "${RESTORE[@]}"
 		;;
 	esac </dev/null >"$T/tool.log" 2>&1 || return
 	if [ -f "$T/pid" ]; then

@@ -52,16 +52,36 @@ rollback_works() {
 # be stopped halfway, with its code in the tasks.
 rollback_signals() {
 	rollback_start
-	at post-dump "for signal in INT QUIT HUP TERM; do kill -s \$signal -- -\$(cat $T/group); done; sleep 1"
-	mkdir "$T/img"
-	# shellcheck disable=SC2016
-	setsid -w sh -c 'echo $$ >"$0"; exec "$@"' "$T/group" fusecr checkpoint --pid "$PID" -D "$T/img" \
-		--leave-running -- "${CRIU[@]}" </dev/null >"$T/tool.log" 2>&1 || fail "broken off"
-	reached post-dump
-	grep -q 'cannot be broken off' "$T/tool.log" || fail "not said"
+	signals_at post-dump
+	tool_dump "$T/img" --leave-running || fail "broken off"
+	signals_came post-dump
 	rollback_works
 }
+# signals_at STAGE
+signals_at() {
+	at "$1" "for signal in INT QUIT HUP TERM; do kill -s \$signal -- -\$(cat $T/group); done; sleep 1"
+	# shellcheck disable=SC2016
+	IN_GROUP=(setsid -w sh -c 'echo $$ >"$0"; exec "$@"' "$T/group")
+}
+signals_came() {
+	reached "$1"
+	grep -q 'cannot be broken off' "$T/tool.log" || fail "not said"
+	IN_GROUP=() CRIU=()
+}
 scenario rollback-signals rollback_signals
+
+# Nor is a restore, with half of the tree there.
+restore_signals() {
+	rollback_start
+	checkpoint "$T/img"
+	signals_at post-restore
+	restore "$T/img"
+	signals_came post-restore
+	clients_check h
+	clients_quit h
+	expect_rawd_clean
+}
+scenario restore-signals restore_signals
 
 rollback_disk_full() {
 	rollback_start
