@@ -121,39 +121,6 @@ static bool expected(int result)
 	return !result || is_fault(result) || result == -EIO || result == -ENOLCK;
 }
 
-/* Nothing of a client that has ended is open or locked. */
-static bool let_go(const struct rawfs *fs)
-{
-	unsigned int i, n, used = 1;
-
-	for (i = 0; i < PATIENCE_MS && used; i++) {
-		used = 0;
-		for (n = 0; n < RAWFS_MAX_HANDLES; n++)
-			used += fs->handles[n].used && !fs->handles[n].releases;
-		for (n = 0; n < RAWFS_MAX_LOCKS; n++)
-			used += fs->locks[n].used;
-		if (used)
-			test_nap(1);
-	}
-	return !used;
-}
-
-/* Nor does the server count a lookup that the kernel does not know of. */
-static bool forgotten(const struct rawfs *fs)
-{
-	unsigned int i, n, used = 1;
-
-	for (i = 0; i < PATIENCE_MS / 100 && used; i++) {
-		test_drop_caches();
-		used = 0;
-		for (n = 1; n < fs->nr_nodes; n++)
-			used += !!fs->nodes[n].nlookup;
-		if (used)
-			test_nap(100);
-	}
-	return !used;
-}
-
 struct how {
 	uint32_t opcode;
 	int (*call)(const char *path);
@@ -184,7 +151,7 @@ static int round_of(FIXTURE_DATA(call) *self, const struct how *how, struct job 
 	left = job->left;
 	if (!kept_is(self->fd, 0))
 		return -EBUSY;
-	if (!let_go(self->fs))
+	if (!test_let_go(self->fs))
 		return -EMFILE;
 	if (how->in_server) {
 		left = faults_left(pid);
@@ -242,7 +209,7 @@ static void each_fault(struct __test_metadata *_metadata, FIXTURE_DATA(call) *se
 	/* There were some, of the kernel's own if not of the module's. */
 	EXPECT_LT(1, n);
 	EXPECT_EQ(0, self->fs->duplicates);
-	EXPECT_TRUE(forgotten(self->fs));
+	EXPECT_TRUE(test_forgotten(self->fs));
 	munmap(job, sizeof(*job));
 }
 

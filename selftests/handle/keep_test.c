@@ -264,6 +264,8 @@ TEST_F(keep, killed)
 	EXPECT_EQ(0, th_kept(self->fd));
 	EXPECT_EQ(0, self->fs->lost);
 	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_TRUE(test_let_go(self->fs));
+	EXPECT_TRUE(test_forgotten(self->fs));
 }
 
 TEST_HARNESS_MAIN

@@ -370,3 +370,36 @@ bool test_has_passthrough(void)
 	tnl_close(&nl);
 	return features & FUSECR_FEATURE_PASSTHROUGH;
 }
+
+#define GIVE_BACK_MS	60000
+
+bool test_let_go(const struct rawfs *fs)
+{
+	unsigned int i, n, used = 1;
+
+	for (i = 0; i < GIVE_BACK_MS && used; i++) {
+		used = 0;
+		for (n = 0; n < RAWFS_MAX_HANDLES; n++)
+			used += fs->handles[n].used && !fs->handles[n].releases;
+		for (n = 0; n < RAWFS_MAX_LOCKS; n++)
+			used += fs->locks[n].used;
+		if (used)
+			test_nap(1);
+	}
+	return !used;
+}
+
+bool test_forgotten(const struct rawfs *fs)
+{
+	unsigned int i, n, used = 1;
+
+	for (i = 0; i < GIVE_BACK_MS / 100 && used; i++) {
+		test_drop_caches();
+		used = 0;
+		for (n = 1; n < fs->nr_nodes; n++)
+			used += !!fs->nodes[n].nlookup;
+		if (used)
+			test_nap(100);
+	}
+	return !used;
+}

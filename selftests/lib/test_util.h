@@ -63,6 +63,11 @@ void test_nap(unsigned int ms);
 int test_write(const char *path, const char *text);
 /* Unused dentries and inodes go, which sends their FORGETs. */
 int test_drop_caches(void);
+
+/* Nothing of clients that have ended is open or locked, or is going to be for a minute. */
+bool test_let_go(const struct rawfs *fs);
+/* Nor does the server count a lookup that the kernel, its caches dropped, does not know of. */
+bool test_forgotten(const struct rawfs *fs);
 /* Mounts fusectl if it is not, and writes to a file of the connection. */
 int test_fusectl(const struct rawfs *fs, const char *file);
 /* The number that is in one; -1 when there is none. */

@@ -28,3 +28,36 @@ flusher() {
 	clients_quit c1
 }
 scenario refuse-flusher flusher
+
+nested_pid_namespace() {
+	tree_with rawd
+	tree_spawn "/usr/bin/unshare --pid --fork --kill-child $IN/bin/busybox sleep 1000"
+	until_true find_task unshare >/dev/null || fail "it does not run"
+	until_true has_child "$(find_task unshare)" || fail "nothing runs in it"
+	refused '(busybox): in a nested pid namespace' c1
+	clients_quit c1
+}
+has_child() {
+	grep -q . "/proc/$1/task/$1/children"
+}
+scenario refuse-nested-pidns nested_pid_namespace
+
+# Somebody else has its change handle.
+held_by_another() {
+	local gate
+	tree_with rawd
+	fusecr gate close -t 300 "$MNT" >$T/gate.log 2>&1 &
+	gate=$!
+	until_true gate_is_closed || fail "the gate does not close"
+	tool_dump "$T/img" && fail "dumped"
+	grep -q 'another checkpoint holds it' "$T/tool.log" || fail "not named"
+	kill -INT $gate
+	wait $gate || :
+	rm -r "$T/img"
+	expect_unharmed c1
+	accepted c1
+}
+gate_is_closed() {
+	fusecr gate show "$MNT" | grep -q ': closed'
+}
+scenario refuse-held-by-another held_by_another
