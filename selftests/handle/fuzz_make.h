@@ -317,7 +317,7 @@ static void fill_keep(struct caller *c, struct fusecr_keep *k)
 	k->out_var = below(r, 2);
 	k->answered = below(r, 2);
 	k->error = one_in(r, 4) ? -(int)below(r, 600) : 0;
-	k->place = one_in(r, 8) ? number(r) : below(r, 4) | below(r, 2) << 8;
+	k->place = one_in(r, 8) ? number(r) : below(r, 4) | below(r, 4) << 8;
 	k->in = one_in(r, 16) ? number(r) : (uintptr_t)bytes;
 	k->out = one_in(r, 16) ? number(r) : (uintptr_t)bytes;
 	k->named = one_in(r, 16) ? number(r) : (uintptr_t)bytes;

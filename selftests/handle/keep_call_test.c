@@ -414,6 +414,40 @@ TEST_F(call, keep_unanswered)
 	close(dev);
 }
 
+static int stat_later(void *arg)
+{
+	const struct later *l = arg;
+	char c;
+
+	return read(l->go, &c, 1) == 1 ? test_stat((void *)l->path) : -EPIPE;
+}
+
+/* A lookup in a directory that was changed since is not answered by what is kept. */
+TEST_F(call, keep_outdated)
+{
+	struct fuse_entry_out named[FUSECR_KEEP_NAMES] = { };
+	struct later later = { self->go[0], path(self, "dir1/f1") };
+	int dev = device(self), i;
+	struct fusecr_keep k;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, test_client_start(&self->clients[i], stat_later, &later));
+		k = (struct fusecr_keep){
+			.fd = dev, .opcode = FUSE_LOOKUP, .unique = UNIQUE + 2 * i,
+			.nodeid = rawfs_nodeid(rawfs_index(self->fs, "dir1")),
+			.pid = self->clients[i].pid, .in_len = sizeof("f1"), .in = (uintptr_t)"f1",
+			.out_count = 1, .out_size[0] = sizeof(struct fuse_entry_out),
+			.answered = 1, .error = -EDQUOT, .named = (uintptr_t)named,
+			.place = i ? FUSECR_KEEP_OUTDATED : 0,
+		};
+		ASSERT_EQ(0, th_call(self->fd, FUSECR_IOC_KEEP, &k));
+		ASSERT_EQ(1, write(self->go[1], "", 1));
+		EXPECT_EQ(i ? 0 : -EDQUOT, test_client_wait(&self->clients[i]));
+		EXPECT_TRUE(kept_is(self->fd, 0));
+	}
+	close(dev);
+}
+
 struct opener {
 	int opened[2];		/* a byte says so */
 	const char *path;

@@ -54,6 +54,19 @@ static void nothing_counted(struct __test_metadata *_metadata, FIXTURE_DATA(call
 	EXPECT_EQ(0, rawfs_wait_nlookup(self->fs, node, 0));
 }
 
+/* What an image is told of what is kept. */
+static uint32_t place(FIXTURE_DATA(call) *self)
+{
+	struct tnl_list list;
+	uint32_t place;
+
+	if (test_wait_requests(&self->nl, self->id, FUSECR_REQ_KEPT, 1, &list))
+		return ~0U;
+	place = tnl_u32(&list.v[0], FUSECR_REQ_PLACE);
+	tnl_free(&list);
+	return place;
+}
+
 /* Unlinked: there is no such file any more, for nobody. */
 static void look_up(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self, bool answered)
 {
@@ -69,7 +82,9 @@ static void look_up(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
 		self->fs->hold[FUSE_LOOKUP] = false;
 	/* So that it stays a node. */
 	ASSERT_EQ(0, link(test_path(self->fs, "dir1/f1"), path(self, "dir0/link")));
+	EXPECT_EQ(0, place(self) & FUSECR_KEEP_OUTDATED);
 	ASSERT_EQ(0, unlink(test_path(self->fs, "dir1/f1")));
+	EXPECT_EQ(FUSECR_KEEP_OUTDATED, place(self) & FUSECR_KEEP_OUTDATED);
 	finish(_metadata, self, -ENOENT);
 	EXPECT_EQ(-ENOENT, test_stat(path(self, "dir1/f1")));
 	EXPECT_EQ(1, node->attr.nlink);
