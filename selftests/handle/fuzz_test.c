@@ -384,12 +384,13 @@ static bool can_pass(void)
 	return can;
 }
 
-/* Calls that always fail would try nothing. */
-static bool devices_used(void)
+/* Calls that always fail would try nothing. To read one, a request must wait just then. */
+static bool devices_used(unsigned long calls)
 {
 	printf("# %u clones, %u requests read, %u files to pass through to\n", shared->clones,
 	       shared->reads, shared->backings);
-	return shared->clones && shared->reads && (shared->backings || !shared->passes);
+	return shared->clones && (shared->reads || calls <= CALLS) &&
+	       (shared->backings || !shared->passes);
 }
 
 /* Of each something must come; of what needs much to be right, in a long run. */
@@ -469,7 +470,7 @@ int main(void)
 	ok = answers();
 	all = all && ok;
 	printf("%sok %d the module answers\n", ok ? "" : "not ", SEEDS + (int)FINDINGS + 2);
-	ok = devices_used();
+	ok = devices_used(calls);
 	all = all && ok;
 	printf("%sok %d devices were used\n", ok ? "" : "not ", SEEDS + (int)FINDINGS + 3);
 	ok = changes_made(calls);
