@@ -176,6 +176,18 @@ static inline void *path(FIXTURE_DATA(call) *self, const char *name)
 	return (void *)test_path(self->fs, name);
 }
 
+/* Reads the directory that is open as *@arg. */
+static inline int keep_list(void *arg)
+{
+	const int *fd = arg;
+	char buf[4096];
+	long n;
+
+	while ((n = syscall(SYS_getdents64, *fd, buf, sizeof(buf))) > 0)
+		;
+	return n < 0 ? -errno : 0;
+}
+
 /* A duplicate of the server's device. */
 static inline int device(FIXTURE_DATA(call) *self)
 {

@@ -39,17 +39,6 @@ static int create(void *path)
 	return fd < 0 ? -errno : 0;
 }
 
-static int list(void *arg)
-{
-	const int *fd = arg;
-	char buf[4096];
-	long n;
-
-	while ((n = syscall(SYS_getdents64, *fd, buf, sizeof(buf))) > 0)
-		;
-	return n < 0 ? -errno : 0;
-}
-
 /* It is done, and nobody sees that before who has asked for it. */
 static void look(struct __test_metadata *_metadata, FIXTURE_DATA(call) *self,
 		 uint32_t opcode, int (*work)(void *path))
@@ -98,7 +87,7 @@ TEST_F(call, list_while_create)
 
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, keep_one(self, FUSE_CREATE, true, create, path(self, "dir1/new")));
-	behind(_metadata, self, FUSE_READDIRPLUS, list, &fd);
+	behind(_metadata, self, FUSE_READDIRPLUS, keep_list, &fd);
 	close(fd);
 	EXPECT_EQ(1, self->fs->nr_op[FUSE_CREATE]);
 	EXPECT_EQ(0, self->fs->nr_op[FUSE_OPEN]);

@@ -14,17 +14,6 @@
 
 #define SIZE		(1 << 20)
 
-static int list(void *arg)
-{
-	const int *fd = arg;
-	char buf[4096];
-	long n;
-
-	while ((n = syscall(SYS_getdents64, *fd, buf, sizeof(buf))) > 0)
-		;
-	return n < 0 ? -errno : 0;
-}
-
 static bool is_listed(const char *path, const char *name)
 {
 	DIR *dir = opendir(path);
@@ -109,7 +98,7 @@ TEST_F(call, renamed_while_listed)
 	int fd = open(path(self, "dir1"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, keep_one(self, FUSE_READDIRPLUS, true, list, &fd));
+	ASSERT_EQ(0, keep_one(self, FUSE_READDIRPLUS, true, keep_list, &fd));
 	ASSERT_EQ(0, stat(test_path(self->fs, "dir1/f1"), &from));
 	ASSERT_EQ(0, rename(test_path(self->fs, "dir1/f1"), path(self, "dir1/f2")));
 	finish(_metadata, self, 0);
@@ -128,7 +117,7 @@ TEST_F(call, made_while_listed)
 	self->fs->config.opendir_flags = FOPEN_CACHE_DIR | FOPEN_KEEP_CACHE;
 	fd = open(path(self, "dir1"), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, keep_one(self, FUSE_READDIRPLUS, true, list, &fd));
+	ASSERT_EQ(0, keep_one(self, FUSE_READDIRPLUS, true, keep_list, &fd));
 	ASSERT_EQ(0, test_mkdir(path(self, "dir1/new")));
 	/* By its time the list would be seen to be old. */
 	ASSERT_EQ(0, test_stat(path(self, "dir1")));
