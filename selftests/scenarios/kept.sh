@@ -156,5 +156,6 @@ kept_meanwhile() {
 }
 scenario kept-meanwhile kept_meanwhile ls
 # CRIU's program is anybody's to run.
+# shellcheck disable=SC2016
 scenario kept-meanwhile-criu kept_meanwhile setpriv --reuid 1000 --clear-groups \
 	sh -c 'criu check --config "$1"; echo f1' sh

@@ -361,6 +361,7 @@ at() {
 }
 
 # For at: till somebody waits for a daemon, who may never come.
+# shellcheck disable=SC2016
 TILL_ASKED='n=0
 	until grep -qv "^0\$" /sys/fs/fuse/connections/*/waiting || [ $n = 100 ]; do
 		n=$((n + 1))
