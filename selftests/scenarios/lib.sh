@@ -171,15 +171,20 @@ make_fifos() {
 	umask 022
 }
 
+# controls_open NAME - our ends of them.
+controls_open() {
+	exec {fd}<>"$OUT/$1.cmd"
+	CMD[$1]=$fd
+	exec {fd}<>"$OUT/$1.out"
+	SAYS[$1]=$fd
+}
+
 # program_spawn NAME COMMAND - a program of the tree that takes orders.
 program_spawn() {
 	local name=$1
 	shift
 	make_fifos "$OUT/$name.cmd" "$OUT/$name.out"
-	exec {fd}<>"$OUT/$name.cmd"
-	CMD[$name]=$fd
-	exec {fd}<>"$OUT/$name.out"
-	SAYS[$name]=$fd
+	controls_open "$name"
 	tree_spawn "$*"
 	expect "$name" ready
 }
@@ -198,10 +203,7 @@ client_start() {
 # older_client NAME - and then a rawd: CRIU dumps processes by their age.
 older_client() {
 	make_fifos "$OUT/$1.cmd" "$OUT/$1.out" "$OUT/go"
-	exec {fd}<>"$OUT/$1.cmd"
-	CMD[$1]=$fd
-	exec {fd}<>"$OUT/$1.out"
-	SAYS[$1]=$fd
+	controls_open "$1"
 	tree_spawn "{ read -r go <$IN/go; exec $IN/bin/client $1 $MNT $IN/$1; }"
 	daemon_start rawd
 	echo go >"$OUT/go"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2034,SC2086,SC2154
+# shellcheck shell=bash disable=SC2034,SC2086,SC2153,SC2154
 #
 # From host to host: PHASE "out" checkpoints, "in" restores in another boot, maybe of
 # another kernel. In between all that the tree knows is in the directory MOVED. It is
@@ -25,16 +25,11 @@ moved_out() {
 
 # moved_in PLACE DAEMON
 moved_in() {
-	local name
 	tar -C $T -xf $MOVED/$1-$2.tar || fail "nothing was moved"
 	# shellcheck source=/dev/null
 	. $T/state
-	for name in c1 c2; do
-		exec {fd}<>"$OUT/$name.cmd"
-		CMD[$name]=$fd
-		exec {fd}<>"$OUT/$name.out"
-		SAYS[$name]=$fd
-	done
+	controls_open c1
+	controls_open c2
 	step "restore"
 	restore $T/img
 	verify $T/img
