@@ -235,10 +235,7 @@ outside_start() {
 	shift
 	bring "$1"
 	make_fifos "$OUT/$name.cmd" "$OUT/$name.out"
-	exec {fd}<>"$OUT/$name.cmd"
-	CMD["$name"]=$fd
-	exec {fd}<>"$OUT/$name.out"
-	SAYS["$name"]=$fd
+	controls_open "$name"
 	PATH=$IN/bin:$PATH "$@" </dev/null >>"$T/outside.log" 2>&1 &
 	expect "$name" ready
 }
