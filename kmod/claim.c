@@ -438,7 +438,8 @@ static void take_answer(struct fusecr_kept *k, struct fuse_req *req)
 		outdate_told(k);
 		error = fusecr_payload_out(*fl_req_args(req), &k->answer);
 	}
-	kept_finish(k, KEPT_CLAIMED);
+	/* What does not fit, as an image may have it, is given back. */
+	kept_finish(k, error == k->error ? KEPT_CLAIMED : KEPT_GIVEN_UP);
 	kept_end_with(req, error);
 }
 
