@@ -295,6 +295,44 @@ image_corrupted() {
 }
 scenario restore-corrupted image_corrupted
 
+# Cut between entries it reads well: the inventory counts them.
+entries_lost() {
+	local image
+	dumped_tree
+	for image in inode file; do
+		image=$T/img/fusecr-$image-1.img
+		cp "$image" "$T/good"
+		truncate -s "$(last_entry "$image")" "$image"
+		restore_fails
+		grep -q 'connection 1: an image has lost entries' "$T/tool.log" || fail "not named: $(cat "$T/tool.log")"
+		cp "$T/good" "$image"
+	done
+	restore_works
+}
+# Two magic numbers, then entries that begin with their sizes.
+last_entry() {
+	local at=8 last=8 end size
+	end=$(stat -c %s "$1")
+	while [ $at -lt "$end" ]; do
+		last=$at
+		size=$(od -An -tu4 -j $at -N 4 "$1")
+		at=$((at + 4 + size))
+	done
+	echo $last
+}
+scenario restore-lost-entries entries_lost
+
+# What was looked at while it ran is no checkpoint.
+running_images() {
+	plain_tree
+	fusecr dump --pid "$PID" -D "$T/img" >"$T/tool.log" 2>&1 || fail "dump"
+	fusecr restore -D "$T/img" >"$T/tool.log" 2>&1 && fail "restored"
+	grep -q 'are of a running tree (fusecr dump)' "$T/tool.log" || fail "not named: $(cat "$T/tool.log")"
+	expect_unharmed c1
+	clients_quit c1
+}
+scenario restore-running running_images
+
 mountpoint_missing() {
 	dumped_tree
 	rmdir "$MNT"

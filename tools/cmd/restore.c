@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "image.h"
 #include "print.h"
 #include "options.h"
 #include "criu.h"
@@ -58,6 +59,19 @@ static int tell(int pid, const char *dir, int status, const struct criu_run *run
 	return status;
 }
 
+/* CRIU, which has no images there, would say that one of its own is empty. */
+static bool is_of_running(int dirfd)
+{
+	ProtobufCMessage *msg = NULL;
+	bool running;
+
+	if (image_read_one(dirfd, IMAGE_INVENTORY, 0, &msg))
+		return false;
+	running = !((FusecrInventoryEntry *)msg)->frozen;
+	protobuf_c_message_free_unpacked(msg, NULL);
+	return running;
+}
+
 static int run(const char *dir, char **more, bool json)
 {
 	char doing[512], pidfile[4096];
@@ -66,14 +80,19 @@ static int run(const char *dir, char **more, bool json)
 		"restore", "-D", dir, "-d", "--pidfile", pidfile, "-v4", "-o", run.log,
 		"--file-locks",
 	};
-	bool fits = true;
+	bool fits = true, running;
 	char *whole;
 	int status, dirfd;
 
 	dirfd = open_images_dir(dir, false);
 	if (dirfd < 0)
 		return CMD_FAILED;
+	running = is_of_running(dirfd);
 	close(dirfd);
+	if (running) {
+		say_error("the images in %s are of a running tree (fusecr dump), not of a checkpoint", dir);
+		return CMD_FAILED;
+	}
 	/* criu resolves a relative path from its work directory. */
 	whole = realpath(dir, NULL);
 	if (!whole) {
