@@ -183,12 +183,12 @@ static void answer(struct rawfs *fs, unsigned int instance,
 	held->waits = held->ready = true;
 }
 
-/* Caller holds the lock. @error not 0: end it without doing it. */
+/* Caller holds the lock. @error not 0: end it without doing it; what is done, is done. */
 static void answer_held(struct rawfs *fs, struct rawfs_held *held, int error)
 {
 	held->used = false;
 	if (held->done)
-		finish(held->done, error ?: held->error);
+		finish(held->done, held->error);
 	else if (error)
 		finish(req_new(fs, held->instance, &held->h, held->arg), error);
 	else
