@@ -396,12 +396,10 @@ static void outdate_listing(const struct fusecr_kept *k)
 static void outdate_asked(const struct fusecr_kept *k, const void *in, u32 len)
 {
 	switch (k->h.opcode) {
+	/* If it is short, what was behind it need not be gone. */
+	case FUSE_READ:
 	case FUSE_GETATTR:
 	case COMPAT_STATX:
-		outdate(k, k->h.nodeid);
-		break;
-	case FUSE_READ:
-		/* If it is short, what was behind it need not be gone. */
 		outdate(k, k->h.nodeid);
 		break;
 	case FUSE_LOOKUP:
