@@ -67,7 +67,8 @@ static void usage(void)
 	      "  -N OPCODE   not implemented, such as FLUSH; repeatable\n"
 	      "  -H OPCODE   hold requests until /.ctl is told; repeatable\n"
 	      "  -L          do at once what is held, only the answer is late\n"
-	      "  -W          hold from a SIGUSR2 on, until the next one\n"
+	      "  -W          hold from a SIGUSR2 on, until the next one; or, when /.ctl was told\n"
+	      "              \"retrieve NAME\", have the kernel say what it has of it, and stop\n"
 	      "  -i          leave interrupted requests held\n", stderr);
 	exit(2);
 }
@@ -246,6 +247,12 @@ static void hold(uint64_t opcodes)
 static void on_usr2(int sig)
 {
 	(void)sig;
+	/* What it has asked for it reads once it is told to go on. */
+	if (fs->retrieve) {
+		rawfs_retrieve(fs);
+		raise(SIGSTOP);
+		return;
+	}
 	if (wanted)
 		hold(wanted);
 	else

@@ -201,6 +201,8 @@ struct rawfs {
 	bool unlocked;			/* those that wait may get their lock */
 	bool ready;			/* what POLL answers of all files */
 	bool full;
+	uint64_t retrieve;		/* node id, see rawfs_retrieve(); 0: none */
+	uint64_t retrieved;		/* bytes of its, that the kernel had */
 	uint32_t nr_nodes, nr_names, nr_buckets;
 	uint64_t next_fh;
 	struct rawfs_node *nodes;

@@ -180,6 +180,14 @@ static int control(struct rawfs_req *req, const char *text, size_t len)
 		rawfs_answer_held(req->fs, n, 0, 0);
 		return 0;
 	}
+	if (sscanf(line, "retrieve %31s", opcode) == 1) {
+		const struct rawfs_name *name = rawfs_name_find(req->fs, RAWFS_ROOT, opcode);
+
+		if (!name)
+			return -ENOENT;
+		req->fs->retrieve = rawfs_nodeid(name->node);
+		return 0;
+	}
 	if (strcmp(line, "unregister") == 0) {
 		for (n = 0; n < req->fs->nr_nodes; n++)
 			rawfs_backing_unregister(req->fs, &req->fs->nodes[n]);

@@ -495,6 +495,24 @@ static int do_interrupt(struct rawfs_req *req)
 	return RAWFS_NO_REPLY;
 }
 
+/* Has what the file has, and is the answer to what was asked. */
+static int do_notify_reply(struct rawfs_req *req)
+{
+	const struct fuse_notify_retrieve_in *in = rawfs_req_arg(req, sizeof(*in));
+	const unsigned char *got = rawfs_req_arg(req, in->size);
+	struct rawfs_node *node = rawfs_req_node(req);
+	unsigned char *data = malloc(in->size + 1);
+
+	if (req->h->nodeid != req->fs->retrieve || req->h->unique != RAWFS_RETRIEVE ||
+	    rawfs_read(node, req->h->nodeid, data, in->size, in->offset) != in->size ||
+	    memcmp(data, got, in->size))
+		rawfs_impossible(req->fs, "NOTIFY_REPLY of %u bytes of %#llx", in->size,
+				 (unsigned long long)req->h->nodeid);
+	free(data);
+	req->fs->retrieved += in->size;
+	return RAWFS_NO_REPLY;
+}
+
 static int do_destroy(struct rawfs_req *req)
 {
 	req->fs->destroyed = true;
@@ -603,7 +621,7 @@ static const struct {
 	[FUSE_DESTROY]		= { "DESTROY", do_destroy },
 	[FUSE_IOCTL]		= { "IOCTL", rawfs_do_ioctl },
 	[FUSE_POLL]		= { "POLL", rawfs_do_poll },
-	[FUSE_NOTIFY_REPLY]	= { "NOTIFY_REPLY" },
+	[FUSE_NOTIFY_REPLY]	= { "NOTIFY_REPLY", do_notify_reply },
 	[FUSE_BATCH_FORGET]	= { "BATCH_FORGET", do_batch_forget },
 	[FUSE_FALLOCATE]	= { "FALLOCATE", rawfs_do_fallocate },
 	[FUSE_READDIRPLUS]	= { "READDIRPLUS", rawfs_do_readdir },

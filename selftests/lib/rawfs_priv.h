@@ -37,6 +37,8 @@ struct rawfs_req {
 #define RAWFS_NO_REPLY	1
 /* Nor this: it waits for a lock. */
 #define RAWFS_WAIT	2
+/* How what the kernel retrieves is numbered. */
+#define RAWFS_RETRIEVE	0x7e721e4e
 
 void rawfs_impossible(struct rawfs *fs, const char *format, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
@@ -126,6 +128,8 @@ void rawfs_notify(struct rawfs *fs);
 /* rawfs_serve.c */
 void rawfs_answer_held(struct rawfs *fs, uint32_t opcode, uint64_t unique,
 		       int error);
+/* Asks the kernel for what it has cached of fs->retrieve. For a signal handler, too. */
+void rawfs_retrieve(struct rawfs *fs);
 /* Serves one request. To be a thread's work; @fs is a struct rawfs. */
 void *rawfs_serve_first(void *fs);
 

@@ -338,6 +338,24 @@ static bool wait_event(struct worker *w)
 	return true;
 }
 
+void rawfs_retrieve(struct rawfs *fs)
+{
+	struct {
+		struct fuse_out_header h;
+		struct fuse_notify_retrieve_out out;
+	} msg = {
+		.h = { .len = sizeof(msg), .error = FUSE_NOTIFY_RETRIEVE },
+		.out = {
+			.notify_unique = RAWFS_RETRIEVE,
+			.nodeid = fs->retrieve,
+			.size = RAWFS_MAX_WRITE,
+		},
+	};
+
+	if (write(fs->fd[0], &msg, sizeof(msg)) < 0)
+		rawfs_impossible(fs, "nothing can be retrieved: %s", strerror(errno));
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
@@ -414,11 +432,12 @@ static void print_stats(struct rawfs *fs, FILE *out)
 {
 	uint32_t n;
 
-	fprintf(out, "requests %llu\nduplicates %llu\ninterrupts %llu\nlost %llu\n",
+	fprintf(out, "requests %llu\nduplicates %llu\ninterrupts %llu\nlost %llu\nretrieved %llu\n",
 		(unsigned long long)fs->requests,
 		(unsigned long long)fs->duplicates,
 		(unsigned long long)fs->interrupts,
-		(unsigned long long)fs->lost);
+		(unsigned long long)fs->lost,
+		(unsigned long long)fs->retrieved);
 	for (n = 1; n < RAWFS_OPCODES; n++)
 		if (fs->nr_op[n])
 			fprintf(out, "op %s %llu\n", rawfs_opcode_name(n),

@@ -243,6 +243,32 @@ daemon_leaves() {
 }
 scenario dump-daemon-leaves daemon_leaves
 
+# What the daemon has asked the kernel for after all had come to rest, and has not read:
+# whoever reads it has it alone.
+retrieving() {
+	local daemon
+	tree_with rawd -W
+	in_tree sh -c "cat $MNT/f0 >/dev/null; echo -n retrieve f0 >$MNT/.ctl"
+	daemon=$(find_task rawd)
+	plugins_load fusecr
+	export OTHER_PLUGIN
+	OTHER_PLUGIN="kill -USR2 $daemon; until grep -q '^State:.T' /proc/$daemon/status; do :; done"
+	tool_dump "$T/img" && fail "the checkpoint succeeded"
+	grep -q 'NOTIFY_REPLY' "$T/tool.log" "$T/img/dump.log" || fail "not named"
+	until_true no_surrogate || fail "a surrogate is left"
+	kill -CONT "$daemon"
+	expect_unharmed c1
+	until_true retrieved || fail "the daemon still waits for what it has asked for"
+	expect_no_trace
+	clients_quit c1
+	expect_rawd_clean
+}
+retrieved() {
+	rawd_stats >"$T/stats.1"
+	grep -q '^op NOTIFY_REPLY 1$' "$T/stats.1" && grep -q '^retrieved [1-9]' "$T/stats.1"
+}
+scenario dump-retrieving retrieving
+
 # --- restore -----------------------------------------------------------------
 
 dumped_tree() {

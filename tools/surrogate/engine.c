@@ -356,6 +356,14 @@ static enum verdict do_init(struct engine *e, const struct request *q, struct re
 	return answer(r, sizeof(r->out.init));
 }
 
+static enum verdict do_notify_reply(struct engine *e, const struct request *q, struct reply *r)
+{
+	(void)r;
+	if (e->phase == ENGINE_DUMP)
+		retrieves_note(&e->retrieves, q->h, q->arg, q->len);
+	return NO_REPLY;
+}
+
 static int remember(struct engine *e, uint64_t nodeid)
 {
 	uint64_t *grown;
@@ -554,6 +562,7 @@ static const struct op ops[] = {
 	{ FUSE_FORGET,		do_forget,	true },
 	{ FUSE_BATCH_FORGET,	do_batch_forget, true },
 	{ FUSE_INTERRUPT,	do_interrupt,	true },
+	{ FUSE_NOTIFY_REPLY,	do_notify_reply, true },
 	{ FUSE_GETATTR,		do_getattr,	false },
 	{ OP_STATX,		do_statx,	false },
 	{ FUSE_OPEN,		do_open,	false },
@@ -672,6 +681,7 @@ int engine_init(struct engine *e, enum engine_phase phase, uint32_t max_write, s
 void engine_free(struct engine *e)
 {
 	renames_free(&e->renames);
+	retrieves_free(&e->retrieves);
 	free(e->buf);
 	free(e->guessed);
 	free(e->noise);

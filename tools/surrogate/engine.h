@@ -14,6 +14,7 @@
 
 #include "model.h"
 #include "renames.h"
+#include "retrieve.h"
 
 /* Throw-away handles: no daemon is likely to use such numbers, and the exact
  * ones are put back before any daemon sees the connection again. */
@@ -50,6 +51,8 @@ struct engine {
 	/* At dump: requests that their askers gave up, by their unique ids. */
 	uint64_t *interrupted;
 	size_t nr_interrupted;
+	/* At dump: what the daemon had asked the kernel for, and has not read. */
+	struct retrieves retrieves;
 
 	/* Nodes whose reads were answered with noise (see engine.c, do_read()). */
 	uint64_t *guessed;

@@ -173,6 +173,15 @@ static int put_back(struct dump *d, struct served *sv, struct report *r)
 	return err ?: handle_commit(sv->handle, false);
 }
 
+static void retrieve_again(struct served *sv)
+{
+	size_t count = sv->engine.retrieves.count;
+	size_t failed = retrieves_repeat(&sv->engine.retrieves, sv->devfd);
+
+	surrogate_log("%zu answers that the daemon waits for are asked for again, %zu cannot be had",
+		      count, failed);
+}
+
 void served_step_aside(struct dump *d)
 {
 	struct report r = { 0 };
@@ -200,6 +209,9 @@ void served_step_aside(struct dump *d)
 		}
 		if (sv->forgets)
 			surrogate_log("%zu nodes are forgotten again", sv->forgets);
+		/* Last: nothing is read after it but by the daemon. */
+		if (sv->engine.retrieves.count)
+			retrieve_again(sv);
 		served_disown(sv);
 	}
 	/* The tree goes on, but somebody is to know. */
