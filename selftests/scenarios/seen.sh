@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2153,SC2154
 #
-# What anybody sees in /proc of the files that a tree has open.
+# What anybody sees of the files that a tree has open: in /proc, and by BPF iterators,
+# which read what the kernel has for itself.
 
 # others_see FILE - writes it there: a line a descriptor and what belongs to it, by the pid that
 # the process has for itself. What is another number after a restore with or without FUSE
@@ -9,12 +10,14 @@
 others_see() {
 	local tasks pid
 	mapfile -t tasks < <(tree_pids)
+	"$BUILD/scenarios/iterate" >"$1.bpf" || fail "BPF tells nothing"
 	{
 		find "${tasks[@]/#//proc/}" -mindepth 2 -maxdepth 2 -path '*/fd/*' -printf '%p %l\n'
 		for pid in "${tasks[@]}"; do
 			echo "/proc/$pid/status"
 			printf '%s\n' "/proc/$pid/fdinfo/"*
 		done
+		sed 's/^/iterated /' "$1.bpf"
 	} 2>/dev/null | awk '
 		# Of what has no name, the kind. Numbers of inodes on the mounts only: others may
 		# be of a file system that was made anew.
@@ -30,6 +33,11 @@ others_see() {
 		function tell(file, text,    part) {
 			split(file, part, "/")
 			print ns[part[3]], part[5], to[file], text
+		}
+		$1 == "iterated" {
+			if ($2 in ns)
+				print ns[$2], substr($0, length($1) + length($2) + 3)
+			next
 		}
 		{
 			file = $1
