@@ -309,10 +309,13 @@ int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
 	if (in->mask & FUSECR_SET_PID_NS)
 		u->pid_ns = xchg(fl_conn_pid_ns(conn->fc), u->pid_ns);
 	if (in->mask & FUSECR_SET_NEXT_UNIQUE) {
-		u->unique.new = in->next_unique;
 		spin_lock(fl_iq_lock(fiq));
 		u->unique.old = *fl_iq_reqctr(fiq);
-		*fl_iq_reqctr(fiq) = in->next_unique;
+		/* Nobody is to get the number of what waits to be read. */
+		u->unique.new = list_empty(fl_iq_pending(fiq)) ?
+				in->next_unique :
+				max(in->next_unique, u->unique.old);
+		*fl_iq_reqctr(fiq) = u->unique.new;
 		spin_unlock(fl_iq_lock(fiq));
 	}
 	if (in->mask & FUSECR_SET_NEXT_KH) {

@@ -11,6 +11,7 @@
 #include "ahead.h"
 #include "compat.h"
 #include "hold.h"
+#include "hook.h"
 #include "inode.h"
 #include "keep.h"
 #include "kept.h"
@@ -191,13 +192,15 @@ bool kept_answer_with(struct fuse_req *req, struct inode *inode)
 }
 
 /* What it was, and one lookup for it; false: that was used, or there was none. */
-static bool take_reserved(struct kept_name *n, struct fuse_entry_out *out)
+static bool take_reserved(const struct fusecr_kept *k, const struct kept_name *n,
+			  struct fuse_entry_out *out)
 {
-	bool reserved;
+	struct kept_name *reserved;
 
 	spin_lock(&kept_lock);
-	reserved = n->reserved;
-	n->reserved = false;
+	reserved = kept_reserved(k->fc, n->nodeid);
+	if (reserved)
+		reserved->reserved = false;
 	spin_unlock(&kept_lock);
 	if (reserved)
 		*out = n->entry;
@@ -225,7 +228,7 @@ static bool answer_lookup(struct fusecr_kept *k, struct kept_name *n,
 		fusecr_inode_put(inode);
 		return done;
 	}
-	if (!out || !take_reserved(n, out))
+	if (!out || !take_reserved(k, n, out))
 		return false;
 	kept_end_with(req, 0);
 	return true;
@@ -235,7 +238,8 @@ static bool answer_lookup(struct fusecr_kept *k, struct kept_name *n,
 
 static bool is_mine(const struct fusecr_kept *k, const struct fuse_iqueue *fiq)
 {
-	return fl_conn_iqueue(k->fc) == fiq && k->tid == task_pid(current);
+	return fl_conn_iqueue(k->fc) == fiq && k->tid == task_pid(current) &&
+	       !k->ahead;
 }
 
 bool fusecr_keep_concerns(const struct fuse_iqueue *fiq,
@@ -298,10 +302,27 @@ static void let_go(struct fusecr_kept *k)
 /* Caller holds the list's lock. */
 static void replace(struct list_head *at, struct fuse_req *req)
 {
-	const struct fuse_in_header *h = fl_req_in_h(fl_req_from_list(at));
+	const struct fuse_req *proxy = fl_req_from_list(at);
 
-	fl_req_in_h(req)->unique = h->unique;
+	fl_req_in_h(req)->unique = fl_req_in_h(proxy)->unique;
+	/* Who reads it is told (fuse_dev_do_read()), ... */
+	if (fl_req_test(proxy, FL_FR_INTERRUPTED))
+		fl_req_set(req, FL_FR_INTERRUPTED);
 	list_replace_init(at, fl_req_list(req));
+}
+
+/* ... and who has, and is yet to be told: what the proxy has queued goes with it. */
+static void pass_interrupt(const struct fusecr_kept *k, struct fuse_req *proxy,
+			   struct fuse_req *req)
+{
+	struct fuse_iqueue *fiq = fl_conn_iqueue(k->fc);
+	bool queued;
+
+	spin_lock(fl_iq_lock(fiq));
+	queued = !list_empty(fl_req_intr_entry(proxy));
+	spin_unlock(fl_iq_lock(fiq));
+	if (queued)
+		fusecr_hook_interrupt(k->fc, req);
 }
 
 /* The daemon has it. */
@@ -317,9 +338,12 @@ static bool take_sent(struct fusecr_kept *k, struct fuse_req *req)
 		spin_lock(fl_pq_lock(fud));
 		at = kept_place_of(k, fud);
 		if (at) {
+			struct fuse_req *proxy = fl_req_from_list(at);
+
 			fl_req_clear(req, FL_FR_PENDING);
 			replace(at, req);
 			fl_req_set(req, FL_FR_SENT);
+			pass_interrupt(k, proxy, req);
 		}
 		spin_unlock(fl_pq_lock(fud));
 		if (at)
@@ -428,12 +452,49 @@ static void outdate_told(struct fusecr_kept *k)
 		outdate(k, entry->nodeid);
 }
 
+/*
+ * The daemon may have said meanwhile that the name is another's (FUSE_NOTIFY_INVAL_ENTRY),
+ * when there was none yet.
+ */
+static void ask_soon(struct fusecr_kept *k)
+{
+	struct fuse_entry_out *entry = k->out;
+
+	switch (k->h.opcode) {
+	case FUSE_LOOKUP:
+	case FUSE_SYMLINK:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_LINK:
+	case FUSE_CREATE:
+		if (!k->answer.count || k->answer.size[0] < sizeof(*entry))
+			break;
+		entry->entry_valid = 0;
+		entry->entry_valid_nsec = 0;
+		entry->attr_valid = 0;
+		entry->attr_valid_nsec = 0;
+	}
+}
+
+/* Without the signal that it tells of it is no answer, see can_take_from(). */
+static bool tells_of_signal(const struct fusecr_kept *k)
+{
+	return k->error == -EINTR &&
+	       (k->h.opcode == FUSE_SETLK || k->h.opcode == FUSE_SETLKW);
+}
+
 static void take_answer(struct fusecr_kept *k, struct fuse_req *req)
 {
 	int error = k->error;
 
+	if (tells_of_signal(k)) {
+		kept_finish(k, KEPT_GIVEN_UP);
+		fusecr_ahead_put_off(req);
+		return;
+	}
 	if (!error) {
 		outdate_told(k);
+		ask_soon(k);
 		error = fusecr_payload_out(*fl_req_args(req), &k->answer);
 	}
 	/* What does not fit, as an image may have it, is given back. */
@@ -599,7 +660,7 @@ bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
 			break;
 		}
 		if (is_outdated(k, h) || READ_ONCE(k->outdated)) {
-			kept_finish(k, KEPT_GIVEN_UP);
+			kept_leave(k);
 			k = NULL;
 		}
 	}

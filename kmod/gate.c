@@ -201,6 +201,18 @@ int fusecr_gate_holds(const struct fuse_iqueue *fiq)
 	return holds;
 }
 
+bool fusecr_gate_shuts(const struct fuse_iqueue *fiq)
+{
+	const struct fusecr_gate *gate;
+	bool shut = false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(gate, &gates, entry)
+		shut = shut || (gate->fiq == fiq && fusecr_gate_is_closed(gate));
+	rcu_read_unlock();
+	return shut;
+}
+
 /* --- draining ------------------------------------------------------------------- */
 
 struct waiters {
@@ -316,7 +328,8 @@ bool fusecr_gate_drained(struct fusecr_gate *gate)
 	struct fusecr_gate_status s;
 
 	fusecr_gate_status(gate, &s);
-	return s.closed && !s.coming && !s.requests && !s.background;
+	return s.closed && !s.coming && !s.requests && !s.background &&
+	       !fusecr_keep_unwanted(gate->fc);
 }
 
 /* --- close and open ------------------------------------------------------------- */

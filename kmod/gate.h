@@ -60,7 +60,10 @@ int fusecr_gate_force_open(u64 conn_id);
 /* Of whatever gate of @fc is closed; false: none. */
 bool fusecr_gate_status_of(const struct fuse_conn *fc,
 			   struct fusecr_gate_status *status);
-/* Closed, and nobody but the exempt has anything under way. */
+/*
+ * Closed, and nobody but the exempt has anything under way, nor has the daemon what nobody
+ * waits for any more.
+ */
 bool fusecr_gate_drained(struct fusecr_gate *gate);
 
 /*
@@ -78,6 +81,9 @@ bool fusecr_gate_is_nudge(const struct fuse_iqueue *fiq, const struct fuse_req *
 
 /* Whether current is held by a gate: -ENOENT when none is closed, 0 when not. */
 int fusecr_gate_holds(const struct fuse_iqueue *fiq);
+
+/* Any context.  Whether one is closed, whomever it holds. */
+bool fusecr_gate_shuts(const struct fuse_iqueue *fiq);
 
 void fusecr_gate_exit(void);
 

@@ -36,7 +36,8 @@ void kept_forget_plus(struct fusecr_kept *k)
 		size_t len = FUSE_DIRENTPLUS_SIZE(d);
 		u32 n = d->dirent.namelen;
 
-		if (len > end - at || !n)
+		/* As fuse does (parse_dirplusfile(), fs/fuse/readdir.c). */
+		if (!n || n >= PATH_MAX || len > end - at)
 			break;
 		if (!(n <= 2 && !memcmp(d->dirent.name, "..", n)))
 			forget(k, d->entry_out.nodeid);
@@ -210,6 +211,24 @@ static void give_back_all(struct fusecr_kept *k)
 	}
 }
 
+/* Another that is kept may need it: see kept_reserved(). */
+static bool leave_reserved(const struct fusecr_kept *k, const struct kept_name *n)
+{
+	struct fusecr_kept *other;
+	bool left = false;
+	unsigned int i;
+
+	spin_lock(&kept_lock);
+	list_for_each_entry(other, &kept_list, entry)
+		for (i = 0; !left && other->fc == k->fc && i < KEPT_NAMES; i++)
+			if (other->names[i].nodeid == n->nodeid) {
+				other->names[i].reserved = true;
+				left = true;
+			}
+	spin_unlock(&kept_lock);
+	return left;
+}
+
 /* As fuse does it when who waits is gone: fuse_file_put(), fuse_iput(). */
 static void finish(struct fusecr_kept *k, bool wanted)
 {
@@ -219,7 +238,7 @@ static void finish(struct fusecr_kept *k, bool wanted)
 	if (!wanted && !k->error)
 		give_back_all(k);
 	for (i = 0; i < KEPT_NAMES; i++)
-		if (k->names[i].reserved)
+		if (k->names[i].reserved && !leave_reserved(k, &k->names[i]))
 			forget(k, k->names[i].nodeid);
 	kept_free(k);
 }

@@ -3,11 +3,9 @@
 
 #include <linux/file.h>
 #include <linux/module.h>
-#include <linux/pagemap.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
 
 #include "compat.h"
 #include "conn.h"
@@ -17,10 +15,6 @@
 #include "keep.h"
 #include "kept.h"
 #include "origin.h"
-#include "settle.h"
-
-/* How often to look whether threads are gone. */
-#define LOOK	(HZ / 4)
 
 /*
  * Of kept_list and the records on it.  Taken with fiq->lock or bg_lock held;
@@ -28,11 +22,9 @@
  */
 DEFINE_SPINLOCK(kept_lock);
 LIST_HEAD(kept_list);
+LIST_HEAD(kept_unwanted);
 static LIST_HEAD(pins);		/* under kept_lock, too */
 DECLARE_WAIT_QUEUE_HEAD(kept_answered);
-
-static void look(struct work_struct *work);
-static DECLARE_DELAYED_WORK(look_work, look);
 
 /* --- records ------------------------------------------------------------------ */
 
@@ -291,9 +283,10 @@ static void proxy_end(struct fusecr_kept *k, int error)
 		wake_up_all(&kept_answered);
 		/* It keeps what has ended from going. */
 		if (error == -ECONNABORTED)
-			mod_delayed_work(system_wq, &look_work, 1);
+			kept_look_soon();
 		break;
 	case KEPT_GIVEN_UP:
+		list_del(&k->entry);
 		last = kept_give_back;
 		break;
 	case KEPT_NEW:
@@ -474,149 +467,6 @@ void kept_end_proxy(struct fusecr_kept *k)
 	fuse_request_end(req);
 }
 
-void kept_start(struct fusecr_kept *k)
-{
-	fusecr_hook_event(k->hook, FUSECR_EVENT_TAKEN);
-	spin_lock(&kept_lock);
-	list_add_tail(&k->entry, &kept_list);
-	spin_unlock(&kept_lock);
-	schedule_delayed_work(&look_work, LOOK);
-}
-
-/* --- who does not ask again ------------------------------------------------------ */
-
-void kept_finish(struct fusecr_kept *k, enum kept_state state)
-{
-	bool answered;
-
-	fusecr_hook_event(k->hook, state == KEPT_CLAIMED ? FUSECR_EVENT_CLAIMED :
-							   FUSECR_EVENT_GIVEN_UP);
-	spin_lock(&kept_lock);
-	answered = k->state == KEPT_ANSWERED;
-	k->state = state;
-	list_del(&k->entry);
-	spin_unlock(&kept_lock);
-	if (answered)
-		fusecr_defer(state == KEPT_GIVEN_UP ? kept_give_back : kept_free_later, k);
-}
-
-/* The thread is gone, or the answer can go nowhere any more. */
-static bool is_over(const struct fusecr_kept *k)
-{
-	struct task_struct *task = get_pid_task(k->tid, PIDTYPE_PID);
-	bool over = !task || READ_ONCE(task->exit_state);
-
-	if (task)
-		put_task_struct(task);
-	return over || (k->state == KEPT_ANSWERED &&
-			!*fl_iq_connected(fl_conn_iqueue(k->fc)));
-}
-
-/* A killed waiter would have said so to the daemon before it slept on. */
-static bool interrupt(struct fusecr_kept *k)
-{
-	const struct list_head *entry;
-	struct fuse_req *found = NULL;
-
-	/* It has said that it knows no such thing. */
-	if (fl_bit(k->fc, FL_CONN_NO_INTERRUPT))
-		return false;
-	spin_lock(fl_conn_dev_lock(k->fc));
-	list_for_each(entry, fl_conn_devices(k->fc)) {
-		struct fuse_dev *fud = fl_dev_from_entry(entry);
-		const struct list_head *at;
-
-		spin_lock(fl_pq_lock(fud));
-		at = kept_place_of(k, fud);
-		/* While it is on the list nobody ends it. */
-		if (at) {
-			found = fl_req_from_list(at);
-			fl_req_set(found, FL_FR_INTERRUPTED);
-			fusecr_hook_interrupt(k->fc, found);
-		}
-		spin_unlock(fl_pq_lock(fud));
-		if (found)
-			break;
-	}
-	spin_unlock(fl_conn_dev_lock(k->fc));
-	return found;
-}
-
-bool kept_is_cached_read(const struct fusecr_kept *k)
-{
-	return k->h.opcode == FUSE_READ && k->in_len >= sizeof(struct fuse_read_in) &&
-	       k->file && !(k->file->f_flags & O_DIRECT) &&
-	       !(*fl_file_open_flags(fl_file(k->file)) & FOPEN_DIRECT_IO);
-}
-
-/*
- * Of several who wait for one page the first one reads it for all: the others find
- * it there, and ask no more.  Had they to, it would be as good to read it again.
- */
-static bool is_read_by_others(const struct fusecr_kept *k)
-{
-	const struct fuse_read_in *in = k->in;
-	struct page *page;
-	bool uptodate;
-
-	if (k->state != KEPT_ANSWERED || !kept_is_cached_read(k))
-		return false;
-	page = find_get_page(k->file->f_mapping, in->offset >> PAGE_SHIFT);
-	if (!page)
-		return false;
-	uptodate = folio_test_uptodate(page_folio(page));
-	put_page(page);
-	return uptodate;
-}
-
-bool kept_is_waited_for(const struct fusecr_kept *k)
-{
-	return k->h.opcode == FUSE_WRITE && k->file && k->inodes[0] && !k->guessed;
-}
-
-/* As others would for a thread that is killed, and has the file locked so long. */
-static bool is_in_the_way(const struct fusecr_kept *k)
-{
-	return kept_is_waited_for(k) && !k->settled &&
-	       *fl_iq_connected(fl_conn_iqueue(k->fc));
-}
-
-/* One that is, not to be claimed any more; each once in a @round. */
-static struct fusecr_kept *next_over(unsigned int round)
-{
-	struct fusecr_kept *k, *found = NULL;
-
-	spin_lock(&kept_lock);
-	list_for_each_entry(k, &kept_list, entry)
-		if (!k->claiming && k->looked != round &&
-		    (is_over(k) || is_read_by_others(k))) {
-			k->claiming = true;
-			k->looked = round;
-			found = k;
-			break;
-		}
-	spin_unlock(&kept_lock);
-	return found;
-}
-
-static void look(struct work_struct *work)
-{
-	static unsigned int round;
-	struct fusecr_kept *k;
-
-	round++;
-	while ((k = next_over(round))) {
-		if (READ_ONCE(k->state) == KEPT_WAITING && !k->interrupted)
-			k->interrupted = interrupt(k);
-		if (is_in_the_way(k))
-			fusecr_settle_claimed(k);
-		else
-			kept_finish(k, KEPT_GIVEN_UP);
-	}
-	if (!list_empty(&kept_list))
-		schedule_delayed_work(&look_work, LOOK);
-}
-
 unsigned int fusecr_keep_count(const struct fusecr_conn *conn)
 {
 	const struct fusecr_kept *k;
@@ -624,9 +474,34 @@ unsigned int fusecr_keep_count(const struct fusecr_conn *conn)
 
 	spin_lock(&kept_lock);
 	list_for_each_entry(k, &kept_list, entry)
-		n += k->fc == conn->fc;
+		n += k->fc == conn->fc && !k->ahead;
 	spin_unlock(&kept_lock);
 	return n;
+}
+
+bool fusecr_keep_unwanted(const struct fuse_conn *fc)
+{
+	const struct fusecr_kept *k;
+	bool found = false;
+
+	spin_lock(&kept_lock);
+	list_for_each_entry(k, &kept_unwanted, entry)
+		found = found || k->fc == fc;
+	spin_unlock(&kept_lock);
+	return found;
+}
+
+struct kept_name *kept_reserved(const struct fuse_conn *fc, u64 nodeid)
+{
+	struct fusecr_kept *k;
+	unsigned int i;
+
+	lockdep_assert_held(&kept_lock);
+	list_for_each_entry(k, &kept_list, entry)
+		for (i = 0; k->fc == fc && i < KEPT_NAMES; i++)
+			if (k->names[i].reserved && k->names[i].nodeid == nodeid)
+				return &k->names[i];
+	return NULL;
 }
 
 unsigned int fusecr_keep_pins(const struct fusecr_conn *conn)
@@ -639,9 +514,4 @@ unsigned int fusecr_keep_pins(const struct fusecr_conn *conn)
 		n += k->sb == conn->sb;
 	spin_unlock(&kept_lock);
 	return n;
-}
-
-void fusecr_keep_exit(void)
-{
-	cancel_delayed_work_sync(&look_work);
 }

@@ -46,8 +46,10 @@ int fusecr_keep_take(const struct fusecr_conn *conn,
 int fusecr_keep_restore(const struct fusecr_conn *conn,
 			const struct fusecr_keep *in);
 
-/* How many are kept of a connection. */
+/* How many are kept of a connection for who sent them. */
 unsigned int fusecr_keep_count(const struct fusecr_conn *conn);
+/* Whether there are such as were given up and that the daemon has not answered yet. */
+bool fusecr_keep_unwanted(const struct fuse_conn *fc);
 /*
  * How often its superblock is active because of them, and of such as were given up and
  * that the daemon has not answered yet.

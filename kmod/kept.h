@@ -54,7 +54,7 @@ enum kept_placed {
 #define KEPT_INODES	(2 + KEPT_NAMES)
 
 struct fusecr_kept {
-	struct list_head entry;		/* on kept_list: not KEPT_NEW */
+	struct list_head entry;		/* on kept_list, or kept_unwanted: not KEPT_NEW */
 	struct list_head pin;		/* on the list of all that keep a superblock */
 	struct fuse_conn *fc;		/* counted */
 	struct super_block *sb;		/* active */
@@ -82,9 +82,11 @@ struct fusecr_kept {
 	bool settling;			/* it is going to */
 	bool overtaken;			/* by who could not wait, and cut the file */
 	bool outdated;			/* what it reads, or looks up, has been changed */
+	bool ahead;			/* a READ ahead: nobody asks again */
 	bool interrupted;		/* the daemon was told that nobody waits */
 	unsigned int looked;		/* when it was last looked for whether it is over */
 	unsigned long since;		/* jiffies: others wait, or 0 */
+	unsigned long free_since;	/* jiffies: no gate keeps the thread from asking, or 0 */
 	struct fuse_req *proxy;		/* until KEPT_ANSWERED */
 	int error;
 	struct fusecr_answer answer;	/* room, then what came */
@@ -94,6 +96,8 @@ struct fusecr_kept {
 
 extern spinlock_t kept_lock;
 extern struct list_head kept_list;
+/* Given up before the daemon has answered them. */
+extern struct list_head kept_unwanted;
 extern wait_queue_head_t kept_answered;
 
 /* The answer's arguments of @args, for which there will be room. */
@@ -115,8 +119,20 @@ struct list_head *kept_place_of(const struct fusecr_kept *k, struct fuse_dev *fu
 void kept_end_proxy(struct fusecr_kept *k);
 /* The thread is @tid's from now on; watched until it is gone. */
 void kept_start(struct fusecr_kept *k);
+/* Any context.  Something keeps what has ended from going. */
+void kept_look_soon(void);
+/*
+ * The lookup that the daemon counts for the node on behalf of one that is kept, or NULL:
+ * whichever names it, it is one.  Caller holds kept_lock.
+ */
+struct kept_name *kept_reserved(const struct fuse_conn *fc, u64 nodeid);
 /* Takes it off the list, in a state that is final; the record goes with the proxy. */
 void kept_finish(struct fusecr_kept *k, enum kept_state state);
+/*
+ * Its thread, which asks for something else in its place, wants it no more.  The file of a
+ * READ stays until the daemon has done with it, as that of one ahead.
+ */
+void kept_leave(struct fusecr_kept *k);
 /* Whether the kernel holds it; then it does until the record is freed. */
 bool kept_pin(struct fusecr_kept *k, u64 nodeid);
 /*

@@ -64,19 +64,33 @@ static_assert(KEPT_ANYWHERE + 1 == FUSECR_KEEP_ANYWHERE);
 static_assert(KEPT_AT_END + 1 == FUSECR_KEEP_AT_END);
 static_assert(KEPT_AT_POSITION + 1 == FUSECR_KEEP_AT_POSITION);
 
-#define PLACE_BITS	(FUSECR_KEEP_SETTLED | FUSECR_KEEP_OUTDATED)
+#define PLACE_BITS	(FUSECR_KEEP_SETTLED | FUSECR_KEEP_OUTDATED |		\
+			 FUSECR_KEEP_AHEAD)
 
 static u32 place_of(const struct fusecr_kept *k)
 {
 	return (k->guessed ? 0 : k->placed + 1) |
 	       (k->settled ? FUSECR_KEEP_SETTLED : 0) |
-	       (k->outdated ? FUSECR_KEEP_OUTDATED : 0);
+	       (k->outdated ? FUSECR_KEEP_OUTDATED : 0) |
+	       (k->ahead ? FUSECR_KEEP_AHEAD : 0);
+}
+
+/*
+ * Nobody goes on with it, or has the file open any more that the daemon works with: it is
+ * to be answered first.  With whose RELEASE comes after it, the daemon would wait for that
+ * for ever.
+ */
+static bool is_nobodys(const struct fusecr_kept *k)
+{
+	return k->state == KEPT_GIVEN_UP ||
+	       (k->file && file_count(k->file) == 1) ||
+	       (k->file_out && file_count(k->file_out) == 1);
 }
 
 static int put_kept(struct sk_buff *skb, const struct fusecr_kept *k)
 {
 	struct task_struct *task = get_pid_task(k->tid, PIDTYPE_PID);
-	u32 waiter = task ? task_tgid_vnr(task) : 0;
+	u32 waiter = task && !is_nobodys(k) ? task_tgid_vnr(task) : 0;
 
 	if (task)
 		put_task_struct(task);
@@ -123,6 +137,15 @@ static int fill_kept(const struct fusecr_msg *msg,
 	return fusecr_msg_end(msg, hdr, nest, err);
 }
 
+/* Those that were given up come behind the others; NULL: no more. */
+static const struct list_head *next_of(const struct list_head *entry)
+{
+	entry = entry->next;
+	if (entry == &kept_list)
+		entry = kept_unwanted.next;
+	return entry == &kept_unwanted ? NULL : entry;
+}
+
 /* The connection's first that comes after @entry.  Caller holds kept_lock. */
 static const struct fusecr_kept *kept_after(const struct fusecr_conn *conn,
 					    const struct list_head *entry)
@@ -130,7 +153,7 @@ static const struct fusecr_kept *kept_after(const struct fusecr_conn *conn,
 	const struct fusecr_kept *k;
 
 	lockdep_assert_held(&kept_lock);
-	for (entry = entry->next; entry != &kept_list; entry = entry->next) {
+	while ((entry = next_of(entry))) {
 		k = list_entry(entry, struct fusecr_kept, entry);
 		if (k->fc == conn->fc)
 			return k;
@@ -179,15 +202,6 @@ int fusecr_keep_walk(const struct fusecr_conn *conn,
 		/* Another one is there now. */
 		if (!fusecr_req_mark_is(&cursor->next, &mark))
 			cursor->offset = 0;
-		/*
-		 * What is to be read anew anyway, the daemon may answer to nobody; but a
-		 * lookup it would count for ever.
-		 */
-		if (k->outdated && k->h.opcode != FUSE_LOOKUP &&
-		    !cursor->offset) {
-			cursor->last = mark;
-			continue;
-		}
 		do {
 			err = fill_kept(msg, cursor, k);
 		} while (!err && cursor->offset);
@@ -230,6 +244,17 @@ static void number_again(const struct fusecr_kept *k, struct fuse_attr *attr)
 	attr->gid = from_kgid_munged(ns, make_kgid(&init_user_ns, attr->gid));
 }
 
+/* The daemon counts one lookup, however many requests are about the node. */
+static void reserve(const struct fusecr_kept *k, struct kept_name *n)
+{
+	bool reserved = n != k->names && k->names[0].reserved &&
+			k->names[0].nodeid == n->nodeid;
+
+	spin_lock(&kept_lock);
+	n->reserved = !reserved && !kept_reserved(k->fc, n->nodeid);
+	spin_unlock(&kept_lock);
+}
+
 static int fill_names(struct fusecr_kept *k, const struct fusecr_keep *in)
 {
 	unsigned int i;
@@ -249,7 +274,8 @@ static int fill_names(struct fusecr_kept *k, const struct fusecr_keep *in)
 		n->entry.attr_valid = 0;
 		n->entry.attr_valid_nsec = 0;
 		number_again(k, &n->entry.attr);
-		n->reserved = !kept_pin(k, n->nodeid);
+		if (!kept_pin(k, n->nodeid))
+			reserve(k, n);
 	}
 	return 0;
 }
@@ -271,7 +297,9 @@ static void place(struct fusecr_kept *k, u32 place)
 {
 	u32 placed = place & ~PLACE_BITS;
 
-	k->outdated = place & FUSECR_KEEP_OUTDATED && k->h.opcode == FUSE_LOOKUP;
+	k->ahead = place & FUSECR_KEEP_AHEAD && k->h.opcode == FUSE_READ;
+	k->outdated = place & FUSECR_KEEP_OUTDATED &&
+		      (k->h.opcode == FUSE_LOOKUP || k->h.opcode == FUSE_READ);
 	if (!placed || k->h.opcode != FUSE_WRITE || !k->file)
 		return;
 	k->placed = placed - 1;

@@ -152,6 +152,13 @@ static bool can_take_from(struct task_struct *task, const struct fuse_req *req)
 	/* A page fault, whose second attempt would be a SIGBUS. */
 	if (nr < 0 || is_async_call(nr))
 		return false;
+	/*
+	 * Of a lock the daemon may say that a signal was first, which must still be
+	 * there then (-ERESTARTSYS, fuse_setlk()).
+	 */
+	if ((opcode == FUSE_SETLK || opcode == FUSE_SETLKW) &&
+	    task_sigpending(task))
+		return false;
 	return can_start_over(opcode, nr, *fl_req_args(req));
 }
 
@@ -225,6 +232,19 @@ static void describe_data(struct candidate *c, const struct fuse_req *req)
 	c->direct = fl_bit(args, FL_ARGS_USER_PAGES);
 }
 
+/* Who reads ahead need not wait for it. */
+static void describe_reader(struct candidate *c, const struct fuse_conn *fc)
+{
+	struct pid_namespace *ns = READ_ONCE(*fl_conn_pid_ns(fc));
+	struct task_struct *task;
+
+	rcu_read_lock();
+	task = c->h.pid ? pid_task(find_pid_ns(c->h.pid, ns), PIDTYPE_PID) : NULL;
+	if (task)
+		c->origin.task = get_task_struct(task);
+	rcu_read_unlock();
+}
+
 /* Of its origin more is asked once the locks are let go. */
 static void describe_origin(struct candidate *c, const struct fuse_req *req)
 {
@@ -236,7 +256,8 @@ static void describe_origin(struct candidate *c, const struct fuse_req *req)
 	put_task_struct(task);
 }
 
-static void describe(struct candidate *c, const struct fuse_req *req)
+static void describe(struct candidate *c, const struct fuse_conn *fc,
+		     const struct fuse_req *req)
 {
 	const struct fuse_args *args = *fl_req_args(req);
 	u32 i;
@@ -251,7 +272,9 @@ static void describe(struct candidate *c, const struct fuse_req *req)
 	c->cuts = cuts(req);
 	if (c->h.opcode == FUSE_READ || c->h.opcode == FUSE_WRITE)
 		describe_data(c, req);
-	if (!c->background)
+	if (c->background)
+		describe_reader(c, fc);
+	else
 		describe_origin(c, req);
 }
 
@@ -275,7 +298,10 @@ static bool may_grow_again(const struct fuse_conn *fc, struct super_block *sb,
 	struct inode *inode = fusecr_inode_find(sb, nodeid);
 	bool may = inode && (fl_bit(fc, FL_CONN_WRITEBACK_CACHE) ||
 			     mapping_writably_mapped(inode->i_mapping) ||
-			     mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY));
+			     mapping_tagged(inode->i_mapping, PAGECACHE_TAG_DIRTY) ||
+			     mapping_tagged(inode->i_mapping, PAGECACHE_TAG_WRITEBACK) ||
+			     (S_ISREG(inode->i_mode) &&
+			      fl_inode_writeback_copies(fl_inode(inode))));
 
 	fusecr_inode_put(inode);
 	return may;
@@ -296,7 +322,7 @@ static bool starts_over(const struct candidate *c, const struct fuse_conn *fc,
 	const struct fusecr_origin *o = &c->origin;
 
 	if (c->background)
-		return true;
+		return o->task;
 	if (!o->task || (c->cuts && may_grow_again(fc, sb, c->h.nodeid)))
 		return false;
 	switch (c->h.opcode) {
@@ -382,13 +408,13 @@ static bool find_one(struct fuse_dev *fud, struct fuse_req *req, void *arg)
 
 	if (!is_candidate(f->t, req))
 		return false;
-	describe(&f->c, req);
+	describe(&f->c, f->t->conn->fc, req);
 	return true;
 }
 
 struct swapping {
 	const struct fusecr_taker *taker;
-	struct fusecr_kept *k;		/* NULL: nothing takes its place */
+	struct fusecr_kept *k;
 	const struct candidate *c;
 	struct task_struct *task;	/* out, counted */
 	struct fuse_req *req;		/* out, on no list */
@@ -414,6 +440,27 @@ static bool undo_close(struct swapping *s)
 	return k->file;
 }
 
+static void note_sender(struct fusecr_kept *k, struct task_struct *task)
+{
+	k->tid = get_task_pid(task, PIDTYPE_PID);
+	k->tgid = get_task_pid(task, PIDTYPE_TGID);
+}
+
+/*
+ * A signal had its waiter tell the daemon, who need not have read that yet; or may want to
+ * be told again.  Not so a nudge of ours.  Caller holds fl_pq_lock().
+ */
+static void pass_interrupt(struct fusecr_kept *k, const struct fuse_req *req,
+			   struct task_struct *task)
+{
+	if (!fl_req_test(req, FL_FR_INTERRUPTED) || !task_sigpending(task) ||
+	    fl_bit(k->fc, FL_CONN_NO_INTERRUPT))
+		return;
+	fl_req_set(k->proxy, FL_FR_INTERRUPTED);
+	fusecr_hook_interrupt(k->fc, k->proxy);
+	k->interrupted = true;
+}
+
 static bool exchange(struct fuse_dev *fud, struct fuse_req *req, void *arg)
 {
 	struct swapping *s = arg;
@@ -430,15 +477,14 @@ static bool exchange(struct fuse_dev *fud, struct fuse_req *req, void *arg)
 		if (s->taker->hold(s->task, s->taker->arg) < 0)
 			return true;
 	}
-	if (k) {
-		if (!*fl_pq_connected(fud) || !undo_close(s))
-			return true;
-		s->err = kept_place(k, fud);
-		if (s->err)
-			return true;
-		k->tid = get_task_pid(s->task, PIDTYPE_PID);
-		k->tgid = get_task_pid(s->task, PIDTYPE_TGID);
-	}
+	if (!*fl_pq_connected(fud) || !undo_close(s))
+		return true;
+	s->err = kept_place(k, fud);
+	if (s->err)
+		return true;
+	note_sender(k, s->task ?: s->c->origin.task);
+	if (s->task)
+		pass_interrupt(k, req, s->task);
 	/* Cleared first: no interrupt is queued for it from here on. */
 	fl_req_clear(req, FL_FR_SENT);
 	list_del_init(fl_req_list(req));
@@ -537,8 +583,10 @@ static bool keeps_its_place(const struct candidate *c, const struct fusecr_kept 
  */
 static bool prepare(const struct candidate *c, struct fusecr_kept *k)
 {
-	k->call = c->origin.nr;
-	memcpy(k->call_args, c->origin.args, sizeof(k->call_args));
+	if (!c->background) {
+		k->call = c->origin.nr;
+		memcpy(k->call_args, c->origin.args, sizeof(k->call_args));
+	}
 	kept_find_names(k);
 	if (!look_names_up(k))
 		return false;
@@ -596,24 +644,19 @@ static int take(const struct taking *t, const struct candidate *c)
 
 	if (!restart)
 		return -ENOMEM;
-	if (!c->background) {
-		s.k = new_kept(t, c);
-		if (IS_ERR(s.k)) {
-			fusecr_restart_free(restart);
-			return PTR_ERR(s.k);
-		}
+	s.k = new_kept(t, c);
+	if (IS_ERR(s.k)) {
+		fusecr_restart_free(restart);
+		return PTR_ERR(s.k);
 	}
-	if (!s.k || copy_and_prepare(t, c, &s))
+	s.k->ahead = c->background;
+	if (copy_and_prepare(t, c, &s))
 		each_processing(t->conn->fc, exchange, &s);
 	if (!s.req) {
 		fusecr_restart_free(restart);
-		if (s.k)
-			kept_end_proxy(s.k);
+		kept_end_proxy(s.k);
 	} else {
-		if (s.k)
-			kept_start(s.k);
-		else
-			fusecr_hook_event(t->taker->hook, FUSECR_EVENT_ENDED);
+		kept_start(s.k);
 		let_waiter_go(c, &s, restart);
 	}
 	if (s.task)

@@ -448,6 +448,40 @@ TEST_F(call, keep_outdated)
 	close(dev);
 }
 
+/* Two are about one node, of which the server counts one lookup. */
+TEST_F(call, keep_two_of_a_node)
+{
+	struct fuse_entry_out named[FUSECR_KEEP_NAMES] = { };
+	struct later later = { self->go[0], path(self, "dir1/f1") };
+	uint32_t node = rawfs_index(self->fs, "dir1/f1");
+	int dev = device(self), i;
+	struct fusecr_keep k;
+
+	ASSERT_EQ(0, test_drop_caches());
+	ASSERT_EQ(0, rawfs_wait_nlookup(self->fs, node, 0));
+	self->fs->nodes[node].nlookup = 1;
+	named[0].nodeid = rawfs_nodeid(node);
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, test_client_start(&self->clients[i], stat_later, &later));
+		k = (struct fusecr_keep){
+			.fd = dev, .opcode = FUSE_UNLINK, .unique = UNIQUE + 2 * i,
+			.nodeid = rawfs_nodeid(rawfs_index(self->fs, i ? "dir0" : "dir1")),
+			.pid = self->clients[i].pid, .in_len = sizeof("f1"), .in = (uintptr_t)"f1",
+			.answered = 1, .error = -EDQUOT, .named = (uintptr_t)named,
+		};
+		ASSERT_EQ(0, th_call(self->fd, FUSECR_IOC_KEEP, &k));
+	}
+	test_client_kill(&self->clients[0]);
+	EXPECT_TRUE(kept_is(self->fd, 1));
+	EXPECT_EQ(1, self->fs->nodes[node].nlookup);
+	test_client_kill(&self->clients[1]);
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	EXPECT_EQ(0, rawfs_wait_nlookup(self->fs, node, 0));
+	EXPECT_EQ(0, test_stat(path(self, "dir1/f1")));
+	EXPECT_STREQ("", self->fs->fault);
+	close(dev);
+}
+
 struct opener {
 	int opened[2];		/* a byte says so */
 	const char *path;

@@ -13,6 +13,25 @@
 #include "keep_fixture.h"
 
 
+/* It is told to who would make an image, and that nobody waits for it. */
+static bool is_nobodys(FIXTURE_DATA(call) *self, uint32_t opcode)
+{
+	struct tnl_list list;
+	bool ok;
+
+	if (test_wait_requests(&self->nl, self->id, FUSECR_REQ_KEPT, 1, &list))
+		return false;
+	ok = tnl_u32(&list.v[0], FUSECR_REQ_OPCODE) == opcode &&
+	     !tnl_has(&list.v[0], FUSECR_REQ_WAITER);
+	tnl_free(&list);
+	return ok;
+}
+
+struct stayer {
+	int go;			/* a byte lets it go on */
+	const char *path;
+};
+
 /* --- who dies ------------------------------------------------------------------------ */
 
 TEST_F(call, abort_while_kept)
@@ -123,12 +142,44 @@ TEST_F(call, killed_while_reading)
 	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_INTERRUPT, 1));
 	test_nap(QUIET_MS);
 	EXPECT_EQ(0, self->fs->nr_op[FUSE_RELEASE]);
-	/* Given up, and still there: that is no mount. */
+	/* Given up, and still there: that is no mount, but in the way of an image. */
 	EXPECT_EQ(0, th_kept(self->fd));
+	EXPECT_FALSE(th_drained(self->fd, 0));
+	EXPECT_TRUE(is_nobodys(self, FUSE_READ));
 	EXPECT_EQ(1, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NUM_MOUNTS));
 	rawfs_release(self->fs, 0);
 	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
+	EXPECT_TRUE(th_drained(self->fd, PATIENCE_MS));
 	ASSERT_EQ(0, th_gate_open(self->fd));
+}
+
+static int stat_and_stay(void *arg)
+{
+	const struct stayer *s = arg;
+	int err = test_stat((void *)s->path);
+	char c;
+
+	return read(s->go, &c, 1) == 1 ? err : -EPIPE;
+}
+
+/* Somebody else has had the kernel know what it asked for: it does not ask again. */
+TEST_F(call, not_asked_again)
+{
+	struct stayer stayer = { self->go[0], path(self, "f1") };
+
+	ASSERT_EQ(0, test_stat(path(self, "f1")));
+	ASSERT_EQ(0, keep_one(self, FUSE_GETATTR, true, stat_and_stay, &stayer));
+	rawfs_release(self->fs, 0);
+	/* From now on they are valid for long. */
+	self->fs->config.entry_ms = self->fs->config.attr_ms = 3600000;
+	ASSERT_EQ(0, test_stat(path(self, "f1")));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	test_nap(QUIET_MS);
+	EXPECT_EQ(1, th_kept(self->fd));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	EXPECT_TRUE(test_client_busy(&self->clients[0]));
+	ASSERT_EQ(1, write(self->go[1], "", 1));
+	EXPECT_EQ(0, test_client_wait(&self->clients[0]));
 }
 
 static int lock_and_wait(void *path)
@@ -320,6 +371,59 @@ TEST_F(call, signal_while_kept)
 TEST_F(call, signal_while_kept_restarting)
 {
 	signal_while_kept(_metadata, self, lock_restarting);
+}
+
+static int open_interrupted(void *path)
+{
+	const struct sigaction action = { .sa_handler = on_alarm };
+
+	sigaction(SIGALRM, &action, NULL);
+	return test_open(path);
+}
+
+/* The gate closes when the server has been told that a signal was first. */
+static int signal_first(FIXTURE_DATA(call) *self, uint32_t opcode, int (*work)(void *path))
+{
+	int err;
+
+	self->fs->config.ignore_interrupts = true;
+	rawfs_hold(self->fs, opcode);
+	err = test_client_start(&self->clients[0], work, path(self, "f1")) ?:
+	      rawfs_wait_held(self->fs, opcode, 1);
+	if (!err && kill(self->clients[0].pid, SIGALRM))
+		err = -errno;
+	err = err ?: rawfs_wait_op(self->fs, FUSE_INTERRUPT, 1);
+	self->fs->config.ignore_interrupts = false;
+	return err ?: th_gate_close(self->fd, self->fs->pid);
+}
+
+/* It is told again, as it may not have read it, and that is what the call has then. */
+TEST_F(call, signal_before_kept)
+{
+	ASSERT_EQ(0, signal_first(self, FUSE_OPEN, open_interrupted));
+	ASSERT_EQ(0, take(self->fd, 1));
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_INTERRUPT, 2));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(-EINTR, test_client_wait(&self->clients[0]));
+	EXPECT_TRUE(kept_is(self->fd, 0));
+	EXPECT_EQ(1, self->fs->nr_op[FUSE_OPEN]);
+}
+
+/* Of a lock the signal has to be there for the answer. */
+TEST_F(call, signal_before_lock)
+{
+	int i;
+
+	ASSERT_EQ(0, signal_first(self, FUSE_SETLKW, lock_once));
+	for (i = 0; i < QUIET_MS; i++) {
+		ASSERT_EQ(0, th_take(self->fd));
+		test_nap(1);
+	}
+	EXPECT_FALSE(th_drained(self->fd, 0));
+	rawfs_release(self->fs, 0);
+	EXPECT_TRUE(th_drained(self->fd, PATIENCE_MS));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(1, test_client_wait(&self->clients[0]));
 }
 
 /* None counts as a background request, of which there may be twelve. */

@@ -18,6 +18,7 @@
 FIXTURE(read) {
 	struct rawfs *fs;
 	struct tnl nl;
+	uint64_t id;
 	int fd;
 	struct test_client client;
 	struct test_client other;
@@ -70,14 +71,12 @@ static int reader(void *arg)
 FIXTURE_SETUP(read)
 {
 	struct rawfs_config config;
-	uint64_t id;
-
 	rawfs_defaults(&config);
 	config.init.flags = variant->flags;
 	ASSERT_EQ(0, pipe2(self->go, O_CLOEXEC));
-	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &id));
+	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	ASSERT_LE(BYTES, rawfs_node(self->fs, "f1")->attr.size);
-	self->fd = th_attach(id);
+	self->fd = th_attach(self->id);
 	ASSERT_LE(0, self->fd);
 }
 
@@ -118,6 +117,40 @@ TEST_F(read, is_kept)
 	rawfs_release(self->fs, 0);
 	EXPECT_EQ(0, test_client_wait(&self->client));
 	EXPECT_EQ(0, self->fs->duplicates);
+	EXPECT_EQ(0, self->fs->interrupts);
+}
+
+/*
+ * Who waited reads the page by himself, and closes the file.  The server still has the
+ * handle in hand for what nobody waits for any more.
+ */
+TEST_F(read, closed_before_answered)
+{
+	struct tnl_list list;
+	int i;
+
+	rawfs_hold(self->fs, FUSE_READ);
+	ASSERT_EQ(0, test_client_start(&self->client, reader, self->fs));
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_READ, 1));
+	/* Those that come after are not held. */
+	self->fs->hold[FUSE_READ] = false;
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	ASSERT_LE(0, th_hold(self->fd, self->client.pid));
+	for (i = 0; i < DRAIN_MS && !th_drained(self->fd, 1); i++)
+		ASSERT_LE(0, th_take(self->fd));
+	EXPECT_TRUE(th_drained(self->fd, 0));
+	EXPECT_EQ(0, th_kept(self->fd));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	EXPECT_EQ(0, test_client_wait(&self->client));
+	EXPECT_EQ(2, self->fs->nr_op[FUSE_READ]);
+	test_nap(500);
+	EXPECT_EQ(0, self->fs->nr_op[FUSE_RELEASE]);
+	ASSERT_EQ(0, test_wait_requests(&self->nl, self->id, FUSECR_REQ_KEPT, 1, &list));
+	EXPECT_EQ(FUSECR_KEEP_AHEAD, tnl_u32(&list.v[0], FUSECR_REQ_PLACE) & FUSECR_KEEP_AHEAD);
+	EXPECT_FALSE(tnl_has(&list.v[0], FUSECR_REQ_WAITER));
+	tnl_free(&list);
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
 	EXPECT_EQ(0, self->fs->interrupts);
 }
 

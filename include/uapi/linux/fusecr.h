@@ -316,7 +316,10 @@ enum fusecr_req_attr {
 
 #define FUSECR_REQ_MAX (__FUSECR_REQ_MAX - 1)
 
-/* Where a kept WRITE goes to, when its thread asks again. */
+/*
+ * Where a kept WRITE goes to, when its thread asks again; 0 is not known.  And what else
+ * there is to a kept request.
+ */
 enum fusecr_keep_place {
 	FUSECR_KEEP_ANYWHERE	= 1, /* where it says, and so any other request */
 	FUSECR_KEEP_AT_END	= 2, /* the file is open with O_APPEND */
@@ -324,9 +327,13 @@ enum fusecr_keep_place {
 	FUSECR_KEEP_SETTLED	= 1 << 8, /* besides: the kernel's size and position are
 					   * those after it
 					   */
-	FUSECR_KEEP_OUTDATED	= 1 << 9, /* a LOOKUP in a directory that was changed since:
-					   * its thread asks the daemon anew
+	FUSECR_KEEP_OUTDATED	= 1 << 9, /* a LOOKUP in a directory, or a READ of a file,
+					   * that was changed since: its thread asks the
+					   * daemon anew
 					   */
+	FUSECR_KEEP_AHEAD	= 1 << 10, /* a READ ahead, for which nobody asks again:
+					    * its file stays open until it is answered
+					    */
 };
 
 #define FUSECR_IN_CHUNK	8192
