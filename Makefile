@@ -245,6 +245,7 @@ fuzz:
 	@selftests/fuzz/run $(FUZZ)
 
 deps:
+	apt-get update
 	apt-get install -y --no-install-recommends $(BUILD_DEPS)
 
 clean:

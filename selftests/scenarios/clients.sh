@@ -14,6 +14,10 @@ clients_only_runc() {
 	client_start c1 /data
 	client_start c2 /data 1000
 	clients_check c1 c2
+	# Nor has a look at it anything against it.
+	fusecr dump --pid "$PID" -D $T/look >$T/tool.log 2>&1 || fail "cannot be looked at"
+	grep -q '^1 connection ' $T/tool.log || fail "not seen"
+	! grep 'would refuse' $T/tool.log || fail "it would not"
 	for n in 1 2; do
 		tool_dump $T/img || fail "the checkpoint failed"
 		[ -z "$(find $T/img -name 'fusecr-*.img')" ] || fail "images of ours"

@@ -171,30 +171,37 @@ scenario stacked-busy stacked_busy host
 
 # Binds that allow more than the mount does, or less.
 unlike() {
-	local before
-	place_new host
-	mkdir "$OUT/mnt3"
+	local before n
+	place_new "$1"
+	mkdir -p "$OUT"/mnt3/{a,b}
 	tree_start
 	daemon_start rawd
 	client_start c1
-	mount --bind "$MNT" "$IN/mnt2"
-	mount --bind "$MNT" "$IN/mnt3"
-	mount -o remount,bind,nosuid,nodev,noexec,nodiratime "$MNT"
-	mount -o remount,bind,ro,noatime "$IN/mnt3"
+	# Of those further down CRIU makes the first as the second is to be.
+	for n in 2 3/a 3/b; do
+		mount_in_tree --bind "$MNT" "$IN/mnt$n"
+	done
+	bound_again "$MNT" nosuid,nodev,noexec,nodiratime
+	bound_again "$IN/mnt3/a" ro,noatime
+	bound_again "$IN/mnt3/b" ro,noatime
 	before=$(options_of)
-	cycle 1 c1
-	[ "$(options_of)" = "$before" ] || fail "other options: $(options_of), not $before"
-	cycle 2 c1
-	[ "$(options_of)" = "$before" ] || fail "other options: $(options_of), not $before"
+	for n in 1 2; do
+		cycle $n c1
+		[ "$(options_of)" = "$before" ] || fail "other options: $(options_of), not $before"
+	done
 	clients_quit c1
-	umount "$IN/mnt2" "$IN/mnt3"
+	in_tree umount "$IN/mnt2" "$IN"/mnt3/{a,b} || fail "it cannot be unmounted"
 	expect_rawd_clean
 }
-options_of() {
-	awk -v a="$MNT" -v b="$IN/mnt2" -v c="$IN/mnt3" '$5 == a || $5 == b || $5 == c { print $5, $6 }' \
-		/proc/self/mountinfo
+bound_again() {
+	nsenter -t "$PID" -m -p "$IN/bin/busybox" mount -o "remount,bind,$2" "$1" || fail "remount $2"
 }
-scenario bound-unlike unlike
+options_of() {
+	awk -v mnt="$IN/mnt" 'index($5, mnt) == 1 { print $5, $6 }' "/proc/$PID/mountinfo" | sort
+}
+for place in host unshare runc; do
+	scenario bound-unlike-$place unlike $place
+done
 
 # The file system itself is read-only, and stays so: nobody is asked to write.
 read_only() {

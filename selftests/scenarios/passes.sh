@@ -70,3 +70,26 @@ passes_kept() {
 	expect_rawd_clean
 }
 scenario passes-kept passes_kept
+
+# Beside a connection that is held, whose mount stays.
+passes_beside_held() {
+	local pids
+	passes_start host
+	tree_spawn "$IN/bin/rawd -F -c 1024 -o allow_other -S other $IN/mnt2"
+	until_true mounted_at "$IN/mnt2" || fail "the second rawd does not mount"
+	program_start m "moder m $MNT $IN/m"
+	outside_client c2 "$IN/mnt2"
+	passes_on m
+	pids=$(tree_pids)
+	tool_dump "$T/img" --hold || fail "the checkpoint failed"
+	until_true gone $pids || fail "processes are left"
+	wait "$PID" || :
+	restore "$T/img"
+	verify "$T/img"
+	clients_check c2
+	passes_on m
+	clients_quit m c2
+	expect_rawd_clean
+	MNT=$IN/mnt2 expect_rawd_clean
+}
+scenario passes-beside-held passes_beside_held

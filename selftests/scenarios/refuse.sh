@@ -637,7 +637,7 @@ other_pids() {
 	tree_spawn "$IN/bin/rawd -F -M 9 $MNT"
 	tree_do "exec 9<&-"
 	client_start c1
-	refused 'mounted from a pid namespace that is neither' c1
+	refused 'mounted from a pid namespace that is not the tree' c1
 	clients_quit c1
 }
 scenario refuse-other-pids other_pids

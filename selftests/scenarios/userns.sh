@@ -46,6 +46,26 @@ userns_private() {
 }
 scenario userns-private userns userns_private
 
+# The restored namespace has another number.
+userns_numbered() {
+	local pids='' n
+	userns_tree
+	checkpoint "$T/img"
+	for n in 1 2 3; do
+		unshare -U sleep 1000 &
+		pids+="$! "
+	done
+	until_true [ "$(readlink /proc/[0-9]*/ns/user | sort -u | wc -l)" -ge 4 ] || fail "no namespaces"
+	restore "$T/img"
+	verify "$T/img"
+	kill $pids
+	wait $pids || :
+	clients_check c1
+	clients_quit c1
+	expect_rawd_clean
+}
+scenario userns-numbered userns userns_numbered
+
 # Of who asks while CRIU numbers users as it does, the daemon has its own number.
 userns_outsider() {
 	place_new userns

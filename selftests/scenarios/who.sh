@@ -443,6 +443,21 @@ not_held() {
 	expect_unharmed "$@"
 }
 
+# At restore the way to the other's place would lead through it.
+hold_under() {
+	held_tree rawd
+	tree_spawn "$IN/bin/rawd -F -c 1024 -o allow_other -S other $MNT/dir0"
+	until_true mounted_at "$MNT/dir0" || fail "the second rawd does not mount"
+	client_start c3 "$MNT/dir0"
+	not_held "mounted at $MNT/dir0, below a mount that is to be held.*: $MNT" c1 c2 c3
+	clients_quit c3
+	tree_do "umount $MNT/dir0"
+	until_true not mounted_at "$MNT/dir0" || fail "it stays mounted"
+	held_cycle c1 c2
+	clients_quit c1 c2
+}
+scenario refuse-hold-under hold_under
+
 # Without the option it is named.
 hold_unasked() {
 	held_tree rawd

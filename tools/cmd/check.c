@@ -134,7 +134,15 @@ static void check_module(struct findings *f, struct nl *nl, int err)
 	struct nl_info info;
 
 	if (!nl) {
+		struct signed_module m = { .by = SIGNED_NOT };
+
 		if (err == -ENOENT)
+			signed_find(&m);
+		if (m.by == SIGNED_NOT_INSTALLED)
+			found(f, "module", MISSING,
+			      "apt install linux-headers-$(uname -r), or boot the newest kernel; dkms status tells what was built",
+			      "no fusecr.ko is installed for this kernel");
+		else if (err == -ENOENT)
 			found(f, "module", MISSING,
 			      "modprobe fusecr; when that fails, dmesg names what fuse in this kernel lacks",
 			      "the kernel module is not loaded");

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -69,8 +70,19 @@ static bool write_out(const char *dir)
 	return !err;
 }
 
+/* Of a dump that failed: in what state it has left the tree. */
+static void tell_state(pid_t pid, bool runs, const struct criu_run *run)
+{
+	if (WIFSIGNALED(run->status))
+		say_error("process %d was not checkpointed; criu was killed by signal %d, and %s", pid, WTERMSIG(run->status),
+			  runs ? "its code may be left in the tree, which goes on" : "the tree is gone");
+	else
+		say_error("process %d was not checkpointed; %s", pid,
+			  runs ? "the tree goes on" : "the tree is gone");
+}
+
 /* @written: and they are on the disk. */
-static int tell(pid_t pid, const char *dir, int status, bool written, bool json)
+static int tell(pid_t pid, const char *dir, const struct criu_run *run, int status, bool written, bool json)
 {
 	bool runs = alive(pid);
 	pid_t holds = status || runs ? 0 : holder(dir);
@@ -86,14 +98,14 @@ static int tell(pid_t pid, const char *dir, int status, bool written, bool json)
 			json_object_object_add(top, "holder", json_object_new_int(holds));
 		print_json(top);
 	} else if (!status) {
-		printf("process %d and its tree: checkpoint in %s, %s\n", pid, dir,
+		printf("process %d and its tree: checkpoint in %s%s, %s\n", pid, dir,
+		       written ? "" : ", which may not be on the disk",
 		       runs ? "the tree goes on" : "the tree has ended");
 		if (holds)
 			printf("its mounts are held by process %d, and whoever uses them waits for a restore\n", holds);
 	}
 	if (status)
-		say_error("process %d was not checkpointed; %s", pid,
-			  runs ? "the tree goes on" : "the tree is gone");
+		tell_state(pid, runs, run);
 	return status ?: written ? 0 : CMD_FAILED;
 }
 
@@ -114,7 +126,7 @@ static int run(pid_t pid, const char *dir, bool leave, char **more, bool json)
 	if (!fits || !criu_more(&run, more))
 		return CMD_USAGE;
 	status = criu_run(&run);
-	status = tell(pid, dir, status, !status && write_out(dir), json);
+	status = tell(pid, dir, &run, status, !status && write_out(dir), json);
 	criu_run_end(&run);
 	return status;
 }

@@ -236,6 +236,7 @@ int criu_run(struct criu_run *run)
 	close(pipes[0]);
 	while (waitpid(pid, &run->status, 0) < 0 && errno == EINTR)
 		;
+	run->gone = run->reasons && strstr(run->reasons, CONTROL_GONE);
 	told = run->reasons ? tell_reasons(run->reasons) : 0;
 	if (WIFEXITED(run->status) && !WEXITSTATUS(run->status) && !told)
 		return CMD_DONE;

@@ -15,6 +15,7 @@ struct criu_run {
 	const char *dir;	/* images and log */
 	const char *log;	/* file name of the log in dir */
 	int status;		/* of criu, as from wait() */
+	bool gone;		/* nobody was left to undo what had been done */
 	char *reasons;		/* what the plugin has to say, a line each; or NULL */
 };
 

@@ -35,7 +35,7 @@ static const char help[] =
 	"With the gate closed, the clients of a FUSE connection come to rest, as at a\n"
 	"checkpoint: each finishes its system call and is held before it returns from\n"
 	"the kernel.  The daemon goes on.\n\n"
-	"show   says who is at rest and what is under way\n"
+	"show   says whether it is closed, and how many are at rest then\n"
 	"close  closes the gate, until it is interrupted or the time is up\n"
 	"open   opens the gate that somebody else has closed\n\n"
 	"CONNECTION is an id, a device or a mount point, as 'fusecr list' shows them.\n\n"

@@ -54,6 +54,9 @@ static int tell(int pid, const char *dir, int status, const struct criu_run *run
 	if (status && WIFSIGNALED(run->status))
 		say_error("nothing was restored from %s; criu was killed by signal %d, and processes that it has made may be left",
 			  dir, WTERMSIG(run->status));
+	else if (status && run->gone)
+		say_error("nothing was restored from %s; mounts that had been made may be left, in /run/fusecr.* or where the images have them: unmount them before another try",
+			  dir);
 	else if (status)
 		say_error("nothing was restored from %s; what had been made is undone", dir);
 	return status;

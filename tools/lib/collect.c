@@ -334,11 +334,12 @@ static int collect_kind(struct collect *c, int dirfd, enum image_kind kind)
 }
 
 static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dirfd,
-			struct report *r)
+			struct report *report)
 {
 	static const enum image_kind kinds[] = {
 		IMAGE_CONN, IMAGE_BACKING, IMAGE_INODE, IMAGE_FILE, IMAGE_MOUNT, IMAGE_REQUEST,
 	};
+	struct report *r = snapshot_report(sc, report);
 	struct collect c = { .snap = snap, .sc = sc, .r = r };
 	int err;
 

@@ -27,6 +27,7 @@ static const struct compare_rule rules[] = {
 	  "the checkpoint held it; blocked is a matter of moments" },
 	{ CONN, "request_timeout", COMPARE_IF_BOTH, 0, newer },
 	{ CONN, "no", COMPARE_EQUAL_AT_REST, 0, "another ENOSYS may have come" },
+	{ CONN, "user_ns", COMPARE_NOT, 0, "numbered anew: what it is to the tree is compared" },
 	{ CONN, "pid_ns", COMPARE_NOT, 0, "numbered anew: tree_pid_ns is compared" },
 	{ CONN, "next_unique", COMPARE_NOT_LESS, 0,
 	  "FORGETs of nodes that the restored kernel does not hold take numbers too" },

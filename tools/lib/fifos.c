@@ -68,7 +68,7 @@ void fifos_free(struct snapshot_conn *sc)
 static void object(struct report *r, const struct snapshot_conn *sc, const struct snapshot_fifo *fifo,
 		   const char *other)
 {
-	report_add(r, "%s: %s is a FIFO with the inode number of another, %s: CRIU would mix up what is in them",
+	report_add(snapshot_report(sc, r), "%s: %s is a FIFO with the inode number of another, %s: CRIU would mix up what is in them",
 		   refuse_label(sc->conn), fifo->user, other);
 }
 

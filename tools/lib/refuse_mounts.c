@@ -303,26 +303,45 @@ static void beside(struct stacking *s, const struct snapshot_conn *sc, const Fus
 		cover(s->snap, own->mnt_id);
 }
 
-static bool is_carried(const struct snapshot *snap, uint32_t mnt_id)
+static const struct snapshot_conn *owner_of(const struct snapshot *snap, uint32_t mnt_id)
 {
 	for (size_t i = 0; i < snap->count; i++)
 		for (size_t k = 0; k < snap->conns[i].mounts.count; k++)
 			if (((FuseMountEntry *)snap->conns[i].mounts.items[k])->mnt_id == mnt_id)
-				return true;
-	return false;
+				return &snap->conns[i];
+	return NULL;
+}
+
+/* Its place would be looked for while nobody answers for what it lies on. */
+static void over_held(struct stacking *s, const struct snapshot_conn *sc, const FuseMountEntry *m,
+		      const FuseMountEntry *held)
+{
+	char where[256];
+
+	if (!sc || sc->held || !mount_shows(&held->mountpoint, &m->mountpoint))
+		return;
+	snprintf(where, sizeof(where), "%.*s", (int)held->mountpoint.len, held->mountpoint.data);
+	object_to_mount(s->r, sc, m, "below a mount that is to be held; unmount it first, or do without --hold: ",
+			where);
 }
 
 static int each_mount(const FuseMountEntry *m, const char *fstype, const char *source, void *arg)
 {
 	struct stacking *s = arg;
-	bool carried = is_carried(s->snap, m->mnt_id);
+	const struct snapshot_conn *owner = owner_of(s->snap, m->mnt_id);
 
 	(void)source;
 	for (size_t i = 0; i < s->snap->count; i++) {
 		const struct snapshot_conn *sc = &s->snap->conns[i];
 
-		for (size_t k = 0; !sc->held && k < sc->mounts.count; k++)
-			beside(s, sc, (const FuseMountEntry *)sc->mounts.items[k], m, fstype, carried);
+		for (size_t k = 0; sc->served && k < sc->mounts.count; k++) {
+			const FuseMountEntry *own = (const FuseMountEntry *)sc->mounts.items[k];
+
+			if (sc->held)
+				over_held(s, owner, m, own);
+			else
+				beside(s, sc, own, m, fstype, owner);
+		}
 	}
 	return 0;
 }
@@ -337,9 +356,12 @@ int refuse_stacking(struct report *r, struct snapshot *snap)
 	snap->covered = calloc(own ?: 1, sizeof(*snap->covered));
 	if (!snap->covered)
 		return -ENOMEM;
-	/* What is held stays where it is. */
-	for (size_t i = 0; i < snap->count; i++)
-		for (size_t k = 0; !snap->conns[i].held && k < snap->conns[i].mounts.count; k++)
-			refuse_own_mount(r, snap, &snap->conns[i], k);
+	for (size_t i = 0; i < snap->count; i++) {
+		const struct snapshot_conn *sc = &snap->conns[i];
+
+		/* What is held stays where it is. */
+		for (size_t k = 0; sc->served && !sc->held && k < sc->mounts.count; k++)
+			refuse_own_mount(r, snap, sc, k);
+	}
 	return mounts_of(snap->own_mnt_ns ? snap->o.root : getpid(), 0, each_mount, &s);
 }

@@ -12,7 +12,7 @@ void report_add(struct report *r, const char *fmt, ...)
 	va_list ap;
 	int n;
 
-	if (r->count == REPORT_LINES)
+	if (!r || r->count == REPORT_LINES)
 		return;
 	va_start(ap, fmt);
 	n = r->count == REPORT_LINES - 1 ? asprintf(&line, "and more of the kind") :

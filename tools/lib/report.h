@@ -15,7 +15,7 @@ struct report {
 
 /*
  * Adds a sentence; one that is there already is not repeated, and the last of
- * REPORT_LINES says that there are more.
+ * REPORT_LINES says that there are more.  r may be NULL: nobody is to hear of it.
  */
 void report_add(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* All sentences, one a line, in one string that the caller frees; NULL: no memory. */

@@ -183,6 +183,7 @@ static int find_dev(const FuseDevEntry *dev, void *arg)
 {
 	struct find *f = arg;
 	const struct task *task = tree_find(&f->snap->tree, dev->pid);
+	struct snapshot_conn *sc;
 
 	if (!task)
 		return 0;
@@ -191,7 +192,11 @@ static int find_dev(const FuseDevEntry *dev, void *arg)
 		refuse_dev(f->r, f->snap, dev);
 	if (!dev->conn_id)
 		return 0;
-	return conn_get(f->snap, dev->conn_id) ? 0 : -ENOMEM;
+	sc = conn_get(f->snap, dev->conn_id);
+	if (!sc)
+		return -ENOMEM;
+	sc->served = true;
+	return 0;
 }
 
 static int find_file(const FuseFileEntry *file, void *arg)
@@ -283,9 +288,15 @@ static int add_mount(const FuseMountEntry *e, const char *fstype, const char *so
 }
 #pragma GCC diagnostic pop
 
-/* 1: it is gone, and the report has it. */
-static int read_conn(struct snapshot *snap, struct snapshot_conn *sc, struct report *r)
+struct report *snapshot_report(const struct snapshot_conn *sc, struct report *r)
 {
+	return sc->served ? r : NULL;
+}
+
+/* 1: it is gone, and the report has it. */
+static int read_conn(struct snapshot *snap, struct snapshot_conn *sc, struct report *report)
+{
+	struct report *r = snapshot_report(sc, report);
 	struct add_mount am = { sc, snap };
 	struct find f = { .snap = snap, .r = r };
 	uint64_t id = sc->conn->id;
@@ -387,6 +398,14 @@ static void keep_numbers(struct snapshot *snap, const struct snapshot *before)
 		snap->conns[i].id = i + 1;
 }
 
+static bool serves(const struct snapshot *snap)
+{
+	for (size_t i = 0; i < snap->count; i++)
+		if (snap->conns[i].served)
+			return true;
+	return false;
+}
+
 int snapshot_find(struct snapshot **ret, struct nl *nl,
 		  const struct snapshot_options *o, struct report *r)
 {
@@ -410,7 +429,7 @@ int snapshot_find(struct snapshot **ret, struct nl *nl,
 		keep_numbers(snap, o->before);
 	snap->o.before = NULL;
 	err = err ?: read_conns(snap, r);
-	for (size_t i = 0; !err && snap->count && i < snap->tree.count; i++)
+	for (size_t i = 0; !err && serves(snap) && i < snap->tree.count; i++)
 		refuse_task(r, snap, &snap->tree.tasks[i]);
 	if (!err && snap->count)
 		err = refuse_stacking(r, snap) ?: blocks_collect(snap);

@@ -110,6 +110,7 @@ struct snapshot_conn {
 	struct snapshot_backing *backings, *backed, *mapped;
 	size_t nr_backings, nr_backed, nr_mapped;
 	uint32_t user;			/* a process of the tree that uses it, or 0 */
+	bool served;			/* its daemon is in the tree */
 	bool held;			/* for clients outside: it stays, and is not saved */
 };
 
@@ -175,6 +176,11 @@ void snapshot_forget_nodes(struct snapshot_conn *sc);
 /* Writes devices and, last, the inventory: only now is the image set complete. */
 int snapshot_finish(struct snapshot *snap, int dirfd);
 
+/*
+ * Who is to hear what speaks against it: a connection that is served from outside the
+ * tree a checkpoint leaves to CRIU, and nobody (NULL) is.
+ */
+struct report *snapshot_report(const struct snapshot_conn *sc, struct report *r);
 /* Whether it holds the tree still, or stands in for its daemon. */
 bool snapshot_stands_in(const struct snapshot *snap, uint32_t pid);
 

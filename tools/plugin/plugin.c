@@ -170,7 +170,7 @@ static int await(bool *none)
 	*none = false;
 	for (;;) {
 		if (control_recv(control, &m, &fd) <= 0) {
-			tell("the surrogate (" FUSECR_PATH ") ended without an answer");
+			tell("the surrogate (" FUSECR_PATH ") " CONTROL_GONE);
 			return -1;
 		}
 		if (m.serial != serial)

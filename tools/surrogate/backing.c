@@ -25,13 +25,30 @@
 /* Of the flags that a file is opened with, those that it keeps. */
 #define KEPT_FLAGS	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DIRECT | O_NOATIME | O_PATH)
 
+/* Not before it is known to be a file: of others it may be waited for, or do something. */
+static int reopen(int path_fd, int flags)
+{
+	char link[32];
+	struct stat st;
+	int fd;
+
+	if (fstat(path_fd, &st))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EMEDIUMTYPE;
+	if (flags & O_PATH)
+		return dup(path_fd);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
+	fd = open(link, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 /* Where it was by name. */
 static int open_below(const char *root, const FuseBackingEntry *b)
 {
 	int dir cleanup(close_auto) = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd cleanup(close_auto) = -1;
 	char path[PATH_MAX];
-	struct stat st;
-	int fd;
 
 	if (dir < 0)
 		return -errno;
@@ -41,13 +58,8 @@ static int open_below(const char *root, const FuseBackingEntry *b)
 		return -ENAMETOOLONG;
 	memcpy(path, b->path.data, b->path.len);
 	path[b->path.len] = '\0';
-	fd = straight_open(dir, path, b->file_flags & KEPT_FLAGS);
-	if (fd < 0)
-		return fd;
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
-		return fd;
-	close(fd);
-	return -EMEDIUMTYPE;
+	fd = straight_open(dir, path, O_PATH);
+	return fd < 0 ? fd : reopen(fd, b->file_flags & KEPT_FLAGS);
 }
 
 /* This thread's own: the kernel notes them with the file (fuse_backing_open()). */
@@ -118,9 +130,15 @@ static bool leads_over_ours(const struct restore *re, pid_t pid, const FuseBacki
 {
 	struct above a = { .path = b->path };
 
-	for (size_t i = 0; i < re->count; i++)
-		if (mounts_of(pid, re->conns[i].dev, is_above, &a))
+	for (size_t i = 0; i < re->count; i++) {
+		const struct rebuilt *rb = &re->conns[i];
+		/* What is held is where it was. */
+		uint32_t dev = rb->held ? model_conn(rb->model)->dev : rb->dev;
+
+		/* 0 would be any. */
+		if (!dev || mounts_of(pid, dev, is_above, &a))
 			return true;
+	}
 	return a.found;
 }
 

@@ -39,6 +39,8 @@ struct control_msg {
 	char text[8192];
 };
 
+/* What the plugin says when there is nobody left to undo anything. */
+#define CONTROL_GONE "ended without an answer"
 /* Before what the plugin tells "fusecr" that is no reason to fail. */
 #define CONTROL_WARNING_MARK	"warning: "
 

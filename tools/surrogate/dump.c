@@ -418,6 +418,7 @@ static void dump_free(struct dump *d)
 /* Nor is there to be any where CRIU puts its images: a restore would make them. */
 static void has_none(struct surrogate *s)
 {
+	surrogate_log("the tree serves no FUSE connection");
 	if (!s->pre_dump)
 		image_remove_all(s->dirfd);
 	surrogate_none(s);

@@ -205,10 +205,31 @@ static const struct spot *find_spot(const struct spots *s, uint32_t mnt_id)
 	return NULL;
 }
 
-/* An image says what it likes. */
+/* An image says what it likes: nor may a path lead out of what it is below. */
 static bool is_path(const ProtobufCBinaryData *p)
 {
-	return p->len && p->len < PATH_SIZE && *p->data == '/' && !memchr(p->data, '\0', p->len);
+	if (!p->len || p->len >= PATH_SIZE || *p->data != '/' || memchr(p->data, '\0', p->len))
+		return false;
+	for (size_t i = 0; i + 3 <= p->len; i++)
+		if (!memcmp(p->data + i, "/..", 3) && (i + 3 == p->len || p->data[i + 3] == '/'))
+			return false;
+	return true;
+}
+
+/* Those that a mount is put at, and that it shows. */
+static int check_paths(const struct restore *re, const struct rebuilt *rb, const FuseMountEntry *m)
+{
+	if (is_path(&m->root) && is_path(&m->mountpoint))
+		return 0;
+	report_add(&re->s->report, "%s: its image has a mount without a proper path", model_label(rb->model));
+	return -EBADMSG;
+}
+
+static int no_source(const struct rebuilt *rb, const FuseMountEntry *m)
+{
+	report_add(&rb->re->s->report, "%s: its image has nothing that the mount at %.*s is a peer or a slave of",
+		   model_label(rb->model), (int)m->mountpoint.len, m->mountpoint.data);
+	return -EBADMSG;
 }
 
 static int add_spots(struct spots *s, const struct rebuilt *rb)
@@ -222,8 +243,10 @@ static int add_spots(struct spots *s, const struct rebuilt *rb)
 	for (size_t i = 0; i < mounts->count; i++) {
 		const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
 
-		if (mount_source(mounts, i) < 0 || !is_path(&m->root) || !is_path(&m->mountpoint))
+		if (check_paths(rb->re, rb, m))
 			return -EBADMSG;
+		if (mount_source(mounts, i) < 0)
+			return no_source(rb, m);
 		s->spot[s->count++] = (struct spot){
 			.rb = rb, .m = m, .fd = -1,
 		};
@@ -267,6 +290,15 @@ static int stage_own(const struct restore *re, const struct rebuilt *rb, char pa
 	return stage_at(re, rb, rb->mnt, path);
 }
 
+static int make_stage(struct restore *re)
+{
+	int err = stage_create(re->p->stage);
+
+	if (err)
+		report_add(&re->s->report, "a directory for mounts cannot be made in /run: %s", strerror(-err));
+	return err;
+}
+
 /* Before Linux 6.15 only what is mounted is cloned (do_loopback(), fs/namespace.c). */
 static int stage_parts(struct restore *re)
 {
@@ -278,7 +310,7 @@ static int stage_parts(struct restore *re)
 
 		if (rb->held || !is_part((const FuseMountEntry *)model_mounts(rb->model)->items[0]))
 			continue;
-		err = *re->p->stage ? 0 : stage_create(re->p->stage);
+		err = *re->p->stage ? 0 : make_stage(re);
 		err = err ?: stage_own(re, rb, path);
 	}
 	return err;
@@ -317,15 +349,28 @@ static int look_at_root(struct rebuilt *rb, const void *unused)
 	return fstatat(rb->mnt, "", &st, AT_EMPTY_PATH) ? -errno : 0;
 }
 
-/* With a map of its own, beside the others: CRIU's bind has it, too. */
-static int stage_mapped(const struct restore *re, const struct rebuilt *rb, const FuseMountEntry *m, const char *path)
+/*
+ * With options, or a map, that the first one has not.  CRIU's binds have what they are
+ * bound from; it sets flags only where they differ from those of the mount of the same
+ * file system that it made first (criu/mount.c, do_bind_mount(); 3.17.1 to 4.2).
+ */
+static bool needs_own(const struct message_list *mounts, const FuseMountEntry *m)
+{
+	const FuseMountEntry *first = (const FuseMountEntry *)mounts->items[0];
+
+	return m->uid_map || strcmp(m->options, first->options);
+}
+
+/* Beside the others. */
+static int stage_like(const struct restore *re, const struct rebuilt *rb, const FuseMountEntry *m, const char *path)
 {
 	int mnt cleanup(close_auto) = mountfs_clone(rb->mnt, "", m->options);
 	int err = mnt < 0 ? mnt : idmap_set(mnt, m);
 
 	if (err) {
-		report_add(&re->s->report, "%s: the mount at %.*s cannot be given its map of ids: %s", model_label(rb->model),
-			   (int)m->mountpoint.len, m->mountpoint.data, strerror(-err));
+		report_add(&re->s->report, "%s: the mount at %.*s cannot be given its %s: %s", model_label(rb->model),
+			   (int)m->mountpoint.len, m->mountpoint.data, m->uid_map ? "map of ids" : "options",
+			   strerror(-err));
 		return err;
 	}
 	return stage_at(re, rb, mnt, path);
@@ -335,19 +380,21 @@ static int stage_mapped(const struct restore *re, const struct rebuilt *rb, cons
 static int place_staged(struct restore *re, struct rebuilt *rb)
 {
 	const struct message_list *mounts = model_mounts(rb->model);
-	char plain[STAGE_SIZE + 16], mapped[sizeof(plain) + 24];
+	char plain[STAGE_SIZE + 16], own[sizeof(plain) + 24];
 	int err;
 
 	err = stage_own(re, rb, plain);
 	for (size_t i = 0; !err && i < mounts->count; i++) {
 		const FuseMountEntry *m = (const FuseMountEntry *)mounts->items[i];
 		struct control_msg msg = { .type = CONTROL_EXTERNAL };
+		bool like = needs_own(mounts, m);
 
-		if (m->uid_map) {
-			snprintf(mapped, sizeof(mapped), "%s.%zu", plain, i);
-			err = stage_mapped(re, rb, m, mapped);
+		err = check_paths(re, rb, m);
+		if (!err && like) {
+			snprintf(own, sizeof(own), "%s.%zu", plain, i);
+			err = stage_like(re, rb, m, own);
 		}
-		snprintf(msg.text, sizeof(msg.text), "mnt[%s]:%s%.*s", m->ext_key ?: "", m->uid_map ? mapped : plain,
+		snprintf(msg.text, sizeof(msg.text), "mnt[%s]:%s%.*s", m->ext_key ?: "", like ? own : plain,
 			 m->root.len == 1 ? 0 : (int)m->root.len, m->root.data);
 		if (!err)
 			control_send(re->s->control, &msg, -1);
@@ -359,17 +406,24 @@ int restore_place(struct restore *re)
 {
 	int err = 0;
 
-	for (size_t i = 0; !err && i < re->count; i++)
+	for (size_t i = 0; !err && i < re->count; i++) {
 		err = re->conns[i].held ? 0 : restore_in_child(&re->conns[i], look_at_root, NULL, false);
+		if (err)
+			report_add(&re->s->report, "%s: its root cannot be looked at: %s",
+				   model_label(re->conns[i].model), strerror(-err));
+	}
 	if (err)
 		return err;
 	if (!re->inv->own_mnt_ns)
 		return re->count ? place_own(re) : 0;
-	err = stage_create(re->p->stage);
+	err = make_stage(re);
 	/* CRIU comes as root of the tree's user namespace, and only passes through. */
 	if (!err && re->inv->has_ns_root_gid &&
-	    (chown(re->p->stage, -1, re->inv->ns_root_gid) || chmod(re->p->stage, 0710)))
+	    (chown(re->p->stage, -1, re->inv->ns_root_gid) || chmod(re->p->stage, 0710))) {
 		err = -errno;
+		report_add(&re->s->report, "%s cannot be given to group %u: %s", re->p->stage,
+			   re->inv->ns_root_gid, strerror(-err));
+	}
 	for (size_t i = 0; !err && i < re->count; i++)
 		err = re->conns[i].held ? 0 : place_staged(re, &re->conns[i]);
 	return err;

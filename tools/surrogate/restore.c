@@ -450,6 +450,9 @@ static void take_over(struct restore *re, int sig)
 			surrogate_log("%s: not taken over: %s", model_label(rb->model), strerror(-err));
 		rb->engine.model = NULL;
 	}
+	/* Which may have been left to do; if it has not, it is ended already. */
+	if (!re->lost && re->inv->has_holder_pid)
+		holder_end(&re->holder);
 	/* It may not even have said that it began; if it has, this is ignored. */
 	if (!re->p->asked)
 		surrogate_fail(re->s, "-");
@@ -535,9 +538,9 @@ static int on_resume(struct restore *re, pid_t root)
 	}
 	tree_free(&tree);
 	/* The daemon has the devices, and nothing can fail any more. */
+	re->p->ended = !err;
 	if (!err && held)
 		holder_end(&re->holder);
-	re->p->ended = !err;
 	if (err)
 		surrogate_fail(re->s, "the FUSE connections could not be handed back: %s", strerror(-err));
 	return err;
