@@ -138,7 +138,7 @@ daemon_start() {
 		chmod +x "$OUT/bin/ssh"
 		tree_spawn "/usr/bin/sshfs -f -o ssh_command=$IN/bin/ssh -o allow_other $* root@nowhere:$IN/far $MNT"
 		;;
-	hello | hello_ll | poll)
+	hello | hello_ll | ioctl | notify_* | null | poll)
 		bring "$kind"
 		tree_spawn "$IN/bin/$kind -f $* $MNT"
 		;;

@@ -1,13 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2086,SC2154
 #
-# Mounts of every kind, on and over and beside each other, and daemons that are
-# nobody's invention here: lxcfs, and the examples that come with libfuse.
-
-# Everything is mounted in the mount namespace that the tree lives in.
-mount_in_tree() {
-	in_tree mount "$@" || fail "mount $*"
-}
+# Mounts of every kind, on and over and beside each other.
 
 # Several files of one mount over others.
 files() {
@@ -545,95 +539,3 @@ owners() {
 	[ "$now" = "$*" ] || fail "the owner shows as $now"
 }
 scenario idmapped-first idmaps idmapped_first
-
-# --- daemons of others -----------------------------------------------------------
-
-# The examples of libfuse.
-example() {
-	place_new "$1" /bin/mount
-	tree_start
-	daemon_start "${@:2}"
-	client_start c1
-	clients_check c1
-	cycle 1 c1
-	cycle 2 c1
-	clients_quit c1
-}
-scenario passthrough-ll-host example host passthrough_ll
-scenario passthrough-ll-runc example runc passthrough_ll
-scenario passthrough-ll-single example host passthrough_ll -s
-scenario passthrough-ll-clone example host passthrough_ll -o clone_fd,writeback,cache=always
-scenario passthrough-host example host passthrough
-scenario passthrough-fh-host example host passthrough_fh -s
-
-# expect_line FILE PATTERN - which the tree writes.
-expect_line() {
-	until_true test -s "$OUT/$1" || fail "nothing is read"
-	grep -q -x "$2" "$OUT/$1" || fail "read: $(cat "$OUT/$1")"
-}
-
-# A file that is open, and only read.
-hello() {
-	place_new "$1" /bin/mount
-	tree_start
-	daemon_start "${@:2}"
-	tree_do "exec 5<$MNT/hello"
-	until_true test -e "/proc/$PID/fd/5" || fail "it is not open"
-	checkpoint "$T/img"
-	restore "$T/img"
-	verify "$T/img"
-	tree_do "read -r line <&5; echo \$line >$IN/line"
-	expect_line line 'Hello World!'
-}
-scenario hello-host hello host hello
-scenario hello-runc hello runc hello
-scenario hello-ll hello host hello_ll
-
-# lxcfs in the container, some of its files over others, one open and read in part.
-lxcfs() {
-	place_new runc /usr/bin/lxcfs /usr/lib/x86_64-linux-gnu/lxcfs/liblxcfs.so /bin/mount
-	CRIU+=(--file-locks)	# its pid file is locked
-	tree_start
-	DAEMON=lxcfs
-	tree_spawn "/usr/bin/lxcfs -f -p /tmp/lxcfs.pid $MNT"
-	until_true mounted_at "$MNT" || fail "lxcfs does not mount"
-	touch "$OUT"/{meminfo,uptime}
-	mount_in_tree --bind "$MNT/proc/meminfo" "$IN/meminfo"
-	mount_in_tree --bind "$MNT/proc/uptime" "$IN/uptime"
-	tree_do "exec 5<$IN/meminfo; read -r line <&5; echo \$line >$IN/first"
-	expect_line first 'MemTotal: .* kB'
-	for n in 1 2; do
-		checkpoint "$T/img.$n"
-		restore "$T/img.$n"
-		verify "$T/img.$n"
-		tree_do "read -r line <$IN/uptime; echo \$line >$IN/uptime.$n"
-		expect_line uptime.$n '[0-9.]* [0-9.]*'
-	done
-	tree_do "read -r line <&5; echo \$line >$IN/second"
-	expect_line second 'MemFree: .* kB'
-	tree_do "exec 5<&-"
-}
-scenario lxcfs-runc lxcfs
-
-# And outside, as it is mostly used: runc itself declares such mounts external.
-lxcfs_outside() {
-	local file
-	place_new runc
-	mkdir "$T/lxcfs"
-	/usr/bin/lxcfs -f -p /run/lxcfs.pid "$T/lxcfs" >"$T/lxcfs.log" 2>&1 &
-	until_true grep -q " $T/lxcfs .* - fuse" /proc/self/mountinfo || fail "lxcfs does not mount"
-	BOUND="$T/lxcfs"
-	tree_start
-	tree_do "exec 5</proc/meminfo; read -r line <&5; echo \$line >$IN/first"
-	expect_line first 'MemTotal: .* kB'
-	mounted_at /proc/meminfo || fail "it is not that of lxcfs"
-	tool_dump "$T/img" || fail "the checkpoint failed"
-	[ -z "$(find "$T/img" -name 'fusecr-*.img')" ] || fail "images of ours"
-	tool_restore "$T/img" || fail "the restore failed"
-	mounted_at /proc/meminfo || fail "it is not that of lxcfs now"
-	# Of the open file lxcfs itself has lost what it read at first.
-	tree_do "read -r line </proc/meminfo; echo \$line >$IN/second"
-	expect_line second 'MemTotal: .* kB'
-	tree_do "exec 5<&-"
-}
-scenario lxcfs-outside lxcfs_outside

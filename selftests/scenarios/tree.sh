@@ -184,6 +184,11 @@ in_tree() {
 	timeout "$PATIENCE" nsenter -t "$PID" -m "$IN/bin/busybox" "$@"
 }
 
+# Everything is mounted in the mount namespace that the tree lives in.
+mount_in_tree() {
+	in_tree mount "$@" || fail "mount $*"
+}
+
 # find_client NAME - the client itself, not its child.
 find_client() {
 	local pid args

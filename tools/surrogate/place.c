@@ -275,9 +275,17 @@ static void link_spots(struct spots *s)
 	}
 }
 
+/* What the root of the file system can be mounted on. */
+static int make_place(const struct rebuilt *rb, const char *path)
+{
+	if (S_ISDIR(model_conn(rb->model)->rootmode))
+		return mkdir(path, 0700) ? -errno : 0;
+	return mknod(path, S_IFREG | 0600, 0) ? -errno : 0;
+}
+
 static int stage_at(const struct restore *re, const struct rebuilt *rb, int mnt, const char *path)
 {
-	int err = mkdir(path, 0700) ? -errno : mountfs_attach(mnt, path);
+	int err = make_place(rb, path) ?: mountfs_attach(mnt, path);
 
 	if (err)
 		report_add(&re->s->report, "%s: cannot be mounted at %s: %s", model_label(rb->model), path, strerror(-err));
