@@ -297,6 +297,15 @@ static void let_go(struct fusecr_kept *k)
 	spin_unlock(&kept_lock);
 }
 
+/* It has not gone on without it. */
+static void ask_later(struct fusecr_kept *k)
+{
+	spin_lock(&kept_lock);
+	k->claiming = false;
+	k->free_since = 0;
+	spin_unlock(&kept_lock);
+}
+
 /* --- taking over ---------------------------------------------------------------- */
 
 /* Caller holds the list's lock. */
@@ -623,7 +632,7 @@ static void claim_same(struct fusecr_kept *k, struct fuse_req *req, const void *
 		tell_result(k, req);
 	} else if (k->h.opcode == FUSE_READDIRPLUS && !is_answered(k)) {
 		/* What its names mean is known then. */
-		let_go(k);
+		ask_later(k);
 		fusecr_ahead_put_off(req);
 	} else {
 		outdate_asked(k, in, len);

@@ -211,24 +211,6 @@ static void give_back_all(struct fusecr_kept *k)
 	}
 }
 
-/* Another that is kept may need it: see kept_reserved(). */
-static bool leave_reserved(const struct fusecr_kept *k, const struct kept_name *n)
-{
-	struct fusecr_kept *other;
-	bool left = false;
-	unsigned int i;
-
-	spin_lock(&kept_lock);
-	list_for_each_entry(other, &kept_list, entry)
-		for (i = 0; !left && other->fc == k->fc && i < KEPT_NAMES; i++)
-			if (other->names[i].nodeid == n->nodeid) {
-				other->names[i].reserved = true;
-				left = true;
-			}
-	spin_unlock(&kept_lock);
-	return left;
-}
-
 /* As fuse does it when who waits is gone: fuse_file_put(), fuse_iput(). */
 static void finish(struct fusecr_kept *k, bool wanted)
 {
@@ -238,7 +220,7 @@ static void finish(struct fusecr_kept *k, bool wanted)
 	if (!wanted && !k->error)
 		give_back_all(k);
 	for (i = 0; i < KEPT_NAMES; i++)
-		if (k->names[i].reserved && !leave_reserved(k, &k->names[i]))
+		if (k->names[i].reserved)
 			forget(k, k->names[i].nodeid);
 	kept_free(k);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Kept requests for which nobody asks again, see keep.h. */
 
+#include <linux/fs.h>
+#include <linux/fuse.h>
 #include <linux/jiffies.h>
 #include <linux/pagemap.h>
 #include <linux/pid.h>
@@ -35,8 +37,45 @@ void kept_start(struct fusecr_kept *k)
 	schedule_delayed_work(&look_work, LOOK);
 }
 
+/* Another that is kept may need it: see kept_reserved().  Caller holds kept_lock. */
+static void hand_over(struct fusecr_kept *k, struct kept_name *n)
+{
+	struct fusecr_kept *other;
+	unsigned int i;
+
+	lockdep_assert_held(&kept_lock);
+	list_for_each_entry(other, &kept_list, entry)
+		for (i = 0; n->reserved && other->fc == k->fc && i < KEPT_NAMES; i++)
+			if (other->names[i].nodeid == n->nodeid) {
+				other->names[i].reserved = true;
+				n->reserved = false;
+			}
+}
+
+/* Something has to be given back when it is answered: see giveback.c. */
+static bool brings_something(const struct fusecr_kept *k)
+{
+	switch (k->h.opcode) {
+	case FUSE_LOOKUP:
+	case FUSE_MKNOD:
+	case FUSE_MKDIR:
+	case FUSE_SYMLINK:
+	case FUSE_LINK:
+	case FUSE_OPEN:
+	case FUSE_OPENDIR:
+	case FUSE_CREATE:
+	case FUSE_TMPFILE:
+	case FUSE_SETLK:
+	case FUSE_SETLKW:
+	case FUSE_READDIRPLUS:
+		return true;
+	}
+	return k->file || k->file_out;
+}
+
 void kept_finish(struct fusecr_kept *k, enum kept_state state)
 {
+	unsigned int i;
 	bool answered;
 
 	if (!k->ahead)
@@ -46,10 +85,11 @@ void kept_finish(struct fusecr_kept *k, enum kept_state state)
 	spin_lock(&kept_lock);
 	answered = k->state == KEPT_ANSWERED;
 	k->state = state;
-	if (answered || state == KEPT_CLAIMED)
-		list_del(&k->entry);
-	else
-		list_move_tail(&k->entry, &kept_unwanted);
+	list_del_init(&k->entry);
+	if (!answered && state == KEPT_GIVEN_UP && brings_something(k))
+		list_add_tail(&k->entry, &kept_unwanted);
+	for (i = 0; i < KEPT_NAMES; i++)
+		hand_over(k, &k->names[i]);
 	spin_unlock(&kept_lock);
 	if (answered)
 		fusecr_defer(state == KEPT_GIVEN_UP ? kept_give_back : kept_free_later, k);
@@ -62,13 +102,37 @@ void kept_leave(struct fusecr_kept *k)
 	spin_lock(&kept_lock);
 	ahead = k->state == KEPT_WAITING && k->h.opcode == FUSE_READ && k->file;
 	k->ahead = k->ahead || ahead;
-	if (ahead)
+	if (ahead) {
 		k->claiming = false;
-	spin_unlock(&kept_lock);
-	if (ahead)
+		/* Once the lock is let go, it may be answered and free. */
 		fusecr_hook_event(k->hook, FUSECR_EVENT_GIVEN_UP);
-	else
+	}
+	spin_unlock(&kept_lock);
+	if (!ahead)
 		kept_finish(k, KEPT_GIVEN_UP);
+}
+
+/* How often @file is counted because of what is kept. */
+static unsigned int counted(const struct list_head *list, const struct file *file)
+{
+	const struct fusecr_kept *k;
+	unsigned int n = 0;
+
+	list_for_each_entry(k, list, entry)
+		n += (k->file == file) + (k->file_out == file);
+	return n;
+}
+
+static bool is_closed(struct file *file)
+{
+	return file && file_count(file) <= counted(&kept_list, file) +
+					   counted(&kept_unwanted, file);
+}
+
+bool kept_is_closed(const struct fusecr_kept *k)
+{
+	lockdep_assert_held(&kept_lock);
+	return is_closed(k->file) || is_closed(k->file_out);
 }
 
 /* The thread is gone, or the answer can go nowhere any more. */
@@ -84,6 +148,9 @@ static bool is_over(const struct fusecr_kept *k)
 	over = !task || READ_ONCE(task->exit_state);
 	if (task)
 		put_task_struct(task);
+	/* Without the file nobody can ask again. */
+	over = over || (kept_is_closed(k) &&
+			!fusecr_gate_shuts(fl_conn_iqueue(k->fc)));
 	return over || (k->state == KEPT_ANSWERED &&
 			!*fl_iq_connected(fl_conn_iqueue(k->fc)));
 }
@@ -181,7 +248,8 @@ static bool is_left(struct fusecr_kept *k)
 	}
 	if (!k->free_since)
 		k->free_since = jiffies | 1;
-	return time_after(jiffies, k->free_since + LEFT);
+	k->left = time_after(jiffies, k->free_since + LEFT);
+	return k->left;
 }
 
 bool kept_is_waited_for(const struct fusecr_kept *k)
@@ -221,6 +289,10 @@ static void look(struct work_struct *work)
 
 	round++;
 	while ((k = next_over(round))) {
+		if (k->left) {
+			kept_leave(k);
+			continue;
+		}
 		if (READ_ONCE(k->state) == KEPT_WAITING && !k->interrupted)
 			k->interrupted = interrupt(k);
 		if (is_in_the_way(k))

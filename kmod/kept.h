@@ -83,6 +83,7 @@ struct fusecr_kept {
 	bool overtaken;			/* by who could not wait, and cut the file */
 	bool outdated;			/* what it reads, or looks up, has been changed */
 	bool ahead;			/* a READ ahead: nobody asks again */
+	bool left;			/* its thread has gone on without it */
 	bool interrupted;		/* the daemon was told that nobody waits */
 	unsigned int looked;		/* when it was last looked for whether it is over */
 	unsigned long since;		/* jiffies: others wait, or 0 */
@@ -128,6 +129,8 @@ void kept_look_soon(void);
 struct kept_name *kept_reserved(const struct fuse_conn *fc, u64 nodeid);
 /* Takes it off the list, in a state that is final; the record goes with the proxy. */
 void kept_finish(struct fusecr_kept *k, enum kept_state state);
+/* Whether nobody has a file open any more whose handle is in it.  Caller holds kept_lock. */
+bool kept_is_closed(const struct fusecr_kept *k);
 /*
  * Its thread, which asks for something else in its place, wants it no more.  The file of a
  * READ stays until the daemon has done with it, as that of one ahead.

@@ -67,12 +67,18 @@ static_assert(KEPT_AT_POSITION + 1 == FUSECR_KEEP_AT_POSITION);
 #define PLACE_BITS	(FUSECR_KEEP_SETTLED | FUSECR_KEEP_OUTDATED |		\
 			 FUSECR_KEEP_AHEAD)
 
+/* As one ahead, nobody asks for it again. */
+static bool is_read_anew(const struct fusecr_kept *k)
+{
+	return k->outdated && k->h.opcode == FUSE_READ;
+}
+
 static u32 place_of(const struct fusecr_kept *k)
 {
 	return (k->guessed ? 0 : k->placed + 1) |
 	       (k->settled ? FUSECR_KEEP_SETTLED : 0) |
 	       (k->outdated ? FUSECR_KEEP_OUTDATED : 0) |
-	       (k->ahead ? FUSECR_KEEP_AHEAD : 0);
+	       (k->ahead || is_read_anew(k) ? FUSECR_KEEP_AHEAD : 0);
 }
 
 /*
@@ -82,9 +88,7 @@ static u32 place_of(const struct fusecr_kept *k)
  */
 static bool is_nobodys(const struct fusecr_kept *k)
 {
-	return k->state == KEPT_GIVEN_UP ||
-	       (k->file && file_count(k->file) == 1) ||
-	       (k->file_out && file_count(k->file_out) == 1);
+	return k->state == KEPT_GIVEN_UP || kept_is_closed(k);
 }
 
 static int put_kept(struct sk_buff *skb, const struct fusecr_kept *k)
@@ -202,6 +206,12 @@ int fusecr_keep_walk(const struct fusecr_conn *conn,
 		/* Another one is there now. */
 		if (!fusecr_req_mark_is(&cursor->next, &mark))
 			cursor->offset = 0;
+		/* It is about to go, and would not be missed. */
+		if ((k->ahead || is_read_anew(k)) && k->state == KEPT_ANSWERED &&
+		    !cursor->offset) {
+			cursor->last = mark;
+			continue;
+		}
 		do {
 			err = fill_kept(msg, cursor, k);
 		} while (!err && cursor->offset);

@@ -134,6 +134,11 @@ static bool can_start_over(u32 opcode, int nr, const struct fuse_args *args)
 	return false;
 }
 
+static bool is_lock(u32 opcode)
+{
+	return opcode == FUSE_SETLK || opcode == FUSE_SETLKW;
+}
+
 static bool can_take_from(struct task_struct *task, const struct fuse_req *req)
 {
 	u32 opcode = fl_req_in_h(req)->opcode;
@@ -152,12 +157,8 @@ static bool can_take_from(struct task_struct *task, const struct fuse_req *req)
 	/* A page fault, whose second attempt would be a SIGBUS. */
 	if (nr < 0 || is_async_call(nr))
 		return false;
-	/*
-	 * Of a lock the daemon may say that a signal was first, which must still be
-	 * there then (-ERESTARTSYS, fuse_setlk()).
-	 */
-	if ((opcode == FUSE_SETLK || opcode == FUSE_SETLKW) &&
-	    task_sigpending(task))
+	/* Its answer may need the signal (-ERESTARTSYS, fuse_setlk()). */
+	if (is_lock(opcode) && task_sigpending(task))
 		return false;
 	return can_start_over(opcode, nr, *fl_req_args(req));
 }
@@ -454,7 +455,7 @@ static void pass_interrupt(struct fusecr_kept *k, const struct fuse_req *req,
 			   struct task_struct *task)
 {
 	if (!fl_req_test(req, FL_FR_INTERRUPTED) || !task_sigpending(task) ||
-	    fl_bit(k->fc, FL_CONN_NO_INTERRUPT))
+	    fl_bit(k->fc, FL_CONN_NO_INTERRUPT) || is_lock(k->h.opcode))
 		return;
 	fl_req_set(k->proxy, FL_FR_INTERRUPTED);
 	fusecr_hook_interrupt(k->fc, k->proxy);
@@ -471,7 +472,8 @@ static bool exchange(struct fuse_dev *fud, struct fuse_req *req, void *arg)
 	s->err = -EAGAIN;
 	if (!s->c->background) {
 		s->task = fusecr_queue_waiter(req);
-		if (!s->task)
+		/* A signal may have come since. */
+		if (!s->task || !can_take_from(s->task, req))
 			return true;
 		/* Or it asks again at once, and is taken from again. */
 		if (s->taker->hold(s->task, s->taker->arg) < 0)

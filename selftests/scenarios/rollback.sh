@@ -118,6 +118,39 @@ rollback_unanswered() {
 }
 scenario rollback-unanswered rollback_unanswered
 
+# Killed when its request had been taken: nobody is left to give back what the answer brings,
+# if it comes after an image. Another that cannot be taken keeps the clients from rest.
+rollback_unwanted() {
+	place_new host
+	tree_start
+	daemon_start rawd -W -H FLUSH -H OPEN -L -i
+	program_start opener "asker open $MNT/dir1 $IN/opener"
+	program_start asker "asker close_range $MNT $IN/asker"
+	rawd_signal
+	tell asker go
+	until_true [ "$(processing)" = 1 ] || fail "no FLUSH"
+	tell opener go
+	until_true [ "$(processing)" = 2 ] || fail "no OPEN"
+	rollback_in_the_middle rollback_kill_opener
+	rollback_told 'in flight: OPEN, .*kept; nobody waits for it any more'
+	rollback_answer
+	until_true not find_task asker >/dev/null
+	clients=()
+	cycle 1
+	expect_rawd_clean
+}
+rollback_kill_opener() {
+	until_true rollback_taken || fail "it is not taken"
+	kill -KILL "$(pgrep -f "asker open $MNT/dir1")"
+}
+rollback_taken() {
+	[ "$(fusecr gate show -j "$MNT" | jq .taken)" = 1 ]
+}
+processing() {
+	fusecr list -j | jq '.connections[0].num_processing'
+}
+scenario rollback-unwanted rollback_unwanted
+
 # rollback_in_the_middle COMMAND... - while clients come to rest, which takes until
 # the daemon answers.
 rollback_in_the_middle() {

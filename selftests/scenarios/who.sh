@@ -458,6 +458,21 @@ hold_under() {
 }
 scenario refuse-hold-under hold_under
 
+# Nor may its mount go with one that the tree takes along.
+hold_over() {
+	VIA=fusecr
+	place_new host
+	tree_start
+	daemon_start rawd
+	client_start c1
+	tree_spawn "$IN/bin/rawd -F -c 1024 -o allow_other -S other $MNT/dir0"
+	until_true mounted_at "$MNT/dir0" || fail "the second rawd does not mount"
+	outside_client c2 "$MNT/dir0"
+	not_held "below another mount, which would go with it: .*$MNT/dir0" c1 c2
+	clients_quit c1 c2
+}
+scenario refuse-hold-over hold_over
+
 # Without the option it is named.
 hold_unasked() {
 	held_tree rawd

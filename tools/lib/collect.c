@@ -82,6 +82,7 @@ static int collect_request(const FuseRequestEntry *req, void *arg)
 	 * Of FORGETs see collect_forgets().
 	 */
 	if (c->sc->held || (c->snap->o.tracer && (req->state == FUSECR_REQ_PENDING ||
+						  req->state == FUSECR_REQ_INTERRUPT ||
 						  req->state == FUSECR_REQ_FORGET)))
 		return 0;
 	return collect_write(c, &req->base);

@@ -237,7 +237,9 @@ void refuse_request(struct report *r, const struct snapshot *snap,
 	/* Where the connection stays, whoever is outside may go on waiting. */
 	if (sc->held && !(req->has_waiter && tree_find(&snap->tree, req->waiter)))
 		return;
-	if (req->state == FUSECR_REQ_FORGET || waits_unread(snap, req) ||
+	/* Of an interrupt: the request that it is about speaks for itself. */
+	if (req->state == FUSECR_REQ_FORGET || req->state == FUSECR_REQ_INTERRUPT ||
+	    waits_unread(snap, req) ||
 	    (req->state == FUSECR_REQ_KEPT && tree_find(&snap->tree, req->waiter)))
 		return;
 	/* The pid in the request is 0 for who is outside the connection's pid namespace. */
@@ -245,9 +247,12 @@ void refuse_request(struct report *r, const struct snapshot *snap,
 		refuse_task_label(client, sizeof(client), req->waiter);
 	else
 		snprintf(client, sizeof(client), "%u", req->pid);
-	report_add(r, "%s: request in flight: %s, unique %lu, node %lu, pid %s, %s; let it finish, or end that process",
+	report_add(r, "%s: request in flight: %s, unique %lu, node %lu, pid %s, %s; %s",
 		   refuse_label(c), opcode_name(req->opcode), (unsigned long)req->unique,
-		   (unsigned long)req->nodeid, client, req_state_name(req->state));
+		   (unsigned long)req->nodeid, client, req_state_name(req->state),
+		   req->state == FUSECR_REQ_KEPT && !req->has_waiter ?
+			   "nobody waits for it any more, but its daemon has to answer first" :
+			   "let it finish, or end that process");
 }
 
 static void object_to_inode(struct report *r, const FuseConnEntry *c, const FuseInodeEntry *i, const char *why)

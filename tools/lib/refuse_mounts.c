@@ -340,7 +340,7 @@ static int each_mount(const FuseMountEntry *m, const char *fstype, const char *s
 			if (sc->held)
 				over_held(s, owner, m, own);
 			else
-				beside(s, sc, own, m, fstype, owner);
+				beside(s, sc, own, m, fstype, owner && !owner->held);
 		}
 	}
 	return 0;

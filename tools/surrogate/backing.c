@@ -36,8 +36,10 @@ static int reopen(int path_fd, int flags)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EMEDIUMTYPE;
-	if (flags & O_PATH)
-		return dup(path_fd);
+	if (flags & O_PATH) {
+		fd = fcntl(path_fd, F_DUPFD_CLOEXEC, 0);
+		return fd < 0 ? -errno : fd;
+	}
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
 	fd = open(link, flags | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;

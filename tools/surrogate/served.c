@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -173,10 +174,18 @@ static int put_back(struct dump *d, struct served *sv, struct report *r)
 	return err ?: handle_commit(sv->handle, false);
 }
 
-static void retrieve_again(struct served *sv)
+static void retrieve_again(const struct dump *d, struct served *sv)
 {
-	size_t count = sv->engine.retrieves.count;
-	size_t failed = retrieves_repeat(&sv->engine.retrieves, sv->devfd);
+	size_t count = sv->engine.retrieves.count, failed;
+
+	/* As somebody who has a number in the connection's user namespace. */
+	if (sv->own_users) {
+		setfsgid(d->snap->ns_root_gid);
+		setfsuid(d->snap->ns_root_uid);
+	}
+	failed = retrieves_repeat(&sv->engine.retrieves, sv->devfd);
+	setfsuid(geteuid());
+	setfsgid(getegid());
 
 	surrogate_log("%zu answers that the daemon waits for are asked for again, %zu cannot be had",
 		      count, failed);
@@ -211,7 +220,7 @@ void served_step_aside(struct dump *d)
 			surrogate_log("%zu nodes are forgotten again", sv->forgets);
 		/* Last: nothing is read after it but by the daemon. */
 		if (sv->engine.retrieves.count)
-			retrieve_again(sv);
+			retrieve_again(d, sv);
 		served_disown(sv);
 	}
 	/* The tree goes on, but somebody is to know. */
