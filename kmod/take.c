@@ -82,6 +82,10 @@ static bool can_start_over(u32 opcode, int nr, const struct fuse_args *args)
 	struct fuse_setattr_in setattr = { };
 
 	switch (opcode) {
+	case FUSE_OPEN:
+	case FUSE_OPENDIR:
+		/* A watcher opens what he is told of: an error is the event's. */
+		return nr != __NR_read && nr != __NR_readv;
 	case FUSE_LOOKUP:
 	case FUSE_GETATTR:
 	case FUSE_READLINK:
@@ -92,7 +96,6 @@ static bool can_start_over(u32 opcode, int nr, const struct fuse_args *args)
 	case FUSE_RMDIR:
 	case FUSE_RENAME:
 	case FUSE_LINK:
-	case FUSE_OPEN:
 	case FUSE_READ:
 	case FUSE_WRITE:
 	case FUSE_STATFS:
@@ -100,7 +103,6 @@ static bool can_start_over(u32 opcode, int nr, const struct fuse_args *args)
 	case FUSE_GETXATTR:
 	case FUSE_LISTXATTR:
 	case FUSE_REMOVEXATTR:
-	case FUSE_OPENDIR:
 	case FUSE_READDIR:
 	case FUSE_GETLK:
 	case FUSE_SETLK:
@@ -363,10 +365,7 @@ bool kept_can_start_over(const struct fuse_conn *fc, const struct fuse_req *req)
 	return ok;
 }
 
-/*
- * Calls @fn for each request that a device has read, until it says true, with
- * fl_conn_dev_lock() and fl_pq_lock() held.
- */
+/* Calls @fn for each request that a device has read, until it says true; fl_pq_lock() held. */
 static bool each_processing(const struct fuse_conn *fc,
 			    bool (*fn)(struct fuse_dev *fud,
 				       struct fuse_req *req, void *arg),

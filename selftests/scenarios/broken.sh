@@ -269,6 +269,25 @@ retrieved() {
 }
 scenario dump-retrieving retrieving
 
+# CRIU has been told of a mount that is no more when it stops the tree.
+mount_goes() {
+	plain_tree unshare
+	mount_in_tree --bind "$MNT" "$IN/mnt2"
+	plugins_load fusecr
+	export OTHER_PLUGIN
+	OTHER_PLUGIN="nsenter -t $PID -m $IN/bin/busybox umount $IN/mnt2"
+	tool_dump "$T/img" && fail "the checkpoint succeeded"
+	grep -q 'meanwhile it was mounted or unmounted' "$T/tool.log" "$T/img/dump.log" || fail "not named"
+	CRIU=()
+	expect_unharmed c1
+	expect_no_trace
+	rm -r "$T/img"
+	unset OTHER_PLUGIN
+	checkpoint "$T/img"
+	restore_works
+}
+scenario dump-mount-goes mount_goes
+
 # --- restore -----------------------------------------------------------------
 
 dumped_tree() {

@@ -21,6 +21,17 @@ scenario refuse-write-lost write_lost
 
 scenario refuse-locked holding '(holder) map (/f0) is private and locked in memory' locked f0
 
+# A scanner of viruses: what it is asked about it opens itself, and waits for the daemon.
+scanner() {
+	tree_with rawd
+	outside_start h holder permission-mount "$MNT/f1" "$IN/h"
+	refused '(holder) watches a mount of it (FAN_MARK_MOUNT) from outside the tree and is asked for permission' c1
+	tell h end
+	until_true not pgrep -x holder >/dev/null
+	accepted c1
+}
+scenario refuse-permission-outside scanner
+
 flusher() {
 	tree_with rawd
 	in_tree sh -c "echo -n flusher >$MNT/.ctl"

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,12 +60,23 @@ static bool is_on(pid_t pid, const struct snapshot_conn *sc, const char *path)
 	return own.len == any.len;
 }
 
+/* What is in use the kernel has at hand; whatever else is there, nobody is asked about it. */
+static bool is_here(const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_CACHED };
+	int fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 /* The kernel tells paths in ours, and of what is not in it as its own root sees it. */
 static bool is_ours(const struct scan *s, const char *path)
 {
 	if (is_on(getpid(), s->sc, path))
 		return true;
-	return s->snap->own_mnt_ns && access(path, F_OK) && is_on(s->snap->o.root, s->sc, path);
+	return s->snap->own_mnt_ns && !is_here(path) && is_on(s->snap->o.root, s->sc, path);
 }
 
 static void object(const struct scan *s, const char *path, const char *who, const char *whose)

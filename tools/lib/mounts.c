@@ -34,7 +34,8 @@ static char *text(const char *s)
 	return (char *)(s ? s : "");
 }
 
-static int emit(pid_t pid, struct libmnt_fs *fs, mount_cb cb, void *arg)
+/* @maps: and how ids are mapped, which costs a process for each. */
+static int emit(pid_t pid, struct libmnt_fs *fs, bool maps, mount_cb cb, void *arg)
 {
 	FuseMountEntry e = FUSE_MOUNT_ENTRY__INIT;
 	struct idmap map cleanup(idmap_free) = { 0 };
@@ -46,7 +47,7 @@ static int emit(pid_t pid, struct libmnt_fs *fs, mount_cb cb, void *arg)
 	e.options = text(mnt_fs_get_vfs_options(fs));
 	e.fs_options = text(mnt_fs_get_fs_options(fs));
 	e.propagation = (char *)mnt_fs_get_optional_fields(fs);
-	if (idmap_said(e.options) && !idmap_read(pid, e.mnt_id, &map)) {
+	if (maps && idmap_said(e.options) && !idmap_read(pid, e.mnt_id, &map)) {
 		e.uid_map = map.uid;
 		e.gid_map = map.gid;
 	}
@@ -75,7 +76,7 @@ int mounts_of(pid_t pid, uint32_t dev, mount_cb cb, void *arg)
 	while (mnt_table_next_fs(table, iter, &fs) == 0) {
 		if (dev && mnt_fs_get_devno(fs) != (dev_t)dev)
 			continue;
-		ret = emit(pid, fs, cb, arg);
+		ret = emit(pid, fs, dev, cb, arg);
 		if (ret)
 			return ret;
 	}

@@ -104,7 +104,10 @@ struct elsewhere {
 	pid_t pid;
 };
 
-/* A copy that our unmount and mount propagate to is no obstacle. */
+/*
+ * A copy that our unmount and mount propagate to is no obstacle.  Nobody unmounts what is
+ * in a namespace of the tree's own: it ends with that.
+ */
 static bool follows_ours(const struct elsewhere *e, const FuseMountEntry *m)
 {
 	int shared = mount_group(m->propagation, "shared:");
@@ -144,7 +147,7 @@ static int mounted_elsewhere(const FuseMountEntry *m, const char *fstype, const 
 			object_to_mount(e->r, e->sc, m, "idmapped in a nested namespace: CRIU would bind it without", "");
 		return 0;
 	}
-	if (follows_ours(e, m))
+	if (!e->snap->own_mnt_ns && follows_ours(e, m))
 		return 0;
 	refuse_task_label(task, sizeof(task), e->pid);
 	report_add(e->r, "%s: also mounted in %s mount namespace of process %s, at %.*s",
@@ -176,12 +179,15 @@ static bool is_unmounter(pid_t pid, const struct snapshot_conn *sc)
 	f = fopen(path, "re");
 	if (!f || !fgets(args, sizeof(args), f) || strncmp(args, "fusermount", strlen("fusermount")))
 		return false;
+	/* First: who calls himself so need not let his arguments be read. */
+	if (!may_have_mounted(pid, sc))
+		return false;
 	fclose(f);
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
 	f = fopen(path, "re");
 	n = f ? fread(args, 1, sizeof(args) - 1, f) : 0;
 	args[n] = '\0';
-	if (n < 2 || !may_have_mounted(pid, sc) || !memmem(args, n, "auto_unmount", strlen("auto_unmount")))
+	if (n < 2 || !memmem(args, n, "auto_unmount", strlen("auto_unmount")))
 		return false;
 	last = memrchr(args, '\0', n - 1);
 	for (size_t i = 0; last && i < sc->mounts.count; i++) {

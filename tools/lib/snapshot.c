@@ -281,7 +281,7 @@ static int add_mount(const FuseMountEntry *e, const char *fstype, const char *so
 			return -ENOMEM;
 	}
 	if (a->snap->own_mnt_ns) {
-		snprintf(key, sizeof(key), "fusecr-%u-%zu", a->sc->id, a->sc->mounts.count);
+		snprintf(key, sizeof(key), "fusecr-%u-%u", a->sc->id, e->mnt_id);
 		copy.ext_key = key;
 	}
 	return message_list_add(&a->sc->mounts, &copy.base);

@@ -146,6 +146,25 @@ static int children_cb(pid_t pid, pid_t tid, void *arg)
 	return add_children(arg, pid, tid);
 }
 
+static int by_pid(const void *a, const void *b)
+{
+	const struct task *const *x = a, *const *y = b;
+
+	return ((*x)->pid > (*y)->pid) - ((*x)->pid < (*y)->pid);
+}
+
+/* They are looked for once for each open file. */
+static int sort_tasks(struct tree *tree)
+{
+	tree->by_pid = calloc(tree->count, sizeof(*tree->by_pid));
+	if (!tree->by_pid)
+		return -ENOMEM;
+	for (size_t i = 0; i < tree->count; i++)
+		tree->by_pid[i] = &tree->tasks[i];
+	qsort(tree->by_pid, tree->count, sizeof(*tree->by_pid), by_pid);
+	return 0;
+}
+
 int tree_read(struct tree *tree, pid_t root)
 {
 	size_t i;
@@ -161,6 +180,7 @@ int tree_read(struct tree *tree, pid_t root)
 		if (is_gone(ret))
 			ret = 0;
 	}
+	ret = ret ?: sort_tasks(tree);
 	if (ret < 0)
 		tree_free(tree);
 	return ret;
@@ -168,14 +188,22 @@ int tree_read(struct tree *tree, pid_t root)
 
 void tree_free(struct tree *tree)
 {
+	free(tree->by_pid);
 	free(tree->tasks);
 	*tree = (struct tree){ 0 };
 }
 
 const struct task *tree_find(const struct tree *tree, pid_t pid)
 {
+	const struct task key = { .pid = pid }, *wanted = &key;
+	const struct task **found;
 	size_t i;
 
+	if (tree->by_pid) {
+		found = bsearch(&wanted, tree->by_pid, tree->count, sizeof(*found), by_pid);
+		return found ? *found : NULL;
+	}
+	/* It is still being read. */
 	for (i = 0; i < tree->count; i++)
 		if (tree->tasks[i].pid == pid)
 			return &tree->tasks[i];

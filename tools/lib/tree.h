@@ -19,6 +19,7 @@ struct task {
 struct tree {
 	struct task *tasks;	/* root first; parents before children */
 	size_t count;
+	const struct task **by_pid;	/* of all, or NULL */
 };
 
 /* Walks root and all its descendants.  0 or -errno (-ESRCH: no such root). */

@@ -105,22 +105,42 @@ static int same_mount(const FuseMountEntry *e, const char *fstype, const char *s
 	return e->mnt_id == *(uint32_t *)arg;
 }
 
+/* Of the mounts through which CRIU looks: no other of the host has that number. */
+static bool is_through(const struct scan *s, uint32_t mnt_id)
+{
+	for (size_t i = 0; i < s->sc->mounts.count; i++)
+		if (((FuseMountEntry *)s->sc->mounts.items[i])->mnt_id == mnt_id)
+			return true;
+	return false;
+}
+
 /* CRIU carries it, but opens files there while who is asked stands still. */
 static void see_mark_of_mount(const struct scan *s, struct mark *m)
 {
-	if (!tree_find(&s->snap->tree, s->pid) ||
-	    mounts_of(s->pid, s->sc->conn->dev, same_mount, &m->mnt_id) <= 0)
+	bool ours = tree_find(&s->snap->tree, s->pid);
+
+	if (ours ? mounts_of(s->pid, s->sc->conn->dev, same_mount, &m->mnt_id) <= 0 :
+		   !(m->mask & FANOTIFY_PERM) || !is_through(s, m->mnt_id))
 		return;
-	if (m->flags & MARK_IGNORE)
+	if (ours && m->flags & MARK_IGNORE)
 		report_add(s->r, "%s: process %d (%s) watches a mount of it with FAN_MARK_IGNORE, which CRIU cannot set again",
 			   s->label, s->pid, s->comm);
 	if (m->mask & FANOTIFY_PERM)
-		report_add(s->r, "%s: process %d (%s) watches a mount of it (FAN_MARK_MOUNT) and is asked for permission: CRIU would wait for it",
-			   s->label, s->pid, s->comm);
+		report_add(s->r, "%s: process %d (%s) watches a mount of it (FAN_MARK_MOUNT)%s and is asked for permission: CRIU would wait for it",
+			   s->label, s->pid, s->comm, ours ? "" : " from outside the tree");
+}
+
+static int by_nodeid(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
 }
 
 static void see_mark(const struct scan *s, struct mark *m)
 {
+	const uint64_t *at;
+
 	if (m->mnt_id) {
 		see_mark_of_mount(s, m);
 		return;
@@ -138,9 +158,9 @@ static void see_mark(const struct scan *s, struct mark *m)
 		object(s, m->nodeid, " with FAN_MARK_IGNORE, which CRIU cannot set again");
 	else if (!m->fanotify && (m->mask & (IN_ONESHOT | IN_EXCL_UNLINK)))
 		object(s, m->nodeid, " with IN_ONESHOT or IN_EXCL_UNLINK, which CRIU would lose");
-	for (size_t i = 0; i < s->sc->nr_watched; i++)
-		if (s->sc->watched[i] == m->nodeid)
-			s->found[i] = true;
+	at = bsearch(&m->nodeid, s->sc->watched, s->sc->nr_watched, sizeof(*at), by_nodeid);
+	if (at)
+		s->found[at - s->sc->watched] = true;
 }
 
 static void scan_group(const struct scan *s, const char *fd)
@@ -187,7 +207,6 @@ static void scan_all(struct scan *s)
 	}
 }
 
-/* Of marks on mounts the kernel does not tell whether there are any. */
 static void scan_tree(struct scan *s)
 {
 	for (size_t i = 0; i < s->snap->tree.count; i++) {
@@ -206,7 +225,10 @@ void watches_refuse(struct report *r, const struct snapshot *snap, const struct 
 		report_add(r, "%s: no memory to look for who watches it", label);
 		return;
 	}
-	if (sc->nr_watched || sc->conn->watched)
+	if (sc->nr_watched)
+		qsort(sc->watched, sc->nr_watched, sizeof(*sc->watched), by_nodeid);
+	/* Marks on mounts only their groups tell of: when all stands, not once more. */
+	if (sc->nr_watched || sc->conn->watched || !snap->o.tracer)
 		scan_all(&s);
 	else
 		scan_tree(&s);

@@ -198,7 +198,7 @@ int calm(struct dump *d)
 		/* Twice: who is new now was not at rest when the others were. */
 		if (calm_now && !anew) {
 			surrogate_log("the clients came to rest in %ld ms", (long)(surrogate_now_ms() - begin));
-			text_make_own(d);
+			text_make_own(d, end);
 			/* A daemon may write what it is given into another's mount. */
 			for (size_t i = 0; !err && i < d->count && (!i || surrogate_now_ms() < end); i++)
 				err = sync_all(d, end);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@
 #include "handle.h"
 #include "held.h"
 #include "image.h"
+#include "mounts.h"
 #include "named.h"
 #include "outsiders.h"
 #include "paths.h"
@@ -31,10 +33,13 @@
 #include "refuse.h"
 #include "served.h"
 
+/* How long a look at the tree, and whoever uses its mounts, may take. */
+#define LOOK_S 100
+
 /* How long CRIU's own closes may take to arrive. */
 #define CLOSE_TIMEOUT_MS 2000
 
-static int look(struct dump *d, struct snapshot_options *o, int dirfd, struct report *r)
+static int look_at_all(struct dump *d, struct snapshot_options *o, int dirfd, struct report *r)
 {
 	struct snapshot *found;
 	int err;
@@ -50,6 +55,20 @@ static int look(struct dump *d, struct snapshot_options *o, int dirfd, struct re
 	err = daemons_add(&d->daemons, found);
 	if (!err && d->snap->count)
 		err = snapshot_collect(d->snap, dirfd, r);
+	return err;
+}
+
+/*
+ * A process need not let itself be looked at: what /proc has of it can wait for locks that
+ * it keeps for as long as it likes.  Killed, the waiting ends, and who guards us goes on.
+ */
+static int look(struct dump *d, struct snapshot_options *o, int dirfd, struct report *r)
+{
+	int err;
+
+	alarm(LOOK_S);
+	err = look_at_all(d, o, dirfd, r);
+	alarm(0);
 	return err;
 }
 
@@ -71,7 +90,10 @@ static int prepare_look(struct dump *d)
  */
 static void take_over(struct dump *d, int sig)
 {
-	if (!d->p->complete)
+	if (!d->p->complete && sig == SIGALRM)
+		report_add(&d->s->report, "some process did not let itself be looked at within %d s: see which of them in /proc cannot be read",
+			   LOOK_S);
+	else if (!d->p->complete)
 		report_add(&d->s->report, "the surrogate was killed by signal %d; try again", sig);
 	/* The other one shared the socket, and may have left answers in it. */
 	nl_close(d->nl);
@@ -93,7 +115,7 @@ static void take_over(struct dump *d, int sig)
 }
 
 /* CRIU is told of each mount in a mount namespace that it is going to dump. */
-static void tell_mounts(struct dump *d)
+static int tell_mounts(struct dump *d)
 {
 	for (size_t i = 0; i < d->snap->count; i++) {
 		struct message_list *mounts = &d->snap->conns[i].mounts;
@@ -109,8 +131,32 @@ static void tell_mounts(struct dump *d)
 			snprintf(msg.text, sizeof(msg.text), "mnt[%.*s]:%s",
 				 (int)m->mountpoint.len, m->mountpoint.data, m->ext_key);
 			control_send(d->s->control, &msg, -1);
+			if (message_list_add(&d->served[i].told, &m->base))
+				return -ENOMEM;
 		}
 	}
+	return 0;
+}
+
+static bool is_told(const struct message_list *told, const FuseMountEntry *m)
+{
+	for (size_t i = 0; i < told->count; i++) {
+		const FuseMountEntry *t = (const FuseMountEntry *)told->items[i];
+
+		if (t->mnt_id == m->mnt_id && mount_same_place(t, m))
+			return true;
+	}
+	return false;
+}
+
+/* CRIU has in its images what it was told. */
+static bool are_told(const struct message_list *told, const struct message_list *mounts)
+{
+	bool same = told->count == mounts->count;
+
+	for (size_t i = 0; same && i < mounts->count; i++)
+		same = is_told(told, (const FuseMountEntry *)mounts->items[i]);
+	return same;
 }
 
 static const struct snapshot_conn *seen(const struct snapshot *snap, uint64_t conn_id)
@@ -133,6 +179,9 @@ static bool expect_same_conns(const struct dump *d, struct report *r)
 		if (sc && sc->held != sv->held)
 			report_add(r, "connection %u:%u: meanwhile a process of the tree has %s to use it; try again",
 				   major(sv->dev), minor(sv->dev), sv->held ? "begun" : "ceased");
+		if (sc && sv->told.count && !are_told(&sv->told, &sc->mounts))
+			report_add(r, "connection %u:%u: meanwhile it was mounted or unmounted somewhere in the tree; try again",
+				   major(sv->dev), minor(sv->dev));
 		if (sc)
 			continue;
 		gone++;
@@ -176,6 +225,10 @@ static void freeze(struct dump *d)
 		if (!err)
 			paths_refuse(r, d->served[i].model);
 	}
+	/* What is to be forgotten is not for us to swallow: see served_step_aside(). */
+	for (size_t i = 0; i < d->count; i++)
+		if (!d->served[i].model)
+			d->served[i].engine.forget = held_forget;
 	/* Clients of other daemons went on until now. */
 	err = err ?: foreign_refuse(d);
 	if (err)
@@ -405,6 +458,7 @@ static void dump_free(struct dump *d)
 		served_disown(sv);
 		engine_free(&sv->engine);
 		asker_free(&sv->asker);
+		message_list_free(&sv->told);
 		model_free(sv->model);
 	}
 	free(d->served);
@@ -469,14 +523,18 @@ static int begin(struct dump *d)
 		err = calm(d);
 	if (!err)
 		err = look_again(d);
-	if (!err && !d->s->pre_dump)
+	if (!err && !d->s->pre_dump) {
 		err = deleted_prepare(d);
+		if (err && !d->s->report.count)
+			report_add(&d->s->report, "what is deleted and in use could not be read: %s",
+				   nl_reason(d->nl, err));
+	}
+	err = err ?: tell_mounts(d);
 	if (err) {
 		surrogate_fail(d->s, "-");
 		dump_free(d);
 		return err;
 	}
-	tell_mounts(d);
 	surrogate_done(d->s);
 	return 0;
 }

@@ -22,6 +22,7 @@ struct served {
 	bool own_users;		/* numbered in a user namespace that is not ours */
 	bool held;		/* it outlives the tree, and is not for us to serve */
 	size_t forgets;		/* read by us all the same */
+	struct message_list told;	/* FuseMountEntry: what CRIU was told of */
 	struct asker asker;
 	struct nl *nl;
 	int devfd;		/* our own device instance, a clone */

@@ -46,14 +46,14 @@ static const struct served *served_by(const struct dump *d, dev_t dev)
 	return NULL;
 }
 
-void text_make_own(const struct dump *d)
+void text_make_own(const struct dump *d, int64_t end)
 {
 	struct tree tree = { 0 };
 
 	/* Anew: whoever came since then rests as well. */
 	if (tree_read(&tree, d->s->root))
 		return;
-	for (size_t i = 0; i < tree.count; i++) {
+	for (size_t i = 0; i < tree.count && surrogate_now_ms() < end; i++) {
 		pid_t pid = tree.tasks[i].pid;
 		dev_t dev;
 		uint64_t address = first_text(pid, &dev);

@@ -12,6 +12,7 @@
  * while the daemon serves, the page becomes the task's own, with the bytes that
  * it has: as it will be after CRIU's writing.
  */
-void text_make_own(const struct dump *d);
+/* What is not had by end (surrogate_now_ms()) is left. */
+void text_make_own(const struct dump *d, int64_t end);
 
 #endif

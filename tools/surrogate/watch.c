@@ -22,6 +22,7 @@
 /* The daemons are looked at as often, while others ask. */
 #define ORPHANS_MS	100
 #define BURY_MS		10000
+#define BURY_MAX_MS	120000
 
 static bool any_runs(const struct dump *d, bool tracer_gone)
 {
@@ -84,13 +85,11 @@ static pid_t unmount_in_child(const struct dump *d)
 	_exit(0);
 }
 
-/* All that waits for an answer; false when the connection is gone. */
+/* All that waits for an answer, if there is an end; false when the connection is gone. */
 static bool serve_dying(struct served *sv)
 {
-	int n = 1;
+	int n = engine_drain(&sv->engine, sv->devfd);
 
-	while (n > 0)
-		n = engine_serve(&sv->engine, sv->devfd);
 	if (n < 0) {
 		close(sv->devfd);
 		sv->devfd = -1;
@@ -101,6 +100,7 @@ static bool serve_dying(struct served *sv)
 static void bury(struct dump *d)
 {
 	struct pollfd *pfd = calloc(d->count, sizeof(*pfd));
+	int64_t end = surrogate_now_ms() + BURY_MAX_MS;
 	size_t left = 0;
 	pid_t child = -1;
 	int quiet = 0;
@@ -117,7 +117,8 @@ static void bury(struct dump *d)
 	}
 	if (!d->snap->own_mnt_ns)
 		child = unmount_in_child(d);
-	while (left && quiet < BURY_MS) {
+	/* Somebody outside may ask without an end. */
+	while (left && quiet < BURY_MS && surrogate_now_ms() < end) {
 		for (size_t i = 0; i < d->count; i++) {
 			if (d->served[i].devfd >= 0 && !serve_dying(&d->served[i]))
 				left--;
