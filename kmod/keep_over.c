@@ -306,7 +306,9 @@ static void look(struct work_struct *work)
 
 void kept_look_soon(void)
 {
-	mod_delayed_work(system_wq, &look_work, 1);
+	/* Whatever the workqueue is called that kernels have it on. */
+	cancel_delayed_work(&look_work);
+	schedule_delayed_work(&look_work, 1);
 }
 
 void fusecr_keep_exit(void)
