@@ -269,6 +269,8 @@ static int take_back(struct restore *re, struct rebuilt *rb)
 	const struct message_list *devs = model_devs(rb->model);
 	int err = re->inv->has_holder_pid ? 0 : -EBADMSG;
 
+	if (err)
+		report_add(&re->s->report, "%s: was held, and the image has no process that holds it", model_label(rb->model));
 	rb->held = true;
 	rb->conn_id = model_conn(rb->model)->id;
 	for (size_t i = 0; !err && i < devs->count; i++) {
@@ -335,6 +337,8 @@ static int rebuild(struct restore *re, struct rebuilt *rb)
 		return -EBADMSG;
 	}
 	err = engine_init(&rb->engine, ENGINE_RESTORE, c->max_write, rb->handles);
+	if (err)
+		report_add(&re->s->report, "%s: no room for requests of %u bytes (max_write)", model_label(rb->model), c->max_write);
 	rb->engine.model = rb->model;
 	rb->engine.ours = from_criu;
 	rb->engine.backing = backing_need;

@@ -101,6 +101,17 @@ static void open_log(int dirfd, const char *name)
 		log_file = fdopen(fd, "w");
 }
 
+/* Whatever whoever started CRIU had done with it: see look() in dump.c. */
+static void let_alarm_end(void)
+{
+	sigset_t set;
+
+	signal(SIGALRM, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 /*
  * surrogate dump|pre-dump CONTROL DIRFD CRIU-PID ROOT-PID TELLS
  * surrogate restore CONTROL DIRFD CRIU-PID INHERITED
@@ -126,6 +137,7 @@ int cmd_surrogate(int argc, char **argv)
 	else
 		s.inherited = atoi(argv[5]);
 	signal(SIGPIPE, SIG_IGN);
+	let_alarm_end();
 	open_log(s.dirfd, dump ? "fusecr-dump.log" : "fusecr-restore.log");
 	return dump ? surrogate_dump(&s) : surrogate_restore(&s);
 }
