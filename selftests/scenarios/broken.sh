@@ -252,7 +252,7 @@ retrieving() {
 	daemon=$(find_task rawd)
 	plugins_load fusecr
 	export OTHER_PLUGIN
-	OTHER_PLUGIN="kill -USR2 $daemon; until grep -q '^State:.T' /proc/$daemon/status; do :; done"
+	OTHER_PLUGIN="kill -USR2 $daemon; until grep -q ^State:.T /proc/$daemon/status; do :; done"
 	tool_dump "$T/img" && fail "the checkpoint succeeded"
 	grep -q 'NOTIFY_REPLY' "$T/tool.log" "$T/img/dump.log" || fail "not named"
 	until_true no_surrogate || fail "a surrogate is left"
