@@ -123,6 +123,32 @@ END
 scenario kept-host-tmpfile kept_since 6.2 tmpfile TMPFILE
 scenario kept-host-statx kept_since 6.6 statx STATX
 
+# What was to be read ahead is asked for by nobody: its handle stays until it is answered.
+kept_ahead() {
+	place_new "$1"
+	tree_start
+	daemon_start rawd -W -H READ -I 0x1
+	rawd_stats >"$T/stats.0"
+	rawd_signal
+	tree_spawn "$IN/bin/busybox cat $MNT/f5 >$IN/read"
+	until_true fusecr_counts processing || fail "nothing is read"
+	checkpoint "$T/img"
+	fusecr show -j -D "$T/img" | jq -e '.connections[0].requests | any(.place >= 1024)' >/dev/null ||
+		fail "not in the image"
+	restore "$T/img"
+	rawd_signal
+	until_true all_is_read || fail "it is not read: $(wc -c <"$OUT/read")"
+	in_tree cat "$MNT/f5" | cmp - "$OUT/read" || fail "other bytes"
+	expect_no_duplicates
+	expect_rawd_clean
+	! grep IMPOSSIBLE "$OUT/tree.log" || fail "the daemon wonders"
+}
+all_is_read() {
+	[ "$(wc -c <"$OUT/read")" = "$(in_tree stat -c %s "$MNT/f5")" ]
+}
+scenario kept-host-read-ahead kept_ahead host
+scenario kept-runc-read-ahead kept_ahead runc
+
 # It has not; and from inside a container.
 scenario kept-host-mkdir-undone kept host mkdir MKDIR
 scenario kept-host-append-undone kept host append WRITE
