@@ -165,6 +165,13 @@ static bool may_have_mounted(pid_t pid, const struct snapshot_conn *sc)
 	return !uid || sc->conn->user_ns != proc_own_ns("user") || uid == (long)sc->conn->user_id;
 }
 
+/* "-o ...,auto_unmount", and since libfuse 3.18 "--auto-unmount". */
+static bool says_auto_unmount(const char *args, size_t n)
+{
+	return memmem(args, n, "auto_unmount", strlen("auto_unmount")) ||
+	       memmem(args, n, "auto-unmount", strlen("auto-unmount"));
+}
+
 /*
  * libfuse's helper of auto_unmount: its end of a socket of the daemon's would be
  * closed, and it would unmount.  Only its arguments tell for whom it waits.
@@ -187,7 +194,7 @@ static bool is_unmounter(pid_t pid, const struct snapshot_conn *sc)
 	f = fopen(path, "re");
 	n = f ? fread(args, 1, sizeof(args) - 1, f) : 0;
 	args[n] = '\0';
-	if (n < 2 || !memmem(args, n, "auto_unmount", strlen("auto_unmount")))
+	if (n < 2 || !says_auto_unmount(args, n))
 		return false;
 	last = memrchr(args, '\0', n - 1);
 	for (size_t i = 0; last && i < sc->mounts.count; i++) {
