@@ -156,7 +156,7 @@ static int by_pid(const void *a, const void *b)
 /* They are looked for once for each open file. */
 static int sort_tasks(struct tree *tree)
 {
-	tree->by_pid = calloc(tree->count, sizeof(*tree->by_pid));
+	tree->by_pid = calloc(tree->count ?: 1, sizeof(*tree->by_pid));
 	if (!tree->by_pid)
 		return -ENOMEM;
 	for (size_t i = 0; i < tree->count; i++)
