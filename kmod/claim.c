@@ -290,15 +290,8 @@ static struct fusecr_kept *next_mine(const struct fuse_iqueue *fiq,
 	return found;
 }
 
+/* Its thread is on the way to it, and has not gone on without it. */
 static void let_go(struct fusecr_kept *k)
-{
-	spin_lock(&kept_lock);
-	k->claiming = false;
-	spin_unlock(&kept_lock);
-}
-
-/* It has not gone on without it. */
-static void ask_later(struct fusecr_kept *k)
 {
 	spin_lock(&kept_lock);
 	k->claiming = false;
@@ -478,18 +471,14 @@ static void ask_soon(struct fusecr_kept *k)
 	case FUSE_CREATE:
 		if (!k->answer.count || k->answer.size[0] < sizeof(*entry))
 			break;
-		entry->entry_valid = 0;
-		entry->entry_valid_nsec = 0;
-		entry->attr_valid = 0;
-		entry->attr_valid_nsec = 0;
+		kept_cache_nothing(entry);
 	}
 }
 
 /* Without the signal that it tells of it is no answer, see can_take_from(). */
 static bool tells_of_signal(const struct fusecr_kept *k)
 {
-	return k->error == -EINTR &&
-	       (k->h.opcode == FUSE_SETLK || k->h.opcode == FUSE_SETLKW);
+	return k->error == -EINTR && kept_is_lock(k->h.opcode);
 }
 
 static void take_answer(struct fusecr_kept *k, struct fuse_req *req)
@@ -632,7 +621,7 @@ static void claim_same(struct fusecr_kept *k, struct fuse_req *req, const void *
 		tell_result(k, req);
 	} else if (k->h.opcode == FUSE_READDIRPLUS && !is_answered(k)) {
 		/* What its names mean is known then. */
-		ask_later(k);
+		let_go(k);
 		fusecr_ahead_put_off(req);
 	} else {
 		outdate_asked(k, in, len);

@@ -201,16 +201,16 @@ int fusecr_gate_holds(const struct fuse_iqueue *fiq)
 	return holds;
 }
 
-bool fusecr_gate_shuts(const struct fuse_iqueue *fiq)
+bool fusecr_gate_closed(const struct fuse_conn *fc)
 {
 	const struct fusecr_gate *gate;
-	bool shut = false;
+	bool closed = false;
 
 	rcu_read_lock();
 	list_for_each_entry_rcu(gate, &gates, entry)
-		shut = shut || (gate->fiq == fiq && fusecr_gate_is_closed(gate));
+		closed = closed || (gate->fc == fc && fusecr_gate_is_closed(gate));
 	rcu_read_unlock();
-	return shut;
+	return closed;
 }
 
 /* --- draining ------------------------------------------------------------------- */
@@ -298,16 +298,6 @@ static struct fusecr_gate *find_closed(const struct fuse_conn *fc)
 		if (gate->fc == fc && gate->closed)
 			return gate;
 	return NULL;
-}
-
-bool fusecr_gate_closed(const struct fuse_conn *fc)
-{
-	bool closed;
-
-	mutex_lock(&gates_lock);
-	closed = find_closed(fc);
-	mutex_unlock(&gates_lock);
-	return closed;
 }
 
 bool fusecr_gate_status_of(const struct fuse_conn *fc,

@@ -53,9 +53,9 @@ bool fusecr_gate_is_closed(const struct fusecr_gate *gate);
 /* All 0 when it is open.  May sleep. */
 void fusecr_gate_status(struct fusecr_gate *gate,
 			struct fusecr_gate_status *status);
-/* Whether some gate of @fc is closed.  These three may sleep. */
+/* Whether some gate of @fc is closed, whomever it holds.  Any context. */
 bool fusecr_gate_closed(const struct fuse_conn *fc);
-/* Lets all go whom that gate holds; -ENOENT when there is none. */
+/* Lets all go whom that gate holds; -ENOENT when there is none.  These two may sleep. */
 int fusecr_gate_force_open(u64 conn_id);
 /* Of whatever gate of @fc is closed; false: none. */
 bool fusecr_gate_status_of(const struct fuse_conn *fc,
@@ -81,9 +81,6 @@ bool fusecr_gate_is_nudge(const struct fuse_iqueue *fiq, const struct fuse_req *
 
 /* Whether current is held by a gate: -ENOENT when none is closed, 0 when not. */
 int fusecr_gate_holds(const struct fuse_iqueue *fiq);
-
-/* Any context.  Whether one is closed, whomever it holds. */
-bool fusecr_gate_shuts(const struct fuse_iqueue *fiq);
 
 void fusecr_gate_exit(void);
 

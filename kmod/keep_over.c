@@ -150,7 +150,7 @@ static bool is_over(const struct fusecr_kept *k)
 		put_task_struct(task);
 	/* Without the file nobody can ask again. */
 	over = over || (kept_is_closed(k) &&
-			!fusecr_gate_shuts(fl_conn_iqueue(k->fc)));
+			!fusecr_gate_closed(k->fc));
 	return over || (k->state == KEPT_ANSWERED &&
 			!*fl_iq_connected(fl_conn_iqueue(k->fc)));
 }
@@ -242,7 +242,7 @@ static bool is_left(struct fusecr_kept *k)
 	lockdep_assert_held(&kept_lock);
 	if (k->ahead || !only_asks(k))
 		return false;
-	if (fusecr_gate_shuts(fl_conn_iqueue(k->fc))) {
+	if (fusecr_gate_closed(k->fc)) {
 		k->free_since = 0;
 		return false;
 	}

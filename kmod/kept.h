@@ -32,6 +32,21 @@ enum kept_state {
 	KEPT_GIVEN_UP,		/* nobody asks again */
 };
 
+/* Requests whose answer may need a signal that is still there (-ERESTARTSYS, fuse_setlk()). */
+static inline bool kept_is_lock(u32 opcode)
+{
+	return opcode == FUSE_SETLK || opcode == FUSE_SETLKW;
+}
+
+/* The daemon is asked from now on. */
+static inline void kept_cache_nothing(struct fuse_entry_out *entry)
+{
+	entry->entry_valid = 0;
+	entry->entry_valid_nsec = 0;
+	entry->attr_valid = 0;
+	entry->attr_valid_nsec = 0;
+}
+
 /* A name that the request is about, as it was when it was sent. */
 struct kept_name {
 	u64 parent;

@@ -83,8 +83,8 @@ static u32 place_of(const struct fusecr_kept *k)
 
 /*
  * Nobody goes on with it, or has the file open any more that the daemon works with: it is
- * to be answered first.  With whose RELEASE comes after it, the daemon would wait for that
- * for ever.
+ * to be answered first.  After a restore no file would be there, whose RELEASE the daemon
+ * is to get then.
  */
 static bool is_nobodys(const struct fusecr_kept *k)
 {
@@ -278,11 +278,7 @@ static int fill_names(struct fusecr_kept *k, const struct fusecr_keep *in)
 		if (!n->name || !n->entry.nodeid)
 			continue;
 		n->nodeid = n->entry.nodeid;
-		/* The daemon is asked from now on. */
-		n->entry.entry_valid = 0;
-		n->entry.entry_valid_nsec = 0;
-		n->entry.attr_valid = 0;
-		n->entry.attr_valid_nsec = 0;
+		kept_cache_nothing(&n->entry);
 		number_again(k, &n->entry.attr);
 		if (!kept_pin(k, n->nodeid))
 			reserve(k, n);

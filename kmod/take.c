@@ -136,11 +136,6 @@ static bool can_start_over(u32 opcode, int nr, const struct fuse_args *args)
 	return false;
 }
 
-static bool is_lock(u32 opcode)
-{
-	return opcode == FUSE_SETLK || opcode == FUSE_SETLKW;
-}
-
 static bool can_take_from(struct task_struct *task, const struct fuse_req *req)
 {
 	u32 opcode = fl_req_in_h(req)->opcode;
@@ -159,8 +154,8 @@ static bool can_take_from(struct task_struct *task, const struct fuse_req *req)
 	/* A page fault, whose second attempt would be a SIGBUS. */
 	if (nr < 0 || is_async_call(nr))
 		return false;
-	/* Its answer may need the signal (-ERESTARTSYS, fuse_setlk()). */
-	if (is_lock(opcode) && task_sigpending(task))
+	/* Its answer may need the signal. */
+	if (kept_is_lock(opcode) && task_sigpending(task))
 		return false;
 	return can_start_over(opcode, nr, *fl_req_args(req));
 }
@@ -454,7 +449,7 @@ static void pass_interrupt(struct fusecr_kept *k, const struct fuse_req *req,
 			   struct task_struct *task)
 {
 	if (!fl_req_test(req, FL_FR_INTERRUPTED) || !task_sigpending(task) ||
-	    fl_bit(k->fc, FL_CONN_NO_INTERRUPT) || is_lock(k->h.opcode))
+	    fl_bit(k->fc, FL_CONN_NO_INTERRUPT) || kept_is_lock(k->h.opcode))
 		return;
 	fl_req_set(k->proxy, FL_FR_INTERRUPTED);
 	fusecr_hook_interrupt(k->fc, k->proxy);

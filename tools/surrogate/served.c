@@ -186,7 +186,6 @@ static void retrieve_again(const struct dump *d, struct served *sv)
 	failed = retrieves_repeat(&sv->engine.retrieves, sv->devfd);
 	setfsuid(geteuid());
 	setfsgid(getegid());
-
 	surrogate_log("%zu answers that the daemon waits for are asked for again, %zu cannot be had",
 		      count, failed);
 }
