@@ -225,10 +225,10 @@ static int hold_watch(const char *path)
 	return watch(path, IN_MODIFY);
 }
 
-/* CRIU restores only what is an event. */
+/* What CRIU does with a file that it looks at, too. */
 static int hold_watch_once(const char *path)
 {
-	return watch(path, IN_MODIFY | IN_ONESHOT);
+	return watch(path, IN_ACCESS | IN_ONESHOT);
 }
 
 static int hold_watch_deleted(const char *path)

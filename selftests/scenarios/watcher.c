@@ -36,10 +36,11 @@ static bool polls;
 /* --- inotify ------------------------------------------------------------------ */
 
 static int group, lone;		/* the second watches one file that is open, too */
+static int flagged;		/* inotify with more than events in its masks */
 static const char *self;		/* our directory on the mount */
-static int on_file, on_dir, on_open, opened;
+static int on_file, on_dir, on_open, opened, on_once, on_linked;
 static int fan;			/* fanotify */
-static char was_group[2048], was_lone[2048], was_fan[2048];
+static char was_group[2048], was_lone[2048], was_fan[2048], was_flagged[2048];
 
 /* What the kernel tells of the watches, but for the device. */
 static int read_watches(int fd, char *text, size_t size)
@@ -74,6 +75,24 @@ static int make(const char *name, const char *text)
 	return close(fd);
 }
 
+/* The watch ends with its event. */
+static int watch_once(void)
+{
+	on_once = inotify_add_watch(flagged, "once", IN_MODIFY | IN_ONESHOT);
+	return on_once < 0 ? bad("watch once: %s", strerror(errno)) :
+			     read_watches(flagged, was_flagged, sizeof(was_flagged));
+}
+
+/* Of what is no longer linked there it does not tell. */
+static int start_flagged(void)
+{
+	if (make("once", "once") || mkdir("linked", 0755))
+		return bad("make: %s", strerror(errno));
+	flagged = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	on_linked = inotify_add_watch(flagged, "linked", IN_MODIFY | IN_DELETE | IN_EXCL_UNLINK);
+	return on_linked < 0 ? bad("watch linked: %s", strerror(errno)) : watch_once();
+}
+
 static int start_watching(void)
 {
 	int first;
@@ -95,7 +114,8 @@ static int start_watching(void)
 	fan = fanotify_init(FAN_CLASS_NOTIF | FAN_NONBLOCK | FAN_CLOEXEC, O_RDONLY);
 	if (fan < 0 || fanotify_mark(fan, FAN_MARK_ADD, FAN_MODIFY, AT_FDCWD, "fan"))
 		return bad("fanotify: %s", strerror(errno));
-	return read_watches(group, was_group, sizeof(was_group)) ?:
+	return start_flagged() ?:
+	       read_watches(group, was_group, sizeof(was_group)) ?:
 	       read_watches(lone, was_lone, sizeof(was_lone)) ?:
 	       read_watches(fan, was_fan, sizeof(was_fan));
 }
@@ -151,6 +171,24 @@ static int check_fanotify(void)
 	return 0;
 }
 
+static int check_flagged(void)
+{
+	int fd, err;
+
+	if (same_watches(flagged, was_flagged) || expect(flagged, 0, 0, "") ||
+	    make("once", "else") || expect(flagged, on_once, IN_MODIFY, "") ||
+	    expect(flagged, on_once, IN_IGNORED, "") || make("once", "more") || watch_once())
+		return -1;
+	fd = open("linked/new", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0 || write(fd, "new", 3) != 3)
+		return bad("linked/new: %s", strerror(errno));
+	err = expect(flagged, on_linked, IN_MODIFY, "new") || unlink("linked/new") ||
+	      expect(flagged, on_linked, IN_DELETE, "new");
+	if (!err && write(fd, "new", 3) != 3)
+		err = bad("linked/new: %s", strerror(errno));
+	return close(fd) || err || expect(flagged, 0, 0, "") ? -1 : 0;
+}
+
 static int check_watches(void)
 {
 	if (expect(group, 0, 0, "") || expect(lone, 0, 0, "") ||
@@ -166,7 +204,7 @@ static int check_watches(void)
 	    rename("open", "renamed") || expect(lone, on_open, IN_MOVE_SELF, "") ||
 	    rename("renamed", "open") || expect(lone, on_open, IN_MOVE_SELF, ""))
 		return -1;
-	return expect(group, 0, 0, "");
+	return expect(group, 0, 0, "") ?: check_flagged();
 }
 
 /* --- poll --------------------------------------------------------------------- */
@@ -273,6 +311,7 @@ static int quit(void)
 {
 	close(group);
 	close(lone);
+	close(flagged);
 	close(fan);
 	close(opened);
 	if (polls && (kill(child, SIGKILL) || waitpid(child, NULL, 0) != child))
@@ -280,7 +319,8 @@ static int quit(void)
 	close(level);
 	close(edge);
 	close(control);
-	if (unlink("file") || unlink("open") || unlink("fan") || rmdir("dir") || chdir("..") || rmdir(self))
+	if (unlink("file") || unlink("open") || unlink("fan") || unlink("once") || rmdir("linked") ||
+	    rmdir("dir") || chdir("..") || rmdir(self))
 		return bad("quit: %s", strerror(errno));
 	return 0;
 }

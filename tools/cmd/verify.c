@@ -440,7 +440,7 @@ static int verify_conn_entry(const FuseConnEntry *e, void *arg)
 	return message_list_add(arg, &e->base);
 }
 
-static int verify_conn_fields(struct verify *v)
+static int verify_conn_fields(struct verify *v, uint32_t *dev)
 {
 	struct message_list one = { 0 };
 	FuseConnEntry *kernel;
@@ -450,7 +450,8 @@ static int verify_conn_fields(struct verify *v)
 	if (ret < 0)
 		return verify_failed(v, ret);
 	kernel = (FuseConnEntry *)one.items[0];
-	ret = read_kernel_mounts(v, kernel->dev);
+	*dev = kernel->dev;
+	ret = read_kernel_mounts(v, *dev);
 	/* What the daemon called its source is in mountinfo only. */
 	if (v->source) {
 		free(kernel->source);
@@ -471,6 +472,7 @@ static int verify_conn_fields(struct verify *v)
 
 static int verify_conn(struct verify *v)
 {
+	uint32_t dev = 0;
 	int ret = find_likeness(v);
 
 	if (ret < 0)
@@ -484,12 +486,13 @@ static int verify_conn(struct verify *v)
 		verify_name(v, "%s", "");
 		verify_tell(v, "not the connection that was held");
 	}
-	ret = verify_conn_fields(v);
+	ret = verify_conn_fields(v, &dev);
 	ret = ret ?: verify_devs(v);
 	if (!v->conn->held) {
 		ret = ret ?: verify_backings(v);
 		ret = ret ?: verify_inodes(v);
 		ret = ret ?: verify_files(v);
+		ret = ret ?: verify_watches(v, dev);
 	}
 	return ret ?: verify_mounts(v);
 }
@@ -566,8 +569,8 @@ static void tell_result(struct verify *v)
 	struct json_object *top, *compared;
 
 	if (!v->json) {
-		printf("compared: %u connections, %u devices, %u inodes, %u open files, %u mounts, %u passthrough files, %u block devices; %zu differences\n",
-		       v->conns, v->devs, v->inodes, v->files, v->mounts, v->backings, v->blocks, count);
+		printf("compared: %u connections, %u devices, %u inodes, %u open files, %u mounts, %u passthrough files, %u block devices, %u watches; %zu differences\n",
+		       v->conns, v->devs, v->inodes, v->files, v->mounts, v->backings, v->blocks, v->watches, count);
 		return;
 	}
 	compared = json_object_new_object();
@@ -578,6 +581,7 @@ static void tell_result(struct verify *v)
 	json_object_object_add(compared, "mounts", json_object_new_int64(v->mounts));
 	json_object_object_add(compared, "backings", json_object_new_int64(v->backings));
 	json_object_object_add(compared, "blocks", json_object_new_int64(v->blocks));
+	json_object_object_add(compared, "watches", json_object_new_int64(v->watches));
 	top = json_object_new_object();
 	json_object_object_add(top, "ok", json_object_new_boolean(count == 0));
 	json_object_object_add(top, "compared", compared);

@@ -20,7 +20,7 @@ struct verify {
 	int dirfd;
 	bool running, json;
 	struct json_object *differences;
-	unsigned int conns, devs, inodes, files, mounts, backings, blocks;	/* compared */
+	unsigned int conns, devs, inodes, files, mounts, backings, blocks, watches;	/* compared */
 
 	/* the connection being compared */
 	uint32_t id;
@@ -56,5 +56,8 @@ void verify_mapped(struct verify *v, const FuseFileEntry *image, const FuseFileE
 
 /* What its daemons have open of block devices: of no connection.  0 or -errno. */
 int verify_blocks(struct verify *v);
+
+/* Of one connection, with that device number: what CRIU drops of its watches.  0 or -errno. */
+int verify_watches(struct verify *v, uint32_t dev);
 
 #endif

@@ -24,6 +24,7 @@
 #include "refuse.h"
 #include "sent.h"
 #include "snapshot.h"
+#include "watches.h"
 
 /* One connection's walk: what is read is checked, kept or written. */
 struct collect {
@@ -362,17 +363,17 @@ static int collect_conn(struct snapshot *snap, struct snapshot_conn *sc, int dir
 		err = inkernel_refuse(r, snap, sc);
 	if (err)
 		return err;
-	if (!snap->o.restless && !sc->held) {
-		opens_refuse(r, sc);
-		refuse_mapped(r, sc);
-		refuse_locks(r, snap, sc);
-		refuse_watches(r, snap, sc);
-	}
-	return 0;
+	if (snap->o.restless || sc->held)
+		return 0;
+	opens_refuse(r, sc);
+	refuse_mapped(r, sc);
+	refuse_locks(r, snap, sc);
+	return watches_collect(r, snap, sc, refuse_label(sc->conn));
 }
 
 int snapshot_collect(struct snapshot *snap, int dirfd, struct report *r)
 {
+	message_list_free(&snap->watches);
 	for (size_t i = 0; i < snap->count; i++) {
 		int err = collect_conn(snap, &snap->conns[i], dirfd, r);
 
@@ -423,6 +424,8 @@ int snapshot_finish(struct snapshot *snap, int dirfd)
 	inv.n_count = snap->count;
 	inv.block = (FuseBlockEntry **)snap->blocks.items;
 	inv.n_block = snap->blocks.count;
+	inv.watch = (FuseWatchEntry **)snap->watches.items;
+	inv.n_watch = snap->watches.count;
 	uname(&uts);
 	inv.version = IMAGE_VERSION;
 	inv.fusecr_version = FUSECR_VERSION;

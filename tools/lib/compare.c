@@ -11,6 +11,7 @@
 #define FILE_ &fuse_file_entry__descriptor
 #define MOUNT &fuse_mount_entry__descriptor
 #define BLOCK &fuse_block_entry__descriptor
+#define WATCH &fuse_watch_entry__descriptor
 #define BACKING &fuse_backing_entry__descriptor
 
 static const char new_name[] = "the kernel names its objects anew";
@@ -117,6 +118,8 @@ static const struct compare_rule rules[] = {
 	{ BACKING, "inode", COMPARE_NOT, 0, new_name },
 	{ BACKING, "file_flags", COMPARE_BITS, O_NOFOLLOW, "of opening it" },
 	{ BACKING, "mnt_id", COMPARE_NOT, 0, new_name },
+
+	{ WATCH, "pid", COMPARE_NOT, 0, "vpid is compared" },
 
 	{ BLOCK, "pid", COMPARE_NOT, 0, "vpid is compared" },
 	{ BLOCK, "path", COMPARE_NOT, 0, "it may have another name now: the number is compared" },

@@ -18,7 +18,6 @@
 #include "proc.h"
 #include "refuse.h"
 #include "sent.h"
-#include "watches.h"
 
 #define OLDEST_MINOR	12		/* older daemons use shorter structures */
 
@@ -494,9 +493,4 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 void refuse_locks(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
 {
 	locks_refuse(r, &snap->tree, sc->conn->dev, refuse_label(sc->conn));
-}
-
-void refuse_watches(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc)
-{
-	watches_refuse(r, snap, sc, refuse_label(sc->conn));
 }

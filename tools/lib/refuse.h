@@ -30,8 +30,6 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 void refuse_virtiofs(struct report *r, const FuseFileEntry *file);
 /* Locks that the kernel keeps and CRIU would not find. */
 void refuse_locks(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc);
-/* Watches by inotify and fanotify that CRIU would not carry. */
-void refuse_watches(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc);
 /* Whether the connection outlives the tree if only it is let. */
 bool refuse_may_be_held(const struct snapshot *snap, const struct snapshot_conn *sc);
 /* The connection mounted where a checkpoint of this tree does not reach. */

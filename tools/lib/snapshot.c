@@ -135,6 +135,7 @@ void snapshot_free(struct snapshot *snap)
 		conn_free(&snap->conns[i]);
 	free(snap->conns);
 	message_list_free(&snap->blocks);
+	message_list_free(&snap->watches);
 	free(snap->covered);
 	tree_free(&snap->tree);
 	free(snap);

@@ -151,6 +151,7 @@ struct snapshot {
 	bool own_mnt_ns, own_pid_ns, own_user_ns; /* the tree's differ from the caller's */
 	uint32_t ns_root_uid, ns_root_gid; /* then: who is root in it */
 	struct message_list blocks;	/* FuseBlockEntry, of its daemons */
+	struct message_list watches;	/* FuseWatchEntry, by snapshot_collect() */
 	uint32_t *covered;		/* mount ids that another mount hides all of */
 	size_t nr_covered;
 };

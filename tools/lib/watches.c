@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +17,18 @@
 /* FAN_*_PERM and FAN_PRE_ACCESS (Linux 6.14). */
 #define FANOTIFY_PERM (FAN_OPEN_PERM | FAN_ACCESS_PERM | FAN_OPEN_EXEC_PERM | 0x100000)
 
+/* What CRIU drops of an inotify mask, and what of it a program can have asked for. */
+#define DROPPED		(IN_ONESHOT | IN_EXCL_UNLINK)
+/* What CRIU does with files while it looks at them: the one event that was waited for. */
+#define BY_CRIU		(IN_OPEN | IN_ACCESS | IN_CLOSE_NOWRITE)
+
 struct scan {
 	struct report *r;
-	const struct snapshot *snap;
+	struct snapshot *snap;
 	const struct snapshot_conn *sc;
 	const char *label;
 	bool *found;		/* one for each watched node, and one for all */
+	int err;		/* what could not be kept */
 	pid_t pid;
 	char comm[32];
 };
@@ -34,6 +41,7 @@ struct mark {
 	bool fanotify;
 	bool all;		/* of the file system: no node */
 	uint32_t mnt_id;	/* of a mount, or 0 */
+	uint32_t wd;		/* of inotify */
 	uint32_t mask;
 	uint32_t flags;		/* FAN_MARK_* */
 	uint64_t nodeid;
@@ -74,7 +82,7 @@ static bool read_mark(const char *line, uint32_t dev, struct mark *m)
 		return number_of(line, "mnt_id:", &m->mnt_id) && number_of(line, " mask:", &m->mask);
 	m->all = !strncmp(line, "fanotify sdev:", 14);
 	m->fanotify = m->all || !strncmp(line, "fanotify ino:", 13);
-	if ((!m->fanotify && strncmp(line, "inotify wd:", 11)) || (!m->all && !handle) ||
+	if ((!m->fanotify && !number_of(line, "inotify wd:", &m->wd)) || (!m->all && !handle) ||
 	    !number_of(line, " sdev:", &sdev) || !number_of(line, " mask:", &m->mask))
 		return false;
 	/* As the kernel has it, not as stat() tells it. */
@@ -137,8 +145,27 @@ static int by_nodeid(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static void see_mark(const struct scan *s, struct mark *m)
+static int keep(struct message_list *list, pid_t pid, uint32_t vpid, uint32_t conn, int fd,
+		const struct mark *m)
 {
+	FuseWatchEntry e = FUSE_WATCH_ENTRY__INIT;
+
+	if (m->fanotify || !(m->mask & DROPPED))
+		return 0;
+	e.conn = conn;
+	e.pid = pid;
+	e.vpid = vpid;
+	e.fd = fd;
+	e.wd = m->wd;
+	e.nodeid = m->nodeid;
+	e.mask = m->mask;
+	return message_list_add(list, &e.base);
+}
+
+static void see_mark(int fd, struct mark *m, void *arg)
+{
+	struct scan *s = arg;
+	const struct task *task = tree_find(&s->snap->tree, s->pid);
 	const uint64_t *at;
 
 	if (m->mnt_id) {
@@ -149,49 +176,51 @@ static void see_mark(const struct scan *s, struct mark *m)
 		see_mark_of_all(s);
 		return;
 	}
-	if (!tree_find(&s->snap->tree, s->pid))
+	if (!task)
 		object(s, m->nodeid, " from outside the tree");
 	else if (m->fanotify && (m->mask & FANOTIFY_PERM))
 		object(s, m->nodeid, " and is asked for permission: CRIU would wait for it");
 	/* It adds FAN_MARK_IGNORED_MASK, and the kernel does not take both (criu/fsnotify.c). */
 	else if (m->fanotify && (m->flags & MARK_IGNORE))
 		object(s, m->nodeid, " with FAN_MARK_IGNORE, which CRIU cannot set again");
-	else if (!m->fanotify && (m->mask & (IN_ONESHOT | IN_EXCL_UNLINK)))
-		object(s, m->nodeid, " with IN_ONESHOT or IN_EXCL_UNLINK, which CRIU would lose");
+	else if (!m->fanotify && (m->mask & IN_ONESHOT) && (m->mask & BY_CRIU))
+		object(s, m->nodeid, " with IN_ONESHOT for its being opened, read or closed: CRIU would be the one");
+	else if (!s->err)
+		s->err = keep(&s->snap->watches, s->pid, task->vpid, s->sc->id, fd, m);
 	at = bsearch(&m->nodeid, s->sc->watched, s->sc->nr_watched, sizeof(*at), by_nodeid);
 	if (at)
 		s->found[at - s->sc->watched] = true;
 }
 
-static void scan_group(const struct scan *s, const char *fd)
-{
-	FILE *f cleanup(fclose_auto) = NULL;
-	char text[512];
-	struct mark m;
-
-	snprintf(text, sizeof(text), "/proc/%d/fdinfo/%s", s->pid, fd);
-	f = fopen(text, "re");
-	while (f && fgets(text, sizeof(text), f))
-		if (read_mark(text, s->sc->conn->dev, &m))
-			see_mark(s, &m);
-}
-
-static void scan_task(struct scan *s)
+/* Calls @see for each mark of a process on the file system with that device number. */
+static void each_mark(pid_t pid, uint32_t dev, void (*see)(int fd, struct mark *m, void *arg), void *arg)
 {
 	DIR *dir cleanup(closedir_auto) = NULL;
-	char path[64], target[32];
+	char text[512], target[32];
 	struct dirent *de;
+	struct mark m;
 
-	proc_comm(s->pid, s->comm, sizeof(s->comm));
-	snprintf(path, sizeof(path), "/proc/%d/fd", s->pid);
-	dir = opendir(path);
+	snprintf(text, sizeof(text), "/proc/%d/fd", pid);
+	dir = opendir(text);
 	while (dir && (de = readdir(dir))) {
 		ssize_t n = readlinkat(dirfd(dir), de->d_name, target, sizeof(target) - 1);
+		FILE *f cleanup(fclose_auto) = NULL;
 
 		target[n > 0 ? n : 0] = '\0';
-		if (!strcmp(target, "anon_inode:inotify") || !strcmp(target, "anon_inode:[fanotify]"))
-			scan_group(s, de->d_name);
+		if (strcmp(target, WATCHES_INOTIFY) && strcmp(target, "anon_inode:[fanotify]"))
+			continue;
+		snprintf(text, sizeof(text), "/proc/%d/fdinfo/%s", pid, de->d_name);
+		f = fopen(text, "re");
+		while (f && fgets(text, sizeof(text), f))
+			if (read_mark(text, dev, &m))
+				see(atoi(de->d_name), &m, arg);
 	}
+}
+
+static void see_marks_of(struct scan *s)
+{
+	proc_comm(s->pid, s->comm, sizeof(s->comm));
+	each_mark(s->pid, s->sc->conn->dev, see_mark, s);
 }
 
 /* Whoever may have marks on nodes. */
@@ -203,7 +232,7 @@ static void scan_all(struct scan *s)
 	while (proc && (de = readdir(proc))) {
 		s->pid = atoi(de->d_name);
 		if (s->pid > 0 && !snapshot_stands_in(s->snap, s->pid))
-			scan_task(s);
+			see_marks_of(s);
 	}
 }
 
@@ -211,20 +240,18 @@ static void scan_tree(struct scan *s)
 {
 	for (size_t i = 0; i < s->snap->tree.count; i++) {
 		s->pid = s->snap->tree.tasks[i].pid;
-		scan_task(s);
+		see_marks_of(s);
 	}
 }
 
-void watches_refuse(struct report *r, const struct snapshot *snap, const struct snapshot_conn *sc,
+int watches_collect(struct report *r, struct snapshot *snap, const struct snapshot_conn *sc,
 		    const char *label)
 {
 	struct scan s = { .r = r, .snap = snap, .sc = sc, .label = label };
 
 	s.found = calloc(sc->nr_watched + 1, sizeof(*s.found));
-	if (!s.found) {
-		report_add(r, "%s: no memory to look for who watches it", label);
-		return;
-	}
+	if (!s.found)
+		return -ENOMEM;
 	if (sc->nr_watched)
 		qsort(sc->watched, sc->nr_watched, sizeof(*sc->watched), by_nodeid);
 	/* Marks on mounts only their groups tell of: when all stands, not once more. */
@@ -241,4 +268,28 @@ void watches_refuse(struct report *r, const struct snapshot *snap, const struct 
 		report_add(r, "%s: all of it is watched (FAN_MARK_FILESYSTEM), but through no descriptor that could be found",
 			   label);
 	free(s.found);
+	return s.err;
+}
+
+struct reading {
+	struct message_list *list;
+	pid_t pid;
+	uint32_t vpid, conn;
+	int err;
+};
+
+static void read_watch(int fd, struct mark *m, void *arg)
+{
+	struct reading *r = arg;
+
+	if (!r->err && m->nodeid)
+		r->err = keep(r->list, r->pid, r->vpid, r->conn, fd, m);
+}
+
+int watches_read(struct message_list *list, pid_t pid, uint32_t vpid, uint32_t conn, uint32_t dev)
+{
+	struct reading r = { list, pid, vpid, conn, 0 };
+
+	each_mark(pid, dev, read_watch, &r);
+	return r.err;
 }

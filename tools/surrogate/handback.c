@@ -6,6 +6,7 @@
 #include "backing.h"
 #include "handback.h"
 #include "handle.h"
+#include "marks.h"
 #include "settle.h"
 
 /* How long closes that programs made before they were stopped may take. */
@@ -112,6 +113,8 @@ int handback(struct restore *re, struct rebuilt *rb, const struct tree *tree)
 	err = err ?: settle_files(rb->handle, rb->model, tree, r);
 	err = err ?: settle_locks(rb->handle, rb->model, tree, r);
 	err = err ?: settle_deleted(rb->handle, rb->model, tree, &meanwhile, r);
+	err = err ?: marks_settle(re, rb, tree);
+	err = err ?: await_closes(re, rb);
 	err = err ?: settle_pages(rb->handle, &rb->engine, r);
 	err = err ?: settle_lookups(re->nl, rb->handle, rb->conn_id, rb->model, true, r);
 	rb->engine.forget = forget_settled;
