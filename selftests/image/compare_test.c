@@ -38,6 +38,7 @@ static const ProtobufCMessageDescriptor *const compared[] = {
 	&fuse_conn_entry__descriptor, &fuse_dev_entry__descriptor, &fuse_inode_entry__descriptor,
 	&fuse_file_entry__descriptor, &fuse_mount_entry__descriptor, &fuse_backing_entry__descriptor,
 	&fuse_block_entry__descriptor,
+	&fuse_watch_entry__descriptor,
 };
 
 /* A rule for a field that does not exist would never apply. */
