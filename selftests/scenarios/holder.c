@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -43,6 +44,12 @@ static int hold_read(const char *path)
 {
 	last = open(path, O_RDONLY | O_CLOEXEC);
 	return last;
+}
+
+/* A device with a place in the kernel's log for each who has it open. */
+static int hold_kmsg(const char *path)
+{
+	return mknod(path, S_IFCHR | 0600, makedev(1, 11)) ? -1 : hold_read(path);
 }
 
 static int hold_flock(const char *path)
@@ -426,6 +433,7 @@ static const struct {
 } kinds[] = {
 	{ "open", hold_open },
 	{ "read", hold_read },
+	{ "kmsg", hold_kmsg },
 	{ "flock", hold_flock },
 	{ "lock", hold_lock },
 	{ "lock-end", hold_lock_end },

@@ -110,7 +110,7 @@ scenario refuse-dnotify holding 'watched, but through no descriptor' dnotify dir
 scenario refuse-permission holding 'asked for permission' permission f1
 scenario refuse-permission-mount holding '(holder) watches a mount of it (FAN_MARK_MOUNT) and is asked for permission' permission-mount f1
 scenario refuse-watch-all holding '(holder) watches all of it (FAN_MARK_FILESYSTEM), which CRIU would lose' watch-all f1
-scenario refuse-device holding 'null) is a device' open null
+scenario refuse-device holding 'kmsg) is a device' kmsg kmsg
 scenario refuse-bound-below holding 'gone/socket) is a socket in a deleted directory' bound-below gone
 scenario refuse-bound-twice holding 'gone) is deleted, and another socket has its name' bound-twice gone
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * special - a program that uses FIFOs and unix sockets on a mount.
+ * special - a program that uses FIFOs, unix sockets and devices on a mount.
  *
  *	special NAME MOUNT CONTROL [forgets]
  *
@@ -20,6 +20,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +40,7 @@ static int listener, server, client;	/* stream */
 static int dgram, sender;
 static int packets, packet_in, packet_out;	/* SOCK_SEQPACKET, one listens */
 static int gone;			/* listens, but has no name any more */
+static int zero = -1, full, lost_full;	/* devices; -1: the mount has none; whose name is gone */
 
 /* Through the descriptors comes what was written, and what was left before. */
 static int pass(const char *what, int to, int from, const char *before)
@@ -408,6 +411,60 @@ static int check_gone(void)
 	return close(fd);
 }
 
+/* --- devices ------------------------------------------------------------------ */
+
+static int make_device(const char *name, unsigned int nr, int flags)
+{
+	int fd = mknod(name, S_IFCHR | 0600, makedev(1, nr)) ? -1 : open(name, flags | O_CLOEXEC);
+
+	return fd < 0 ? bad("device %s: %s", name, strerror(errno)) : fd;
+}
+
+static int start_devices(void)
+{
+	struct statvfs st;
+
+	if (statvfs(".", &st))
+		return bad("statvfs: %s", strerror(errno));
+	if (st.f_flag & ST_NODEV)
+		return 0;
+	zero = make_device("zero", 5, O_RDONLY);
+	full = make_device("full", 7, O_RDWR);
+	lost_full = make_device("lost", 7, O_WRONLY);
+	return zero < 0 || full < 0 || lost_full < 0 || unlink("lost") ? -1 : 0;
+}
+
+static int check_devices(void)
+{
+	char buf[4096] = { 1 }, none[4096] = { 0 };
+	struct stat st, by_name;
+
+	if (zero < 0)
+		return 0;
+	if (read(zero, buf, sizeof(buf)) != sizeof(buf) || memcmp(buf, none, sizeof(buf)))
+		return bad("zero: %s", strerror(errno));
+	if (write(zero, buf, 1) >= 0 || errno != EBADF)
+		return bad("zero can be written");
+	if (write(full, buf, 1) >= 0 || errno != ENOSPC || read(full, buf, 1) != 1)
+		return bad("full: %s", strerror(errno));
+	if (write(lost_full, buf, 1) >= 0 || errno != ENOSPC || expect_lost(lost_full))
+		return bad("the lost device: %s", strerror(errno));
+	if (fstat(full, &st) || stat("full", &by_name) || st.st_ino != by_name.st_ino ||
+	    st.st_rdev != makedev(1, 7))
+		return bad("full is device %u:%u", major(st.st_rdev), minor(st.st_rdev));
+	return 0;
+}
+
+static int quit_devices(void)
+{
+	if (zero < 0)
+		return 0;
+	close(zero);
+	close(full);
+	close(lost_full);
+	return unlink("zero") || unlink("full") ? bad("devices: %s", strerror(errno)) : 0;
+}
+
 /* --- all of it ---------------------------------------------------------------- */
 
 static int start(const char *mount, const char *name)
@@ -415,12 +472,13 @@ static int start(const char *mount, const char *name)
 	snprintf(dir, sizeof(dir), "%s/%s", mount, name);
 	if (mkdir(dir, 0755) || chdir(dir))
 		return bad("%s: %s", dir, strerror(errno));
-	return start_fifos() ?: start_sockets();
+	return start_fifos() ?: start_sockets() ?: start_devices();
 }
 
 static int check(void)
 {
-	return check_fifos() ?: check_stream() ?: check_dgram() ?: check_packets() ?: check_gone();
+	return check_fifos() ?: check_stream() ?: check_dgram() ?: check_packets() ?: check_gone() ?:
+	       check_devices();
 }
 
 static int quit(void)
@@ -444,6 +502,8 @@ static int quit(void)
 	close(packet_in);
 	close(packet_out);
 	close(gone);
+	if (quit_devices())
+		return -1;
 	if (unlink("fifo") || unlink("two") || unlink("stream") || unlink("dgram") ||
 	    unlink("packets") || unlink("gone") || chdir("..") || rmdir(dir))
 		return bad("quit: %s", strerror(errno));

@@ -13,6 +13,7 @@
 #include "backings.h"
 #include "blocks.h"
 #include "cleanup.h"
+#include "chars.h"
 #include "fifos.h"
 #include "forgets.h"
 #include "image.h"
@@ -178,7 +179,8 @@ static int collect_inode(const FuseInodeEntry *inode, void *arg)
 	if (!c->snap->o.restless)
 		refuse_inode(c->r, c->sc, inode);
 	return backings_keep_node(c->sc, inode) ?: keep_names(c->sc, inode) ?: keep_watched(c->sc, inode) ?:
-	       locks_keep_node(c->sc, inode) ?: fifos_keep(c->sc, inode) ?: write_inode(c, inode);
+	       locks_keep_node(c->sc, inode) ?: fifos_keep(c->sc, inode) ?: chars_keep(c->sc, inode) ?:
+	       write_inode(c, inode);
 }
 
 /* Puts the old name in the place of that which is so long there. 0 or -ENOMEM. */

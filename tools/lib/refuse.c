@@ -11,6 +11,7 @@
 
 #include "backings.h"
 #include "blocks.h"
+#include "chars.h"
 #include "cleanup.h"
 #include "locks.h"
 #include "names.h"
@@ -478,8 +479,8 @@ void refuse_file(struct report *r, const struct snapshot *snap,
 	for (size_t i = 0; i < snap->nr_covered; i++)
 		if (f->has_mnt_id && f->mnt_id == snap->covered[i])
 			object_to_file(r, c, f, "is on a mount that another one hides: CRIU does not find it");
-	if ((f->flags & FUSECR_FF_FOREIGN) && !S_ISFIFO(f->mode))
-		object_to_file(r, c, f, "is a device on the mount");
+	if ((f->flags & FUSECR_FF_FOREIGN) && !S_ISFIFO(f->mode) && !chars_carried(sc, f))
+		object_to_file(r, c, f, "is a device on the mount that CRIU does not open again, or maps");
 	else if ((f->flags & FUSECR_FF_PATH) && is_special(f->mode))
 		object_to_file(r, c, f, "is a FIFO, socket or device, and open with O_PATH");
 	/* Cookies of a directory may be of any kind; lseek() takes only some. */

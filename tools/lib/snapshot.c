@@ -10,6 +10,7 @@
 
 #include "backings.h"
 #include "blocks.h"
+#include "chars.h"
 #include "fifos.h"
 #include "limit.h"
 #include "mounts.h"
@@ -112,6 +113,7 @@ void snapshot_forget_nodes(struct snapshot_conn *sc)
 	sc->locked = NULL;
 	sc->nr_locked = 0;
 	sc->locked_sorted = false;
+	chars_free(sc);
 	fifos_free(sc);
 	sent_free(sc);
 	backings_free(sc);

@@ -103,6 +103,8 @@ struct snapshot_conn {
 	uint64_t *locked;		/* nodes, sorted by the first who looks for one */
 	size_t nr_locked;
 	bool locked_sorted;
+	uint64_t *chars;		/* nodes of devices that CRIU opens again */
+	size_t nr_chars;
 	struct snapshot_fifo *fifos;
 	size_t nr_fifos;
 	struct snapshot_sent *sent;
