@@ -245,7 +245,7 @@ says err "dump over a checkpoint: said" 'has a checkpoint of CRIU.s'
 expect 0 "dump again" dump --pid "$root" -D "$img"
 expect 0 "verify" verify -D "$img" -j
 json "verify: compared" '.ok, .compared' \
-	$'true\n{"conns":1,"devs":1,"inodes":4,"files":3,"mounts":1,"backings":0,"blocks":0}'
+	$'true\n{"conns":1,"devs":1,"inodes":4,"files":3,"mounts":1,"backings":0,"blocks":0,"watches":0}'
 expect 0 "verify with --pid" verify -D "$img" --pid "$root"
 expect 1 "verify with the wrong root" verify -D "$img" --pid "$stranger"
 tell 'read -r -N 1 <&5'
