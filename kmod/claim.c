@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A thread asks again for what was taken from it, see keep.h. */
 
-#include <linux/iversion.h>
 #include <linux/mm.h>
 #include <linux/pid.h>
 #include <linux/sched.h>
@@ -16,6 +15,7 @@
 #include "keep.h"
 #include "kept.h"
 #include "origin.h"
+#include "outdate.h"
 #include "settle.h"
 
 /* How long one may be on no list, until it is looked for again, in jiffies. */
@@ -385,36 +385,25 @@ static bool is_answered(const struct fusecr_kept *k)
 
 /*
  * The daemon may have made up its answer before somebody else wrote, who was let in when
- * the thread was let out.  fuse tells by a version that the call has noted when it began,
- * and the call has begun anew; so it is made to be older than what the kernel knows.  Who
- * has asked is told all the same.
+ * the thread was let out.  The call has begun anew, and has noted the version then; so the
+ * answer is made to be older than what the kernel knows.  Who has asked is told all the same.
  */
 static void outdate(const struct fusecr_kept *k, u64 nodeid)
 {
 	struct inode *inode = nodeid ? fusecr_inode_find_hashed(k->sb, nodeid) : NULL;
-	struct fuse_inode *fi;
 
-	if (!inode)
-		return;
-	fi = fl_inode(inode);
-	spin_lock(fl_inode_lock(fi));
-	*fl_inode_attr_version(fi) =
-		atomic64_inc_return(fl_conn_attr_version(k->fc));
-	spin_unlock(fl_inode_lock(fi));
+	if (inode)
+		fusecr_outdate(inode);
 	fusecr_inode_put(inode);
 }
 
-/*
- * Likewise names: the call has noted the directory's version when it began, for a list
- * that it caches (fuse_readdir_cached(), fs/fuse/readdir.c).
- */
+/* Likewise names, for a list that it caches. */
 static void outdate_listing(const struct fusecr_kept *k)
 {
 	struct inode *dir = fusecr_inode_find_hashed(k->sb, k->h.nodeid);
 
-	if (!dir)
-		return;
-	inode_maybe_inc_iversion(dir, false);
+	if (dir)
+		fusecr_outdate_listing(dir);
 	fusecr_inode_put(dir);
 }
 
@@ -534,8 +523,8 @@ static void *input_of(const struct fuse_req *req, u32 *len)
 /* What was to be read ahead: the thread reads a page now, and nothing else. */
 static bool is_outdated(const struct fusecr_kept *k, const struct fuse_in_header *h)
 {
-	return h->opcode == FUSE_READ && k->h.opcode == FUSE_READ &&
-	       h->nodeid == k->h.nodeid;
+	return h->opcode == FUSE_READ && h->nodeid == k->h.nodeid &&
+	       kept_is_cached_read(k);
 }
 
 /* Of a call that is told where it has written. */
@@ -641,11 +630,13 @@ bool fusecr_keep_answer(struct fuse_iqueue *fiq, struct fuse_req *req)
 	while ((k = next_mine(fiq, k))) {
 		if (k->h.opcode == h->opcode && k->h.nodeid == h->nodeid &&
 		    !READ_ONCE(k->outdated) && same_input(k, in, len)) {
+			kept_pin_own_file(k);
 			claim_same(k, req, in, len);
 			done = true;
 			break;
 		}
 		if (is_same_write(k, h, in, len)) {
+			kept_pin_own_file(k);
 			done = claim_moved(k, req);
 			k = done ? k : NULL;
 			break;

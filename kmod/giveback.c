@@ -12,6 +12,7 @@
 #include "inode.h"
 #include "input.h"
 #include "kept.h"
+#include "outdate.h"
 
 /* What the daemon has open for nobody stays so; there is no one to tell that it failed. */
 #define MUST_GIVE_BACK	(GFP_KERNEL | __GFP_NOFAIL)
@@ -217,8 +218,10 @@ static void finish(struct fusecr_kept *k, bool wanted)
 	unsigned int i;
 
 	/* A connection that has ended takes neither. */
-	if (!wanted && !k->error)
+	if (!wanted && !k->error) {
 		give_back_all(k);
+		kept_outdate(k);
+	}
 	for (i = 0; i < KEPT_NAMES; i++)
 		if (k->names[i].reserved)
 			forget(k, k->names[i].nodeid);

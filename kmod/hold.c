@@ -308,7 +308,7 @@ int fusecr_hold_task(int holder, struct task_struct *task)
 	spin_lock(&lock);
 	h = find(task);
 	if (waitqs[holder] == &nobody) {
-		/* Meanwhile. */
+		ret = -ENOENT;
 	} else if (!h) {
 		ret = queue(holder, task);
 	} else if (!(h->holders & BIT_ULL(holder))) {

@@ -115,38 +115,51 @@ struct inode *fusecr_inode_find(struct super_block *sb, u64 nodeid)
 	return NULL;
 }
 
-static u64 child_of(struct dentry *dir, const char *name, u32 len)
+/* The dentry, if the kernel has it cached, counted; or NULL. */
+static struct dentry *find_child(struct super_block *sb, u64 parent, const char *name,
+				 u32 len)
 {
+	struct inode *inode = fusecr_inode_find(sb, parent);
 	struct qstr qstr = QSTR_INIT(name, len);
-	struct dentry *dentry;
-	u64 nodeid = 0;
+	struct dentry *dir, *dentry = NULL;
 
-	qstr.hash = full_name_hash(dir, name, len);
-	dentry = d_lookup(dir, &qstr);
-	if (!dentry)
-		return 0;
-	if (d_really_is_positive(dentry) && !is_bad_inode(d_inode(dentry)))
-		nodeid = *fl_inode_nodeid(fl_inode(d_inode(dentry)));
-	dput(dentry);
-	return nodeid;
+	if (!inode)
+		return NULL;
+	dir = d_find_alias(inode);
+	if (dir) {
+		qstr.hash = full_name_hash(dir, name, len);
+		dentry = d_lookup(dir, &qstr);
+		dput(dir);
+	}
+	fusecr_inode_put(inode);
+	return dentry;
+}
+
+static u64 nodeid_of(const struct dentry *dentry)
+{
+	return d_really_is_positive(dentry) && !is_bad_inode(d_inode(dentry)) ?
+	       *fl_inode_nodeid(fl_inode(d_inode(dentry))) : 0;
 }
 
 u64 fusecr_inode_child(struct super_block *sb, u64 parent, const char *name,
 		       u32 len)
 {
-	struct inode *inode = fusecr_inode_find(sb, parent);
-	struct dentry *dir;
-	u64 nodeid = 0;
+	struct dentry *dentry = find_child(sb, parent, name, len);
+	u64 nodeid = dentry ? nodeid_of(dentry) : 0;
 
-	if (!inode)
-		return 0;
-	dir = d_find_alias(inode);
-	if (dir) {
-		nodeid = child_of(dir, name, len);
-		dput(dir);
-	}
-	fusecr_inode_put(inode);
+	dput(dentry);
 	return nodeid;
+}
+
+void fusecr_inode_drop_child(struct super_block *sb, u64 parent, const char *name,
+			     u32 len, u64 nodeid)
+{
+	struct dentry *dentry = find_child(sb, parent, name, len);
+
+	/* Not d_invalidate(): it would unmount. */
+	if (dentry && nodeid_of(dentry) == nodeid)
+		d_drop(dentry);
+	dput(dentry);
 }
 
 unsigned int fusecr_inode_count(struct super_block *sb)

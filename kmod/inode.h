@@ -25,6 +25,13 @@ u64 fusecr_inode_child(struct super_block *sb, u64 parent, const char *name,
 		       u32 len);
 
 /*
+ * Has the name be looked up again that meant this node, 0: nothing, and may not any more.
+ * What is mounted there stays.
+ */
+void fusecr_inode_drop_child(struct super_block *sb, u64 parent, const char *name,
+			     u32 len, u64 nodeid);
+
+/*
  * The inode after @prev on the superblock's list, or the first, counted; NULL
  * at the end.  Takes over the caller's reference to @prev.
  */

@@ -89,19 +89,64 @@ bool kept_pin(struct fusecr_kept *k, u64 nodeid)
 	return inode;
 }
 
-static bool pin_file(const struct fusecr_kept *k, struct file **file,
-		     struct task_struct *task, u64 nodeid, u64 fh)
+/* READ and WRITE tell how the file was opened; a WRITE's O_SYNC can be the call's. */
+static void tell_flags(const struct fusecr_kept *k, struct fusecr_handle_of *of)
 {
+	const struct fuse_write_in *write = k->in;
+	const struct fuse_read_in *read = k->in;
+
+	of->flags_known = O_ACCMODE | O_APPEND | O_DIRECT;
+	if (k->h.opcode == FUSE_READ && k->in_len >= sizeof(*read))
+		of->flags = read->flags;
+	else if (k->h.opcode == FUSE_WRITE && k->in_len >= sizeof(*write))
+		of->flags = write->flags;
+	else
+		of->flags_known = 0;
+}
+
+static bool pin_file(struct fusecr_kept *k, struct file **file,
+		     struct task_struct *task, const struct fusecr_origin *o,
+		     struct fusecr_handle_of *of)
+{
+	bool several = false;
+
+	of->fc = k->fc;
+	tell_flags(k, of);
+	if (!*file && o)
+		*file = fusecr_origin_own_file(o, of);
 	if (!*file)
-		*file = fusecr_origin_file(task, k->fc, nodeid, fh);
+		*file = fusecr_origin_find_file(task, of, &several);
+	k->unsure = k->unsure || several;
 	return *file;
+}
+
+void kept_pin_own_file(struct fusecr_kept *k)
+{
+	struct fusecr_handle_of of = { .fc = k->fc, .nodeid = k->h.nodeid, .out = true };
+	struct fusecr_origin o;
+	struct file *file;
+
+	if (!k->unsure || !k->file || k->h.opcode != FUSE_WRITE)
+		return;
+	tell_flags(k, &of);
+	of.fh = *fl_file_fh(fl_file(k->file));
+	fusecr_origin_note(&o, current);
+	file = fusecr_origin_own_file(&o, &of);
+	fusecr_origin_put(&o);
+	if (!file)
+		return;
+	spin_lock(&kept_lock);
+	swap(k->file, file);
+	k->unsure = false;
+	spin_unlock(&kept_lock);
+	fput(file);
 }
 
 static void place(struct fusecr_kept *k, u64 offset, const struct fusecr_origin *o)
 {
 	if (k->file->f_flags & O_APPEND)
 		k->placed = KEPT_AT_END;
-	else if (READ_ONCE(k->file->f_pos) == offset &&
+	else if ((READ_ONCE(k->file->f_pos) == offset || k->unsure) &&
 		 (!o || fusecr_origin_writes(o, true)))
 		k->placed = KEPT_AT_POSITION;
 	k->guessed = !o && k->placed == KEPT_AT_POSITION;
@@ -119,6 +164,7 @@ bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task,
 	const struct fuse_setattr_in *setattr = k->in;
 	const struct fuse_getattr_in *getattr = k->in;
 	const struct fuse_write_in *write = k->in;
+	struct fusecr_handle_of of = { .nodeid = k->h.nodeid }, to = { .out = true };
 
 	switch (k->h.opcode) {
 	case FUSE_GETATTR:
@@ -127,21 +173,29 @@ bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task,
 		if (k->in_len < sizeof(*getattr) ||
 		    !(getattr->getattr_flags & FUSE_GETATTR_FH))
 			return true;
-		return pin_file(k, &k->file, task, k->h.nodeid, getattr->fh);
+		of.fh = getattr->fh;
+		return pin_file(k, &k->file, task, o, &of);
 	case FUSE_SETATTR:
 		if (k->in_len < sizeof(*setattr) ||
 		    !(setattr->valid & FATTR_FH))
 			return true;
-		return pin_file(k, &k->file, task, k->h.nodeid, setattr->fh);
+		of.fh = setattr->fh;
+		return pin_file(k, &k->file, task, o, &of);
 	case FUSE_COPY_FILE_RANGE:
 	case COMPAT_COPY_FILE_RANGE_64:
-		return k->in_len >= sizeof(*copy) &&
-		       pin_file(k, &k->file, task, k->h.nodeid, copy->fh_in) &&
-		       pin_file(k, &k->file_out, task, copy->nodeid_out,
-				copy->fh_out);
+		if (k->in_len < sizeof(*copy))
+			return false;
+		of.fh = copy->fh_in;
+		to.fh = copy->fh_out;
+		to.nodeid = copy->nodeid_out;
+		return pin_file(k, &k->file, task, o, &of) &&
+		       pin_file(k, &k->file_out, task, o, &to);
 	case FUSE_WRITE:
-		if (k->in_len < sizeof(*write) ||
-		    !pin_file(k, &k->file, task, k->h.nodeid, write->fh))
+		if (k->in_len < sizeof(*write))
+			return false;
+		of.fh = write->fh;
+		of.out = true;
+		if (!pin_file(k, &k->file, task, o, &of))
 			return false;
 		place(k, write->offset, o);
 		return true;
@@ -158,8 +212,10 @@ bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task,
 	case FUSE_FALLOCATE:
 	case FUSE_LSEEK:
 		/* All start with the handle. */
-		return k->in_len >= sizeof(u64) &&
-		       pin_file(k, &k->file, task, k->h.nodeid, *(u64 *)k->in);
+		if (k->in_len < sizeof(u64))
+			return false;
+		of.fh = *(u64 *)k->in;
+		return pin_file(k, &k->file, task, o, &of);
 	}
 	return true;
 }
@@ -363,10 +419,13 @@ static void unqueue(struct fusecr_kept *k)
 {
 	struct list_head *at;
 
+	/* Whose thread has caught it, if not this one, has let go of the lock since. */
 	spin_lock(fl_conn_bg_lock(k->fc));
 	list_for_each(at, fl_conn_bg_queue(k->fc)) {
 		struct fuse_req *req = fl_req_from_list(at);
 
+		if (k->proxy)
+			break;
 		if ((void *)*fl_req_args(req) == k->args) {
 			list_del_init(at);
 			leave_background(k, req);
@@ -415,8 +474,7 @@ int kept_make_proxy(struct fusecr_kept *k)
 		kept_free(k);
 		return err;
 	}
-	if (!READ_ONCE(k->proxy))
-		unqueue(k);
+	unqueue(k);
 	if (k->proxy)
 		return 0;
 	abandon(k);

@@ -132,7 +132,7 @@ static bool is_closed(struct file *file)
 bool kept_is_closed(const struct fusecr_kept *k)
 {
 	lockdep_assert_held(&kept_lock);
-	return is_closed(k->file) || is_closed(k->file_out);
+	return !k->unsure && (is_closed(k->file) || is_closed(k->file_out));
 }
 
 /* The thread is gone, or the answer can go nowhere any more. */
@@ -155,15 +155,32 @@ static bool is_over(const struct fusecr_kept *k)
 			!*fl_iq_connected(fl_conn_iqueue(k->fc)));
 }
 
-/* A killed waiter would have said so to the daemon before it slept on. */
-static bool interrupt(struct fusecr_kept *k)
+/* It was put back, and who reads it again is told then (fuse_dev_do_read()). */
+static bool interrupt_pending(const struct fusecr_kept *k)
+{
+	struct fuse_iqueue *fiq = fl_conn_iqueue(k->fc);
+	struct list_head *at;
+	bool found = false;
+
+	spin_lock(fl_iq_lock(fiq));
+	list_for_each(at, fl_iq_pending(fiq)) {
+		struct fuse_req *req = fl_req_from_list(at);
+
+		if (req != READ_ONCE(k->proxy))
+			continue;
+		fl_req_set(req, FL_FR_INTERRUPTED);
+		found = true;
+		break;
+	}
+	spin_unlock(fl_iq_lock(fiq));
+	return found;
+}
+
+static bool interrupt_sent(const struct fusecr_kept *k)
 {
 	const struct list_head *entry;
 	struct fuse_req *found = NULL;
 
-	/* It has said that it knows no such thing. */
-	if (fl_bit(k->fc, FL_CONN_NO_INTERRUPT))
-		return false;
 	spin_lock(fl_conn_dev_lock(k->fc));
 	list_for_each(entry, fl_conn_devices(k->fc)) {
 		struct fuse_dev *fud = fl_dev_from_entry(entry);
@@ -183,6 +200,17 @@ static bool interrupt(struct fusecr_kept *k)
 	}
 	spin_unlock(fl_conn_dev_lock(k->fc));
 	return found;
+}
+
+/*
+ * A killed waiter would have said so to the daemon before it slept on.  False: it is
+ * between two lists.
+ */
+static bool interrupt(const struct fusecr_kept *k)
+{
+	/* The daemon has said that it knows no such thing. */
+	return fl_bit(k->fc, FL_CONN_NO_INTERRUPT) || interrupt_sent(k) ||
+	       interrupt_pending(k);
 }
 
 bool kept_is_cached_read(const struct fusecr_kept *k)
@@ -282,6 +310,14 @@ static struct fusecr_kept *next_over(unsigned int round)
 	return found;
 }
 
+/* Until the next look. */
+static void let_be(struct fusecr_kept *k)
+{
+	spin_lock(&kept_lock);
+	k->claiming = false;
+	spin_unlock(&kept_lock);
+}
+
 static void look(struct work_struct *work)
 {
 	static unsigned int round;
@@ -293,8 +329,12 @@ static void look(struct work_struct *work)
 			kept_leave(k);
 			continue;
 		}
-		if (READ_ONCE(k->state) == KEPT_WAITING && !k->interrupted)
+		if (!k->interrupted && READ_ONCE(k->state) == KEPT_WAITING)
 			k->interrupted = interrupt(k);
+		if (!k->interrupted && READ_ONCE(k->state) == KEPT_WAITING) {
+			let_be(k);
+			continue;
+		}
 		if (is_in_the_way(k))
 			fusecr_settle_claimed(k);
 		else

@@ -74,7 +74,7 @@ struct fusecr_kept {
 	struct fuse_conn *fc;		/* counted */
 	struct super_block *sb;		/* active */
 	struct inode *inodes[KEPT_INODES];	/* counted, what it is about */
-	struct file *file;		/* counted, of the handle in it, or NULL */
+	struct file *file;		/* counted, of the handle in it, or NULL; kept_lock */
 	struct file *file_out;		/* counted, of the other one, or NULL */
 	struct fusecr_hook *hook;
 	struct pid *tid;		/* counted; who sent it */
@@ -90,6 +90,7 @@ struct fusecr_kept {
 	unsigned long call_args[6];
 	/* Of an image that does not tell: AT_POSITION unless its thread is in another call. */
 	bool guessed;
+	bool unsure;			/* @file is one of several that its thread has like it */
 	/* All below: kept_lock, once it is on the list. */
 	enum kept_state state;
 	bool claiming;			/* somebody works on it */
@@ -159,6 +160,8 @@ bool kept_pin(struct fusecr_kept *k, u64 nodeid);
  */
 bool kept_pin_files(struct fusecr_kept *k, struct task_struct *task,
 		    const struct fusecr_origin *o);
+/* The file of a WRITE is that of the call that current is in.  The caller has it claiming. */
+void kept_pin_own_file(struct fusecr_kept *k);
 /*
  * Whether others have to wait until the daemon has done it: a WRITE, which takes effect
  * then (settle.h), but for one that its thread has to be waited for.

@@ -309,7 +309,8 @@ static void place(struct fusecr_kept *k, u32 place)
 	if (!placed || k->h.opcode != FUSE_WRITE || !k->file)
 		return;
 	k->placed = placed - 1;
-	k->guessed = false;
+	/* Of which one the call tells when it starts over. */
+	k->guessed = k->unsure && k->placed == KEPT_AT_POSITION;
 	k->settled = place & FUSECR_KEEP_SETTLED;
 }
 

@@ -30,6 +30,19 @@ void fusecr_origin_put(struct fusecr_origin *o)
 	o->task = NULL;
 }
 
+/* Which argument is the descriptor of what it reads, or writes to if @out. */
+static unsigned int descriptor(int nr, bool out)
+{
+	switch (nr) {
+	case __NR_sendfile:
+		return !out;
+	case __NR_splice:
+	case __NR_copy_file_range:
+		return out ? 2 : 0;
+	}
+	return 0;
+}
+
 /* A bit for each argument that is a descriptor. */
 static unsigned int descriptors(int nr)
 {
@@ -46,10 +59,9 @@ static unsigned int descriptors(int nr)
 	case __NR_pwritev2:
 		return BIT(0);
 	case __NR_sendfile:
-		return BIT(0) | BIT(1);
 	case __NR_splice:
 	case __NR_copy_file_range:
-		return BIT(0) | BIT(2);
+		return BIT(descriptor(nr, false)) | BIT(descriptor(nr, true));
 	}
 	return 0;
 }
@@ -271,11 +283,35 @@ bool fusecr_origin_is_getxattr(const struct fusecr_origin *o)
 	return false;
 }
 
+/* Caller holds files->file_lock. */
+static bool is_wanted(const struct file *file, const struct fusecr_handle_of *of)
+{
+	return is_of(file, of->fc, of->nodeid) &&
+	       *fl_file_fh(fl_file(file)) == of->fh &&
+	       !((file->f_flags ^ of->flags) & of->flags_known);
+}
+
+struct file *fusecr_origin_own_file(const struct fusecr_origin *o,
+				    const struct fusecr_handle_of *of)
+{
+	struct file *file = NULL;
+
+	task_lock(o->task);
+	if (o->task->files) {
+		spin_lock(&o->task->files->file_lock);
+		file = files_lookup_fd_locked(o->task->files,
+					      o->args[descriptor(o->nr, of->out)]);
+		file = file && is_wanted(file, of) ? get_file(file) : NULL;
+		spin_unlock(&o->task->files->file_lock);
+	}
+	task_unlock(o->task);
+	return file;
+}
+
 struct search {
-	const struct fuse_conn *fc;
-	u64 nodeid;
-	u64 fh;
+	const struct fusecr_handle_of *of;
 	struct file *found;
+	bool several;
 };
 
 /* Caller holds files->file_lock. */
@@ -283,21 +319,21 @@ static int visit_fd(const void *arg, struct file *file, unsigned int fd)
 {
 	struct search *s = (void *)arg;
 
-	if (!is_of(file, s->fc, s->nodeid) ||
-	    *fl_file_fh(fl_file(file)) != s->fh)
+	if (!is_wanted(file, s->of) || file == s->found)
 		return 0;
-	get_file(file);
-	s->found = file;
-	return 1;
+	s->several = s->found;
+	s->found = s->found ?: get_file(file);
+	return s->several;
 }
 
-struct file *fusecr_origin_file(struct task_struct *task,
-				const struct fuse_conn *fc, u64 nodeid, u64 fh)
+struct file *fusecr_origin_find_file(struct task_struct *task,
+				     const struct fusecr_handle_of *of, bool *several)
 {
-	struct search s = { .fc = fc, .nodeid = nodeid, .fh = fh };
+	struct search s = { .of = of };
 
 	task_lock(task);
 	iterate_fd(task->files, 0, visit_fd, &s);
 	task_unlock(task);
+	*several = s.several;
 	return s.found;
 }

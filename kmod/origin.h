@@ -59,10 +59,28 @@ bool fusecr_origin_may_create(const struct fusecr_origin *o);
 bool fusecr_origin_is_getxattr(const struct fusecr_origin *o);
 
 /*
- * The file that @task has open by the daemon's handle @fh, counted; or NULL.  Not
+ * What is known of an open file.  Many daemons give each the same handle: 0, as the
+ * kernel does where it does not ask (FUSE_NO_OPEN_SUPPORT).
+ */
+struct fusecr_handle_of {
+	const struct fuse_conn *fc;
+	u64 nodeid;
+	u64 fh;
+	u32 flags, flags_known;	/* of the open file, and which of them */
+	bool out;		/* where a call that has two writes to */
+};
+
+/*
+ * The one that the call has among its arguments, counted; or NULL.  Not to be called
+ * with locks held.
+ */
+struct file *fusecr_origin_own_file(const struct fusecr_origin *o,
+				    const struct fusecr_handle_of *of);
+/*
+ * One that @task has open, counted; or NULL.  @several: there are others like it.  Not
  * to be called with locks held.
  */
-struct file *fusecr_origin_file(struct task_struct *task,
-				const struct fuse_conn *fc, u64 nodeid, u64 fh);
+struct file *fusecr_origin_find_file(struct task_struct *task,
+				     const struct fusecr_handle_of *of, bool *several);
 
 #endif /* FUSECR_ORIGIN_H */

@@ -588,7 +588,8 @@ static bool prepare(const struct candidate *c, struct fusecr_kept *k)
 		return false;
 	/* That of a close() is in none, either: see undo_close(). */
 	return c->h.opcode == FUSE_FLUSH ||
-	       (kept_pin_files(k, c->origin.task, &c->origin) && keeps_its_place(c, k));
+	       (kept_pin_files(k, c->origin.task, c->background ? NULL : &c->origin) &&
+		keeps_its_place(c, k));
 }
 
 /* Its waiter goes up to the system call, and from there starts over. */

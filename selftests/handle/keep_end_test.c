@@ -12,7 +12,6 @@
 
 #include "keep_fixture.h"
 
-
 /* It is told to who would make an image, and that nobody waits for it. */
 static bool is_nobodys(FIXTURE_DATA(call) *self, uint32_t opcode)
 {
@@ -63,18 +62,6 @@ TEST_F(call, unmount_while_kept)
 	rawfs_release(self->fs, 0);
 	EXPECT_TRUE(kept_is(self->fd, 0));
 	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_RELEASE, 1));
-}
-
-/* Whoever did not get the answer is killed; the server is told, and goes on. */
-static int kill_client(FIXTURE_DATA(call) *self)
-{
-	int err;
-
-	self->fs->config.ignore_interrupts = true;
-	test_client_kill(&self->clients[0]);
-	err = rawfs_wait_op(self->fs, FUSE_INTERRUPT, 1);
-	rawfs_release(self->fs, 0);
-	return err;
 }
 
 /* The connection stays until the server has answered. */

@@ -27,6 +27,9 @@
 #ifndef KEEP_SPARE
 #define KEEP_SPARE	16	/* nodes that may be created */
 #endif
+#ifndef KEEP_ENOSYS
+#define KEEP_ENOSYS	0	/* a bit for each opcode that the server does not know */
+#endif
 #ifndef KEEP_MS
 #define KEEP_MS		0	/* timeouts of entries and attributes */
 #endif
@@ -50,6 +53,7 @@ FIXTURE_SETUP(call)
 	config.attr_ms = KEEP_MS;
 	config.options = KEEP_OPTIONS;
 	config.faults = KEEP_FAULTS;
+	config.enosys = KEEP_ENOSYS;
 	config.init.flags = FUSE_POSIX_LOCKS | FUSE_BIG_WRITES | KEEP_FLAGS;
 	ASSERT_EQ(0, test_up(&config, &self->fs, &self->nl, &self->id));
 	ASSERT_EQ(0, pipe2(self->go, O_CLOEXEC));
@@ -123,6 +127,18 @@ static inline int keep_one(FIXTURE_DATA(call) *self, uint32_t opcode, bool done,
 	if (err)
 		return err;
 	return held_is(self->fd, 1) ? 0 : -ESRCH;
+}
+
+/* Whoever did not get the answer is killed; the server is told, and goes on. */
+static inline int kill_client(FIXTURE_DATA(call) *self)
+{
+	int err;
+
+	self->fs->config.ignore_interrupts = true;
+	test_client_kill(&self->clients[0]);
+	err = rawfs_wait_op(self->fs, FUSE_INTERRUPT, 1);
+	rawfs_release(self->fs, 0);
+	return err;
 }
 
 /* One that is held already, and stays so until the gate opens. */
