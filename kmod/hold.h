@@ -36,8 +36,9 @@ void fusecr_hold_free(int holder);
 
 /*
  * Holds @task when it comes; 1, 0 if it is held or coming already, -ESRCH when
- * it is exiting, -ENOENT after fusecr_hold_end(), -EOPNOTSUPP for one that must not be held (kernel thread, io
- * worker, traced, frozen, a child of vfork), -ENOMEM.  Does not sleep.
+ * it is exiting, -ENOENT after fusecr_hold_end(), -EOPNOTSUPP for one that must
+ * not be held (kernel thread, io worker, traced, frozen, a child of vfork),
+ * -ENOMEM.  Does not sleep.
  */
 int fusecr_hold_task(int holder, struct task_struct *task);
 

@@ -64,9 +64,11 @@ enum changes {
 	CHANGES_PAGES,
 };
 
-static enum changes changes(u32 opcode)
+static enum changes changes(const struct fusecr_kept *k)
 {
-	switch (opcode) {
+	const struct fuse_open_in *open = k->in;
+
+	switch (k->h.opcode) {
 	case FUSE_SYMLINK:
 	case FUSE_MKNOD:
 	case FUSE_MKDIR:
@@ -81,12 +83,14 @@ static enum changes changes(u32 opcode)
 	case FUSE_REMOVEXATTR:
 		return CHANGES_ATTRIBUTES;
 	case FUSE_SETATTR:
-	case FUSE_OPEN:		/* O_TRUNC */
 	case FUSE_WRITE:
 	case FUSE_FALLOCATE:
 	case FUSE_COPY_FILE_RANGE:
 	case COMPAT_COPY_FILE_RANGE_64:
 		return CHANGES_PAGES;
+	case FUSE_OPEN:
+		if (k->in_len >= sizeof(*open) && open->flags & O_TRUNC)
+			return CHANGES_PAGES;
 	}
 	return CHANGES_NOTHING;
 }
@@ -146,7 +150,7 @@ static void grow(const struct fusecr_kept *k)
 
 void kept_outdate(struct fusecr_kept *k)
 {
-	enum changes what = changes(k->h.opcode);
+	enum changes what = changes(k);
 	unsigned int i;
 
 	if (what == CHANGES_NOTHING || k->settled)

@@ -99,10 +99,10 @@ pre_dump_refused() {
 	tree_start
 	daemon_start rawd
 	client_start c1
-	holder_start h open "$MNT/null"
+	holder_start h kmsg "$MNT/kmsg"
 	mkdir "$T/img.pre"
 	criu pre-dump -t "$PID" -D "$T/img.pre" -v4 -o dump.log >"$T/tool.log" 2>&1 && fail "pre-dumped"
-	grep -q 'null) is a device' "$T/img.pre/dump.log" || fail "not named"
+	grep -q 'kmsg) is a device' "$T/img.pre/dump.log" || fail "not named"
 	expect_no_trace
 	expect_unharmed c1
 }
