@@ -375,18 +375,6 @@ static bool sleeps_on(struct held *h)
 	return asleep(h) && same;
 }
 
-bool fusecr_hold_is_nudged(const struct task_struct *task)
-{
-	const struct held *h;
-	bool nudged;
-
-	spin_lock(&lock);
-	h = find(task);
-	nudged = h && h->nudged;
-	spin_unlock(&lock);
-	return nudged;
-}
-
 void fusecr_hold_nudge(int holder, bool (*busy)(struct task_struct *task, void *arg),
 		       void *arg)
 {
@@ -394,15 +382,10 @@ void fusecr_hold_nudge(int holder, bool (*busy)(struct task_struct *task, void *
 	int i;
 
 	spin_lock(&lock);
-	hash_for_each(tasks, i, h, entry) {
-		if (!(h->holders & BIT_ULL(holder)) || h->nudged)
-			continue;
-		/* Its request is on no list for a moment (fuse_dev_do_read()): twice. */
-		if (busy(h->task, arg))
-			h->sleeps = 0;
-		else if (sleeps_on(h))
+	hash_for_each(tasks, i, h, entry)
+		if (h->holders & BIT_ULL(holder) && !h->nudged &&
+		    sleeps_on(h) && !busy(h->task, arg))
 			nudge(h);
-	}
 	spin_unlock(&lock);
 }
 

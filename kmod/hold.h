@@ -57,9 +57,6 @@ void fusecr_hold_count(int holder, struct fusecr_hold_counts *counts);
 void fusecr_hold_nudge(int holder, bool (*busy)(struct task_struct *task, void *arg),
 		       void *arg);
 
-/* Whether it was, and has not been in user mode since.  Any context but interrupts. */
-bool fusecr_hold_is_nudged(const struct task_struct *task);
-
 /*
  * Has the system call that @task is in start over, if it fails, or @always; wakes the
  * task from an interruptible sleep.  Allocated before, because later it must not

@@ -24,7 +24,6 @@
 #include <linux/sched/task.h>
 
 #include "conn.h"
-#include "hold.h"
 #include "keep.h"
 #include "layout.h"
 #include "netlink.h"
@@ -209,11 +208,10 @@ bool fusecr_queue_is_nudge(const struct fuse_req *req, struct pid_namespace *pid
 
 	rcu_read_lock();
 	spin_lock_irqsave(&waitq->lock, flags);
-	task = sleeper(waitq);
-	spin_unlock_irqrestore(&waitq->lock, flags);
-	task = task ?: sender(req, pid_ns) ?: current;
+	task = sleeper(waitq) ?: sender(req, pid_ns) ?: current;
 	nudge = test_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL) &&
-		!task_sigpending(task) && fusecr_hold_is_nudged(task);
+		!task_sigpending(task);
+	spin_unlock_irqrestore(&waitq->lock, flags);
 	rcu_read_unlock();
 	return nudge;
 }
