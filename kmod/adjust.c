@@ -56,8 +56,10 @@ struct undo_conn {
 	u32 no_old;
 	u32 backing_old;
 	int epoch_old;
+	int epoch_new;
 	struct counter unique;
 	struct counter kh;
+	struct fusecr_khs *khs;		/* the handle's */
 	struct counter attr_version;
 	/* Those that are not in use: first the old ones. */
 	struct pid_namespace *pid_ns;
@@ -80,6 +82,7 @@ struct readdir_state {
 struct undo_file {
 	struct fusecr_undo undo;
 	struct fuse_conn *fc;
+	struct fusecr_khs *khs;		/* the handle's */
 	struct file *file;
 	u32 mask;
 	u32 open_flags;
@@ -214,6 +217,17 @@ static int user_ns_set(const struct fusecr_conn *conn,
 	return err;
 }
 
+/* What the daemon has invalidated meanwhile stays so (FUSE_NOTIFY_INC_EPOCH). */
+static void epoch_back(const struct undo_conn *u)
+{
+	atomic_t *epoch = fl_conn_epoch(u->fc);
+	int now = u->epoch_new;
+
+	while (!atomic_try_cmpxchg(epoch, &now, now == u->epoch_new ?
+				   u->epoch_old : max(u->epoch_old + 1, now)))
+		;
+}
+
 static void conn_back(struct fusecr_undo *undo)
 {
 	struct undo_conn *u = fusecr_undo_of(undo, struct undo_conn);
@@ -225,7 +239,7 @@ static void conn_back(struct fusecr_undo *undo)
 		*unique = counter_back(&u->unique, *unique);
 		spin_unlock(fl_iq_lock(fiq));
 	}
-	if (u->mask & FUSECR_SET_NEXT_KH)
+	if (u->mask & FUSECR_SET_NEXT_KH && !u->khs->used)
 		atomic_counter_back(fl_conn_khctr(u->fc), &u->kh);
 	if (u->mask & FUSECR_SET_ATTR_VERSION)
 		atomic_counter_back(fl_conn_attr_version(u->fc),
@@ -241,7 +255,7 @@ static void conn_back(struct fusecr_undo *undo)
 	if (u->mask & FUSECR_SET_NEXT_BACKING)
 		fusecr_backing_set_next(u->fc, u->backing_old);
 	if (u->mask & FUSECR_SET_EPOCH)
-		atomic_set(fl_conn_epoch(u->fc), u->epoch_old);
+		epoch_back(u);
 }
 
 static void conn_drop(struct fusecr_undo *undo)
@@ -293,6 +307,7 @@ int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
 	if (!u)
 		return -ENOMEM;
 	u->fc = conn->fc;
+	u->khs = khs;
 	u->mask = in->mask;
 
 	if (in->mask & FUSECR_SET_PID_NS)
@@ -337,6 +352,7 @@ int fusecr_set_conn(struct fusecr_conn *conn, const struct fusecr_set_conn *in,
 		u->backing_old = fusecr_backing_next(conn->fc);
 		fusecr_backing_set_next(conn->fc, in->next_backing);
 	}
+	u->epoch_new = in->epoch;
 	if (in->mask & FUSECR_SET_EPOCH)
 		u->epoch_old = atomic_xchg(fl_conn_epoch(conn->fc), in->epoch);
 	list_add(&u->undo.entry, list);
@@ -482,8 +498,8 @@ static void file_back(struct fusecr_undo *undo)
 	if (u->mask & FUSECR_SET_SEEK)
 		seek_back(u->file, u->seek_mode);
 	/* Polled in the meantime: the daemon has been told the new one. */
-	if (u->mask & FUSECR_SET_KH)
-		kh_set(u->fc, ff, u->kh, false);
+	if (u->mask & FUSECR_SET_KH && kh_set(u->fc, ff, u->kh, false))
+		u->khs->used = true;
 }
 
 /* If everyone else has closed it, it is released now, as at any last close. */
@@ -585,6 +601,7 @@ int fusecr_set_file(struct fusecr_conn *conn, const struct fusecr_set_file *in,
 	undo = fusecr_undo_new(struct undo_file, file_back, file_drop);
 	if (!undo)
 		goto err_file;
+	undo->khs = khs;
 	err = file_apply(conn->fc, file, in, undo);
 	if (err)
 		goto err_undo;

@@ -523,8 +523,8 @@ static void *input_of(const struct fuse_req *req, u32 *len)
 /* What was to be read ahead: the thread reads a page now, and nothing else. */
 static bool is_outdated(const struct fusecr_kept *k, const struct fuse_in_header *h)
 {
-	return h->opcode == FUSE_READ && h->nodeid == k->h.nodeid &&
-	       kept_is_cached_read(k);
+	return h->opcode == FUSE_READ && k->h.opcode == FUSE_READ &&
+	       h->nodeid == k->h.nodeid;
 }
 
 /* Of a call that is told where it has written. */

@@ -19,13 +19,14 @@
 #include "gate.h"
 #include "hold.h"
 #include "hook.h"
+#include "input.h"
 #include "keep.h"
 #include "layout.h"
 #include "queue.h"
 
 /* How often to look whether the daemon is done, and who has to be nudged. */
 #define LOOK		msecs_to_jiffies(4)
-#define WAITERS		64
+#define WAITERS		256
 
 struct fusecr_gate {
 	struct list_head entry;		/* on gates */
@@ -231,8 +232,6 @@ static void count_waiter(const struct fuse_req *req,
 	if (task && is_exempt_task(w->gate, task))
 		return;
 	w->requests++;
-	if (task && w->nr < WAITERS)
-		w->tasks[w->nr++] = task;
 }
 
 static bool waits(struct task_struct *task, void *arg)
@@ -245,6 +244,30 @@ static bool waits(struct task_struct *task, void *arg)
 			return true;
 	/* Those that there was no room for are left alone, too. */
 	return w->nr == WAITERS;
+}
+
+static void note_waiter(const struct fuse_req *req, struct task_struct *task, void *arg)
+{
+	struct waiters *w = arg;
+
+	if (task && w->nr < WAITERS)
+		w->tasks[w->nr++] = task;
+}
+
+/* Of whatever connection: a task that is held for one may wait for another's daemon. */
+static struct waiters *waiters_of_all(void)
+{
+	struct waiters *w = kzalloc(sizeof(*w), GFP_KERNEL);
+	const struct fusecr_gate *gate;
+
+	if (!w)
+		return NULL;
+	rcu_read_lock();
+	list_for_each_entry_rcu(gate, &gates, entry)
+		if (fusecr_gate_is_closed(gate))
+			fusecr_queue_waiters(gate->fc, note_waiter, w);
+	rcu_read_unlock();
+	return w;
 }
 
 static struct waiters *look_at_waiters(const struct fusecr_gate *gate)
@@ -339,10 +362,15 @@ static void look(struct work_struct *work)
 {
 	struct fusecr_gate *gate = container_of(to_delayed_work(work),
 						struct fusecr_gate, look);
-	struct waiters *w = look_at_waiters(gate);
+	struct waiters *w = NULL;
 
-	if (w)
-		fusecr_hold_nudge(gate->holder, waits, w);
+	/* Not while who waits for a daemon is on no list. */
+	if (fusecr_requeue_trylock()) {
+		w = waiters_of_all();
+		if (w)
+			fusecr_hold_nudge(gate->holder, waits, w);
+		fusecr_requeue_unlock();
+	}
 	kfree(w);
 	if (time_after(jiffies, gate->deadline)) {
 		mutex_lock(&gates_lock);

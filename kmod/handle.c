@@ -48,7 +48,7 @@ struct handle {
 	struct fusecr_admit *admit;
 	struct fusecr_gate *gate;	/* NULL: open; it also opens by itself */
 	wait_queue_head_t waitq;	/* of those who poll the gate */
-	struct mutex names_lock;	/* within lock, or alone */
+	struct mutex names_lock;	/* around lock, or alone */
 	struct list_head names;
 	/* on owners from ATTACH on */
 	struct list_head entry;
@@ -188,14 +188,12 @@ static int commit(struct handle *handle, unsigned long flags)
 
 	if (flags & ~FUSECR_COMMIT_NOT_NAMES)
 		return -EINVAL;
-	if (mutex_lock_killable(&handle->names_lock))
-		return -EINTR;
+	lockdep_assert_held(&handle->names_lock);
 	err = fusecr_forgets_queue(&handle->forgets, handle->conn->fc);
 	if (!err)
 		fusecr_undo_forget(&handle->undo);
 	if (!err && !(flags & FUSECR_COMMIT_NOT_NAMES))
 		fusecr_names_keep(&handle->names);
-	mutex_unlock(&handle->names_lock);
 	return err;
 }
 
@@ -470,6 +468,17 @@ static int dispatch(struct handle *handle, unsigned int cmd, unsigned long arg)
 	return err;
 }
 
+static int locked(struct handle *handle, unsigned int cmd, unsigned long arg)
+{
+	int err;
+
+	if (mutex_lock_killable(&handle->lock))
+		return -EINTR;
+	err = dispatch(handle, cmd, arg);
+	mutex_unlock(&handle->lock);
+	return err;
+}
+
 static long handle_ioctl(struct file *file, unsigned int cmd,
 			 unsigned long arg)
 {
@@ -487,10 +496,13 @@ static long handle_ioctl(struct file *file, unsigned int cmd,
 		return own_page(handle, (void __user *)arg);
 	if (cmd == FUSECR_IOC_DROP_PAGES)
 		return drop_pages(handle, (void __user *)arg);
-	if (mutex_lock_killable(&handle->lock))
+	if (cmd != FUSECR_IOC_COMMIT)
+		return locked(handle, cmd, arg);
+	/* An UNLINK that waits keeps COMMIT waiting, and nobody else. */
+	if (mutex_lock_killable(&handle->names_lock))
 		return -EINTR;
-	err = dispatch(handle, cmd, arg);
-	mutex_unlock(&handle->lock);
+	err = locked(handle, cmd, arg);
+	mutex_unlock(&handle->names_lock);
 	return err;
 }
 

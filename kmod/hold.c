@@ -382,10 +382,15 @@ void fusecr_hold_nudge(int holder, bool (*busy)(struct task_struct *task, void *
 	int i;
 
 	spin_lock(&lock);
-	hash_for_each(tasks, i, h, entry)
-		if (h->holders & BIT_ULL(holder) && !h->nudged &&
-		    sleeps_on(h) && !busy(h->task, arg))
+	hash_for_each(tasks, i, h, entry) {
+		if (!(h->holders & BIT_ULL(holder)) || h->nudged)
+			continue;
+		/* Its request is on no list for a moment (fuse_dev_do_read()): twice. */
+		if (busy(h->task, arg))
+			h->sleeps = 0;
+		else if (sleeps_on(h))
 			nudge(h);
+	}
 	spin_unlock(&lock);
 }
 

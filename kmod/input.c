@@ -5,6 +5,7 @@
 #include <linux/file.h>
 #include <linux/list_sort.h>
 #include <linux/rcupdate.h>
+#include <linux/rwsem.h>
 #include <linux/slab.h>
 
 #include "input.h"
@@ -177,6 +178,19 @@ static int requeue(struct fuse_conn *fc, struct fuse_dev *fud, u64 unique,
 	return err;
 }
 
+/* Written by who has requests on no list. */
+static DECLARE_RWSEM(on_lists);
+
+bool fusecr_requeue_trylock(void)
+{
+	return down_read_trylock(&on_lists);
+}
+
+void fusecr_requeue_unlock(void)
+{
+	up_read(&on_lists);
+}
+
 int fusecr_requeue(struct fuse_conn *fc, int fd, u64 unique, u32 *count)
 {
 	/* Keeps the device: fuse_dev_release() ends what it processes. */
@@ -196,7 +210,9 @@ int fusecr_requeue(struct fuse_conn *fc, int fd, u64 unique, u32 *count)
 	err = -EXDEV;
 	if (fl_dev_conn(fud) != fc)
 		goto out;
+	down_write(&on_lists);
 	err = requeue(fc, fud, unique, count);
+	up_write(&on_lists);
 out:
 	fput(file);
 	return err;

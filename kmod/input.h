@@ -27,5 +27,8 @@ void fusecr_forgets_free(struct fusecr_forgets *forgets);
  * @count.  Sleeps for a grace period.  -EBADF, -EXDEV, -ENOENT, -ENOTCONN.
  */
 int fusecr_requeue(struct fuse_conn *fc, int fd, u64 unique, u32 *count);
+/* Keeps it from starting; false: one is under way, of whatever connection. */
+bool fusecr_requeue_trylock(void);
+void fusecr_requeue_unlock(void);
 
 #endif /* FUSECR_INPUT_H */

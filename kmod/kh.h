@@ -17,6 +17,7 @@ struct fuse_file;
 /* A handle's.  Caller holds the handle's lock. */
 struct fusecr_khs {
 	u64 from, to;		/* above the one, up to the other */
+	bool used;		/* one stays with its file, whatever is undone */
 	struct xarray files;	/* struct fuse_file that has it, which may be gone */
 };
 

@@ -199,8 +199,6 @@ TEST_F(signal, in_the_middle)
 	EXPECT_EQ(variant->flags ? 2 : 1, self->fs->nr_op[FUSE_SETLKW]);
 }
 
-/* --- what does not wait ---------------------------------------------------------- */
-
 static int open_once(void *arg)
 {
 	struct shared *s = arg;
@@ -210,6 +208,49 @@ static int open_once(void *arg)
 	fd = open(test_path(s->fs, "f1"), O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : 0;
 }
+
+/*
+ * Held for two mounts, it waits for the daemon of one: that of the other does not know
+ * the request.  It is not disturbed, and a signal is told.
+ */
+TEST_F(signal, while_waiting_for_another_daemon)
+{
+	struct rawfs_config config;
+	struct rawfs *other;
+	int fd;
+
+	rawfs_defaults(&config);
+	other = rawfs_up(&config, false);
+	ASSERT_NE(NULL, other);
+	fd = th_attach(tnl_conn_id(&self->nl, other->dev));
+	ASSERT_LE(0, fd);
+	rawfs_hold(self->fs, FUSE_OPEN);
+	ASSERT_EQ(0, test_client_start(&self->client, open_once, self->s));
+	ASSERT_EQ(0, rawfs_wait_held(self->fs, FUSE_OPEN, 1));
+	ASSERT_EQ(0, th_gate_close(self->fd, self->fs->pid));
+	ASSERT_EQ(0, th_gate_close(fd, other->pid));
+	ASSERT_EQ(1, th_hold(self->fd, self->client.pid));
+	ASSERT_EQ(1, th_hold(fd, self->client.pid));
+	/* Some looks of the other gate's. */
+	test_nap(QUIET_MS);
+	EXPECT_EQ(0, self->fs->interrupts);
+	if (variant->sent)
+		ASSERT_EQ(0, kill(self->client.pid, SIGUSR1));
+	/* The server lets go of it. */
+	EXPECT_EQ(0, rawfs_wait_op(self->fs, FUSE_INTERRUPT, variant->sent));
+	if (!variant->sent)
+		rawfs_release(self->fs, 0);
+	ASSERT_EQ(0, th_gate_open(fd));
+	ASSERT_EQ(0, th_gate_open(self->fd));
+	rawfs_release(self->fs, 0);
+	EXPECT_EQ(variant->sent ? -EINTR : 0, test_client_wait(&self->client));
+	EXPECT_EQ(variant->sent, self->s->handled);
+	EXPECT_EQ(variant->sent, self->fs->interrupts);
+	close(fd);
+	EXPECT_EQ(0, rawfs_down(other));
+}
+
+/* --- what does not wait ---------------------------------------------------------- */
 
 /* Killed with a file open, which the server hears of while the gate is closed. */
 TEST_F(signal, killed)

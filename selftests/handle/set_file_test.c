@@ -402,6 +402,25 @@ TEST_F(set_file, kh_of_a_polled_file)
 	close(ep);
 }
 
+/* Polled since: it keeps the number when all else is put back, and nobody else gets it. */
+TEST_F(set_file, kh_that_stays_is_not_given_again)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	struct fusecr_set_file set = self->set;
+	int ep = epoll_create1(0);
+
+	ASSERT_LE(0, ep);
+	set.mask = FUSECR_SET_KH;
+	set.kh = LAST_KH;
+	ASSERT_EQ(0, th_set_file(self->handle, set));
+	ASSERT_EQ(0, epoll_ctl(ep, EPOLL_CTL_ADD, self->fd, &event));
+	close(self->handle);
+	self->handle = -1;
+	EXPECT_EQ(LAST_KH, get_fd(self, self->fd, FUSECR_FILE_KH));
+	EXPECT_LE(LAST_KH, tnl_conn_value(&self->nl, self->id, FUSECR_CONN_NEXT_KH));
+	close(ep);
+}
+
 /* Names from where a directory stands, joined; @bytes at most at once. */
 static int names(int fd, size_t bytes, bool once, char *to)
 {
