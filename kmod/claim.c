@@ -360,21 +360,17 @@ static bool take_pending(struct fusecr_kept *k, struct fuse_req *req)
 {
 	struct fuse_iqueue *fiq = fl_conn_iqueue(k->fc);
 	struct list_head *at;
-	bool found = false;
 
 	spin_lock(fl_iq_lock(fiq));
-	list_for_each(at, fl_iq_pending(fiq)) {
+	at = kept_pending_of(k);
+	if (at) {
 		struct fuse_req *proxy = fl_req_from_list(at);
 
-		if (proxy != READ_ONCE(k->proxy))
-			continue;
 		replace(at, req);
 		fl_req_clear(proxy, FL_FR_PENDING);
-		found = true;
-		break;
 	}
 	spin_unlock(fl_iq_lock(fiq));
-	return found;
+	return at;
 }
 
 static bool is_answered(const struct fusecr_kept *k)

@@ -535,13 +535,11 @@ static int put_events(struct sk_buff *skb, const struct fuse_conn *fc)
 static int put_obstacles(struct sk_buff *skb, const struct fuse_conn *fc)
 {
 	bool dax = fl_has(FL_CONN_DAX) && *fl_conn_dax(fc);
-	bool uring = (fl_has(FL_CONN_RING) && *fl_conn_ring(fc)) ||
-		     (fl_has(FL_CONN_IO_URING) && fl_bit(fc, FL_CONN_IO_URING));
 	char unknown[256];
 
 	/* Only the head is looked at: killsb may be held for a daemon's sake. */
 	if (nla_put_u8(skb, FUSECR_CONN_DAX, dax) ||
-	    nla_put_u8(skb, FUSECR_CONN_URING, uring) ||
+	    nla_put_u8(skb, FUSECR_CONN_URING, fl_conn_uses_uring(fc)) ||
 	    nla_put_u8(skb, FUSECR_CONN_SUBMOUNTS,
 		       !list_is_singular(fl_conn_mounts(fc))))
 		return -EMSGSIZE;

@@ -216,35 +216,32 @@ bool fusecr_gate_closed(const struct fuse_conn *fc)
 
 /* --- draining ------------------------------------------------------------------- */
 
-struct waiters {
+struct count {
 	const struct fusecr_gate *gate;
 	u32 requests;
-	u32 nr;
-	const struct task_struct *tasks[WAITERS];
 };
 
 /* @task sleeps until @req is answered; NULL: not yet asleep. */
 static void count_waiter(const struct fuse_req *req,
 			 struct task_struct *task, void *arg)
 {
-	struct waiters *w = arg;
+	struct count *c = arg;
 
-	if (task && is_exempt_task(w->gate, task))
-		return;
-	w->requests++;
+	c->requests += !task || !is_exempt_task(c->gate, task);
 }
 
-static bool waits(struct task_struct *task, void *arg)
+static u32 requests(const struct fusecr_gate *gate)
 {
-	const struct waiters *w = arg;
-	u32 i;
+	struct count c = { .gate = gate };
 
-	for (i = 0; i < w->nr; i++)
-		if (w->tasks[i] == task)
-			return true;
-	/* Those that there was no room for are left alone, too. */
-	return w->nr == WAITERS;
+	fusecr_queue_waiters(gate->fc, count_waiter, &c);
+	return c.requests;
 }
+
+struct waiters {
+	u32 nr;
+	const struct task_struct *tasks[WAITERS];
+};
 
 static void note_waiter(const struct fuse_req *req, struct task_struct *task, void *arg)
 {
@@ -270,15 +267,16 @@ static struct waiters *waiters_of_all(void)
 	return w;
 }
 
-static struct waiters *look_at_waiters(const struct fusecr_gate *gate)
+static bool waits(struct task_struct *task, void *arg)
 {
-	struct waiters *w = kzalloc(sizeof(*w), GFP_KERNEL);
+	const struct waiters *w = arg;
+	u32 i;
 
-	if (!w)
-		return NULL;
-	w->gate = gate;
-	fusecr_queue_waiters(gate->fc, count_waiter, w);
-	return w;
+	for (i = 0; i < w->nr; i++)
+		if (w->tasks[i] == task)
+			return true;
+	/* Those that there was no room for are left alone, too. */
+	return w->nr == WAITERS;
 }
 
 static u32 background(const struct fuse_conn *fc)
@@ -295,20 +293,17 @@ void fusecr_gate_status(struct fusecr_gate *gate,
 			struct fusecr_gate_status *status)
 {
 	struct fusecr_hold_counts counts;
-	struct waiters *w;
 
 	memset(status, 0, sizeof(*status));
 	if (!fusecr_gate_is_closed(gate))
 		return;
-	w = look_at_waiters(gate);
 	fusecr_hold_count(gate->holder, &counts);
 	status->closed = 1;
 	status->held = counts.held;
 	status->coming = counts.coming;
 	status->asleep = counts.asleep;
-	status->requests = w ? w->requests : ~0;
+	status->requests = requests(gate);
 	status->background = background(gate->fc);
-	kfree(w);
 }
 
 /* One that has opened by itself stays listed until its holder comes. */

@@ -215,8 +215,7 @@ static struct fusecr_hook *hook_new(const struct fuse_conn *fc)
 
 	lockdep_assert_held(&hooks_lock);
 	smp_rmb(); /* the ring is set first: fuse_uring_create() */
-	if ((fl_has(FL_CONN_RING) && READ_ONCE(*fl_conn_ring(fc))) ||
-	    (fl_has(FL_CONN_IO_URING) && fl_bit(fc, FL_CONN_IO_URING)))
+	if (fl_conn_uses_uring(fc))
 		return ERR_PTR(-EOPNOTSUPP);
 	if (!dev_ops)
 		dev_ops = theirs;

@@ -515,6 +515,18 @@ struct list_head *kept_place_of(const struct fusecr_kept *k, struct fuse_dev *fu
 	return NULL;
 }
 
+struct list_head *kept_pending_of(const struct fusecr_kept *k)
+{
+	struct fuse_iqueue *fiq = fl_conn_iqueue(k->fc);
+	struct list_head *at;
+
+	lockdep_assert_held(fl_iq_lock(fiq));
+	list_for_each(at, fl_iq_pending(fiq))
+		if (fl_req_from_list(at) == READ_ONCE(k->proxy))
+			return at;
+	return NULL;
+}
+
 void kept_end_proxy(struct fusecr_kept *k)
 {
 	struct fuse_req *req = k->proxy;

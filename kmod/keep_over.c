@@ -159,21 +159,14 @@ static bool is_over(const struct fusecr_kept *k)
 static bool interrupt_pending(const struct fusecr_kept *k)
 {
 	struct fuse_iqueue *fiq = fl_conn_iqueue(k->fc);
-	struct list_head *at;
-	bool found = false;
+	const struct list_head *at;
 
 	spin_lock(fl_iq_lock(fiq));
-	list_for_each(at, fl_iq_pending(fiq)) {
-		struct fuse_req *req = fl_req_from_list(at);
-
-		if (req != READ_ONCE(k->proxy))
-			continue;
-		fl_req_set(req, FL_FR_INTERRUPTED);
-		found = true;
-		break;
-	}
+	at = kept_pending_of(k);
+	if (at)
+		fl_req_set(fl_req_from_list(at), FL_FR_INTERRUPTED);
 	spin_unlock(fl_iq_lock(fiq));
-	return found;
+	return at;
 }
 
 static bool interrupt_sent(const struct fusecr_kept *k)

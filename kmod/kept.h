@@ -132,6 +132,8 @@ int kept_place(struct fusecr_kept *k, struct fuse_dev *fud);
  * fl_pq_lock().
  */
 struct list_head *kept_place_of(const struct fusecr_kept *k, struct fuse_dev *fud);
+/* The same of those that the daemon is yet to read; caller holds fl_iq_lock(). */
+struct list_head *kept_pending_of(const struct fusecr_kept *k);
 /* Ends the proxy, which is on no list; frees the record some time. */
 void kept_end_proxy(struct fusecr_kept *k);
 /* The thread is @tid's from now on; watched until it is gone. */

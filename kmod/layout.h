@@ -218,6 +218,13 @@ FL_MEMBER(fl_conn_max_stack_depth, fuse_conn, int, FL_CONN_MAX_STACK_DEPTH)
 /* Of struct fuse_backing, by their ids; under fl_conn_lock(). */
 FL_MEMBER(fl_conn_backing, fuse_conn, struct idr, FL_CONN_BACKING)
 
+/* Queues of io_uring's are there, or are going to be. */
+static inline bool fl_conn_uses_uring(const struct fuse_conn *fc)
+{
+	return (fl_has(FL_CONN_RING) && READ_ONCE(*fl_conn_ring(fc))) ||
+	       (fl_has(FL_CONN_IO_URING) && fl_bit(fc, FL_CONN_IO_URING));
+}
+
 /* enum fusecr_no: which bits this kernel has, which of them are set. */
 u32 fl_conn_no_known(void);
 u32 fl_conn_no(const struct fuse_conn *fc);

@@ -45,19 +45,6 @@ static void outdate_inode(struct inode *inode, bool pages)
 		invalidate_inode_pages2(inode->i_mapping);
 }
 
-/* Both parents, and what the names named; the rest is pinned by number. */
-static void outdate_name(const struct fusecr_kept *k, const struct kept_name *n)
-{
-	struct inode *dir;
-
-	if (!n->name)
-		return;
-	fusecr_inode_drop_child(k->sb, n->parent, n->name, n->len, n->nodeid);
-	dir = fusecr_inode_find(k->sb, n->parent);
-	outdate_inode(dir, false);
-	fusecr_inode_put(dir);
-}
-
 enum changes {
 	CHANGES_NOTHING,
 	CHANGES_ATTRIBUTES,	/* and names, if there are some in it */
@@ -155,9 +142,15 @@ void kept_outdate(struct fusecr_kept *k)
 
 	if (what == CHANGES_NOTHING || k->settled)
 		return;
-	for (i = 0; i < KEPT_NAMES; i++)
-		outdate_name(k, &k->names[i]);
+	for (i = 0; i < KEPT_NAMES; i++) {
+		const struct kept_name *n = &k->names[i];
+
+		if (n->name)
+			fusecr_inode_drop_child(k->sb, n->parent, n->name, n->len,
+						n->nodeid);
+	}
 	grow(k);
+	/* The parents are pinned, too, see kept_find_names(). */
 	for (i = 0; i < KEPT_INODES; i++)
 		outdate_inode(k->inodes[i], what == CHANGES_PAGES);
 	if (k->file_out)

@@ -191,8 +191,7 @@ static struct table *table_new(const struct fuse_conn *fc)
 	struct table *table;
 	int err = -ENOMEM;
 
-	if (!fl_has(FL_OPS_RELEASE) ||
-	    (fl_has(FL_CONN_IO_URING) && fl_bit(fc, FL_CONN_IO_URING)))
+	if (!fl_has(FL_OPS_RELEASE) || fl_conn_uses_uring(fc))
 		return ERR_PTR(-EOPNOTSUPP);
 	table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
 	if (!table)
