@@ -248,7 +248,7 @@ overlaid() {
 	mkdir "$OUT/merged"
 	mount -t overlay -o "lowerdir=$MNT:$OUT/bin" overlay "$OUT/merged" || fail "mount"
 	# A program of it runs: what is mapped then is the file below.
-	tree_do "$IN/bin/busybox cp $IN/bin/busybox $MNT/busybox"
+	in_tree cp "$IN/bin/busybox" "$MNT/busybox" || fail "cp"
 	until_true test -x "$OUT/merged/busybox" || fail "no program"
 	"$OUT/merged/busybox" sleep 1000 &
 	refused "$MNT is in use by the kernel: by the overlay mounted at $OUT/merged" c1
